@@ -1,0 +1,45 @@
+import type { MemberName, MeshDomain, NetworkName } from "./ids.ts";
+
+export type MemberStanding = "active" | "leaving" | "denied";
+
+/** What one member is and may claim. Its own records never widen it. */
+export interface CharterMember {
+  readonly name: MemberName;
+  readonly cloud: string;
+  readonly region: string;
+  readonly network: NetworkName;
+  /** CIDR ranges its gateway and endpoint addresses must lie in; empty: anything routable. */
+  readonly gatewayRanges: readonly string[];
+  /** Namespaces it may export; `*` is all. */
+  readonly mayExport: readonly string[];
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo of each intermediate that may sign for it. */
+  readonly issuers: readonly string[];
+  readonly state: MemberStanding;
+}
+
+/** The root-signed, numbered document that says who the members are. Higher numbers replace lower ones. */
+export interface Charter {
+  readonly schema: 1;
+  readonly mesh: MeshDomain;
+  readonly number: number;
+  readonly members: readonly CharterMember[];
+  /** Trusted roots, DER in base64. */
+  readonly bundle: readonly string[];
+  readonly rotationStep: "idle" | "prepared" | "publishing" | "activating" | "draining" | "retiring";
+  /** SPIFFE IDs that may start drills. */
+  readonly operators: readonly string[];
+  readonly timeMs: number;
+}
+
+/** As stored in files and hubs: the signature covers the exact bytes, so they travel unparsed. */
+export interface SignedCharter {
+  /** UTF-8 JSON of a Charter. */
+  readonly bytes: Uint8Array;
+  readonly signature: Uint8Array;
+  /** SHA-256 (hex) of the signing root's SubjectPublicKeyInfo. */
+  readonly signer: string;
+}
+
+export function charterMember(charter: Charter, name: MemberName): CharterMember | undefined {
+  return charter.members.find((member) => member.name === name);
+}

@@ -1,0 +1,50 @@
+/**
+ * Every failure this project names. The code is for programs, the message for people, the cause for
+ * the log. `docs/errors.md` explains each code: what it means, whether to retry, what to do.
+ */
+export const errorCodes = [
+  "MESH_ID_INVALID",
+  "MESH_ADDRESS_INVALID",
+  "MESH_CONFIG_INVALID",
+  "MESH_FILE_UNREADABLE",
+  "MESH_LISTEN_FAILED",
+  "MESH_UNREACHABLE",
+  "MESH_NOT_FOUND",
+  "MESH_USAGE",
+  "MESH_TRUST_DER_INVALID",
+  "MESH_TRUST_CSR_REFUSED",
+  "MESH_TRUST_CHAIN_REFUSED",
+  "MESH_TRUST_ISSUE_REFUSED",
+  "MESH_TRUST_KEY_FILE_UNSAFE",
+  "MESH_TRUST_CHARTER_REFUSED",
+  "MESH_TRUST_IDENTITY_REFUSED",
+  "MESH_CATALOG_UNAVAILABLE",
+  "MESH_CATALOG_FENCED",
+  "MESH_CATALOG_NAME_TAKEN",
+  "MESH_CATALOG_RECORD_REFUSED",
+  "MESH_CATALOG_HEAD_REFUSED",
+  "MESH_SOURCE_OBJECT_INVALID",
+  "MESH_XDS_REQUEST_REFUSED",
+  "MESH_XDS_RESOURCE_INVALID",
+  "MESH_XDS_UNSUPPORTED",
+  "MESH_GATEWAY_HELLO_REFUSED",
+  "MESH_INTERNAL",
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** An error with a stable code. Message form: `Cannot <do> <what> "<value>": <what is true>`. */
+export class MeshError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = "MeshError";
+    this.code = code;
+  }
+}
+
+/** The sentence of whatever was thrown, for a message or a log field. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,81 @@
+import type { ServiceId } from "./ids.ts";
+
+export interface ServicePort {
+  /** Empty for the only, unnamed port of a service. */
+  readonly name: string;
+  /** 1..65535 */
+  readonly port: number;
+  readonly protocol: "TCP" | "UDP";
+  /** Kubernetes `appProtocol`; absent: judged by the port's name. */
+  readonly appProtocol?: string;
+}
+
+export type ServiceType = "ClusterSetIP" | "Headless";
+
+/** What a proxy speaks on a port. Unknown is `tcp`: never guess HTTP where bytes may be anything. */
+export type AppProtocol = "tcp" | "http" | "http2" | "grpc";
+
+export function appProtocolOf(port: ServicePort): AppProtocol {
+  const stated = port.appProtocol ?? port.name.split("-")[0] ?? "";
+  switch (stated.toLowerCase()) {
+    case "http":
+      return "http";
+    case "http2":
+    case "h2c":
+    case "kubernetes.io/h2c":
+      return "http2";
+    case "grpc":
+      return "grpc";
+    default:
+      return "tcp";
+  }
+}
+
+/** `draining` takes no new connections and keeps the old ones. */
+export type Health = "healthy" | "draining" | "unhealthy";
+
+/** A proven sidecar before a workload: where its mTLS port listens. */
+export interface SidecarProof {
+  /** IP literal. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One address and port behind one port of a service, in this member. */
+export interface Endpoint {
+  /** Name of the workload, unique within its namespace. */
+  readonly workload: string;
+  /** IP literal, v4 or v6. */
+  readonly address: string;
+  /** Target port for each service port, by the service port's name. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** Zone as this member names it; empty when unknown. */
+  readonly zone: string;
+  readonly health: Health;
+  /** Absent: no identity, so no sidecar can be proven for it. */
+  readonly serviceAccount?: string;
+  /** By service port name. Absent or lacking the port: plaintext inside the member, counts 0 in exports. */
+  readonly sidecars?: Readonly<Record<string, SidecarProof>>;
+}
+
+/** One service as this member's own sources state it. */
+export interface LocalService {
+  readonly id: ServiceId;
+  readonly type: ServiceType;
+  readonly ports: readonly ServicePort[];
+  readonly endpoints: readonly Endpoint[];
+  /** Present when a ServiceExport offers it to the mesh. */
+  readonly exported?: { readonly createdAtMs: number };
+  readonly sessionAffinity?: "ClientIP";
+  readonly trafficDistribution?: string;
+}
+
+/** Something an operator should know about an input; `check` and the API show them. */
+export interface Finding {
+  /** Stable code, e.g. `SOURCE_YAML_INVALID`; listed in `docs/errors.md`. */
+  readonly code: string;
+  readonly severity: "error" | "warning" | "info";
+  /** What it is about: a file with line, a service, a member. */
+  readonly subject: string;
+  readonly message: string;
+}
