@@ -9,7 +9,8 @@ const lockFile = new URL("../package-lock.json", import.meta.url);
 const lock = JSON.parse(readFileSync(lockFile, "utf8"));
 
 const systems = /android|darwin|win32|freebsd|openbsd|netbsd|openharmony|sunos|aix|linux/;
-const processors = /arm64|x64|ia32|riscv64|ppc64|s390x|loong64|mips64el|wasm32|aarch64|x86_64|armv7|arm/;
+const processors =
+  /arm64|x64|ia32|riscv64|ppc64|s390x|loong64|mips64el|wasm32|aarch64|x86_64|armv7|arm/;
 const nodeNames = { aarch64: "arm64", x86_64: "x64", armv7: "arm" };
 
 /** "@biomejs/cli-linux-x64-musl" already says os, cpu and libc. */

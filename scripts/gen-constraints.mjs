@@ -1,0 +1,3 @@
+export function constraintsModule() {
+  return "export {};\n";
+}
