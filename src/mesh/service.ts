@@ -41,6 +41,11 @@ export interface SidecarProof {
   readonly port: number;
 }
 
+/** How the agent asks a workload whether it can serve; the endpoint's own address is asked. */
+export type HealthProbe =
+  | { readonly t: "tcp"; readonly port: number }
+  | { readonly t: "http"; readonly port: number; readonly path: string };
+
 /** One address and port behind one port of a service, in this member. */
 export interface Endpoint {
   /** Name of the workload, unique within its namespace. */
@@ -56,6 +61,8 @@ export interface Endpoint {
   readonly serviceAccount?: string;
   /** By service port name. Absent or lacking the port: plaintext inside the member, counts 0 in exports. */
   readonly sidecars?: Readonly<Record<string, SidecarProof>>;
+  /** Only between a source and the health prober, which takes it off and folds the result into `health`. */
+  readonly probe?: HealthProbe;
 }
 
 /** One service as this member's own sources state it. */
