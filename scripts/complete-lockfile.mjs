@@ -48,7 +48,7 @@ for (const [from, entry] of Object.entries(lock.packages)) {
 }
 
 lock.packages = Object.fromEntries(
-  Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)),
+  Object.entries(lock.packages).sort(([a], [b]) => a.localeCompare(b, "en")),
 );
 writeFileSync(lockFile, `${JSON.stringify(lock, null, 2)}\n`);
 console.log(added.length === 0 ? "The lock file is complete" : `Added ${added.join(", ")}`);

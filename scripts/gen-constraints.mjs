@@ -328,7 +328,7 @@ function sizes(demands) {
 function only(demands, known, where) {
   const unknown = Object.keys(demands).filter((name) => !known.includes(name));
   if (unknown.length > 0)
-    throw new Error(`Cannot read the rules of ${where}: ${unknown} is not known here`);
+    throw new Error(`Cannot read the rules of ${where}: ${unknown.join()} is not known here`);
   return demands;
 }
 

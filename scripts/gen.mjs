@@ -94,7 +94,12 @@ function describe(protoDir) {
   // Through its JavaScript entry: the file in .bin is a shell script on Windows.
   run(process.execPath, [
     join(packages, "@bufbuild/buf/bin/buf"),
-    ...["build", protoDir, "--as-file-descriptor-set", "--exclude-source-info", "-o", out],
+    "build",
+    protoDir,
+    "--as-file-descriptor-set",
+    "--exclude-source-info",
+    "-o",
+    out,
   ]);
   return readFileSync(out);
 }

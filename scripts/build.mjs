@@ -1,0 +1,35 @@
+// Builds dist/isthmus.mjs: the program and its packages as one module of plain JavaScript. Node strips no
+// types inside node_modules, so this is what an installed package and an image run; it also starts faster.
+import { rmSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const outfile = join(root, "dist/isthmus.mjs");
+
+// Some packages are CommonJS: bundled as they are they still call require for Node's own modules and
+// read __dirname, which an ES module does not have.
+const commonJs = `
+import { createRequire as __createRequire } from "node:module";
+import { dirname as __dirnameOf } from "node:path";
+import { fileURLToPath as __toPath } from "node:url";
+const require = __createRequire(import.meta.url);
+const __filename = __toPath(import.meta.url);
+const __dirname = __dirnameOf(__filename);
+`.trim();
+
+rmSync(join(root, "dist"), { recursive: true, force: true });
+await build({
+  absWorkingDir: root,
+  entryPoints: ["src/cli/main.ts"],
+  outfile,
+  banner: { js: commonJs },
+  bundle: true,
+  format: "esm",
+  legalComments: "external",
+  logLevel: "warning",
+  platform: "node",
+  target: "node24",
+});
+console.log(`dist/isthmus.mjs ${(statSync(outfile).size / 1e6).toFixed(1)} MB`);

@@ -1,0 +1,105 @@
+// The gate: format, lint, types, dead code, tests; stops at the first red.
+//
+//   npm test                     all of it
+//   npm test -- FILE…            all of it, but only these test files
+//   npm run check                all but the tests
+//
+// With CI set nothing may be missing and nothing may be skipped.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { delimiter, dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { node24 } from "./node24.mjs";
+import { provide } from "./provide.mjs";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const strict = Boolean(process.env.CI);
+const args = process.argv.slice(2);
+const node = node24();
+// Node 24 first, so that the tools' `#!/usr/bin/env node` means it too.
+const bins = [dirname(node), join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
+const checks = [
+  ["format", "biome", ["ci"]],
+  ["lint", "oxlint", ["--type-aware", "--deny-warnings", "src", "test", "bench", "scripts", "bin"]],
+  ["types", "tsc", []],
+  ["dead code", "knip", []],
+];
+
+for (const [title, command, commandArgs] of checks) check(title, command, commandArgs);
+if (!args.includes("--without-tests")) runTests(args);
+
+/** Prints a check's output only when it is red. */
+function check(title, command, commandArgs) {
+  const startedMs = Date.now();
+  process.stdout.write(`${title.padEnd(10)} `);
+  const result = spawnSync(command, commandArgs, {
+    cwd: root,
+    encoding: "utf8",
+    env: { ...process.env, PATH: bins, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" },
+    maxBuffer: 64 << 20,
+  });
+  const green = result.status === 0;
+  process.stdout.write(
+    `${green ? "ok" : "RED"} ${((Date.now() - startedMs) / 1000).toFixed(1)} s\n`,
+  );
+  if (green) return;
+  process.stdout.write(
+    `${result.error?.message ?? ""}${result.stdout ?? ""}${result.stderr ?? ""}\n`,
+  );
+  process.exit(1);
+}
+
+function runTests(files) {
+  const startedMs = Date.now();
+  process.stdout.write("tools      ");
+  const { env, problems } = provide("test");
+  const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
+  process.stdout.write(
+    `${problems.length === 0 ? "ok" : strict ? "RED" : "incomplete"} ${seconds} s\n`,
+  );
+  for (const problem of problems) process.stdout.write(`  ${problem}\n`);
+  if (problems.length > 0 && strict) process.exit(1);
+  if (problems.length > 0) process.stdout.write("  Tests that need these are skipped\n");
+
+  const scratch = mkdtempSync(join(tmpdir(), "isthmus-test-"));
+  const tapFile = join(scratch, "result.tap");
+  try {
+    const result = spawnSync(
+      node,
+      [...testFlags(tapFile), ...(files.length > 0 ? files : ["test/**/*.test.ts"])],
+      {
+        cwd: root,
+        env: { ...process.env, ...env, PATH: bins },
+        stdio: "inherit",
+      },
+    );
+    // Node's own summary stays the last thing printed when all is green.
+    process.exitCode = result.status === 0 ? (strict ? skippedIsRed(tapFile) : 0) : 1;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function testFlags(tapFile) {
+  return [
+    "--test",
+    // Node's default is one less than the cores: one file at a time on a small machine.
+    `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
+    // A hanging test must end before its CI job does.
+    "--test-timeout=600000",
+    "--test-reporter=spec",
+    "--test-reporter-destination=stdout",
+    "--test-reporter=tap",
+    `--test-reporter-destination=${tapFile}`,
+  ];
+}
+
+/** @returns {0 | 1} an exit code */
+function skippedIsRed(tapFile) {
+  const tap = readFileSync(tapFile, "utf8");
+  const lines = tap.split("\n").filter((line) => /^\s*ok .* # (SKIP|TODO)\b/.test(line));
+  if (/^# tests 0$/m.test(tap)) lines.push("no test ran");
+  for (const line of lines) process.stdout.write(`Not allowed with CI set: ${line.trim()}\n`);
+  return lines.length === 0 ? 0 : 1;
+}

@@ -1,0 +1,162 @@
+// Keeps the rules of ARCHITECTURE.md: the path of a file tells its power, and arrows go one way.
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path/posix";
+import { test } from "node:test";
+
+const words = ["mesh", "telemetry"];
+const rooms = [...words, "xds", "discovery", "trust"];
+
+/** What each folder of src/ may see besides itself. A folder without a line fails. */
+const visibleFrom: Readonly<Record<string, readonly string[]>> = {
+  mesh: [],
+  telemetry: ["mesh"],
+  xds: words,
+  discovery: words,
+  trust: words,
+  proxy: rooms,
+  gateway: [...rooms, "proxy"],
+  drill: [...rooms, "proxy", "gateway"],
+  dataplane: [...words, "xds"],
+  console: [...rooms, "proxy", "gateway", "drill"],
+  app: [...rooms, "proxy", "gateway", "drill", "dataplane", "console"],
+  cli: [...rooms, "proxy", "gateway", "drill", "dataplane", "console", "app"],
+};
+
+/** Packages that compute and nothing else, and where pure code may use them ("" is anywhere). */
+const pureModules: Readonly<Record<string, string>> = {
+  "@bufbuild/protobuf": "",
+  "@bufbuild/protobuf/codegenv2": "",
+  "@bufbuild/protobuf/reflect": "",
+  "@bufbuild/protobuf/wire": "",
+  "@bufbuild/protobuf/wkt": "",
+  "node-forge": "trust/der.ts",
+  "node:crypto": "",
+  "node:util": "",
+  "prom-client": "telemetry/",
+  yaml: "",
+};
+
+/** The clock, chance, the process and the network, by the names that need no import or come with node:crypto. */
+const powers = new RegExp(
+  [
+    /\bDate\.now\b/,
+    /\bnew Date\(\)/,
+    /\bperformance\./,
+    /\bset(Timeout|Interval|Immediate)\b/,
+    /\bAbortSignal\.timeout\b/,
+    /\bMath\.random\b/,
+    /\brandom(Bytes|UUID|Int|Fill|FillSync)\b/,
+    /\bgetRandomValues\b/,
+    /\bgenerateKey(Pair)?(Sync)?\b/,
+    /(?<!\.)\bprocess\.\w/,
+    /(?<!\.)\bfetch\(/,
+  ]
+    .map((pattern) => pattern.source)
+    .join("|"),
+);
+
+interface Import {
+  readonly from: string;
+  readonly typeOnly: boolean;
+}
+
+for (const file of globSync("**/*.ts", { cwd: "src" }).filter((path) => !isGenerated(path))) {
+  test(`src/${file} keeps the dependency rule`, () => {
+    const text = readFileSync(join("src", file), "utf8");
+    const violations = importsOf(text).map((each) => violationOf(file, each));
+    const power = isPure(file) ? powers.exec(withoutComments(text)) : null;
+    if (power !== null) violations.push(`pure code uses ${power[0]}: take it as an argument`);
+    assert.deepEqual(
+      violations.filter((violation) => violation !== undefined),
+      [],
+    );
+  });
+}
+
+test("importsOf() finds every form of import that the formatter writes", () => {
+  const text = [
+    'import "./a.ts";',
+    'import b from "./b.ts";',
+    "import {",
+    "  c,",
+    '} from "./c.ts";',
+    'import type { D } from "./d.ts";',
+    'export * from "./e.ts";',
+    'const f = await import("./f.ts");',
+    'export const g = "from \\"./not.ts\\"";',
+  ].join("\n");
+  const found = importsOf(text).map((each) => `${each.from}${each.typeOnly ? " type" : ""}`);
+  assert.deepEqual(found.sort(), ["./a.ts", "./b.ts", "./c.ts", "./d.ts type", "./e.ts", "./f.ts"]);
+});
+
+test("violationOf() tells what may not be imported", () => {
+  const isRefused = (file: string, from: string, typeOnly = false): boolean =>
+    violationOf(file, { from, typeOnly }) !== undefined;
+  assert.ok(isRefused("mesh/ids.ts", "../telemetry/names.ts"), "an arrow outwards");
+  assert.ok(isRefused("discovery/merge.ts", "../trust/charter.ts"), "an arrow sideways");
+  assert.ok(isRefused("dataplane/io/tls.ts", "../../trust/verify.ts"), "a back door");
+  assert.ok(isRefused("xds/ledger.ts", "./io/stream.ts"), "an adapter in pure code");
+  assert.ok(isRefused("proxy/io/ads.ts", "../../xds/io/server.ts"), "an adapter of another folder");
+  assert.ok(isRefused("trust/chain.ts", "node-forge"), "node-forge outside der.ts");
+  assert.ok(isRefused("xds/ledger.ts", "node:net"), "the network in pure code");
+  assert.ok(isRefused("nowhere/a.ts", "../mesh/ids.ts"), "a folder without a line");
+  assert.ok(!isRefused("xds/ledger.ts", "node:net", true), "a type has no power");
+  assert.ok(!isRefused("app/agent.ts", "../trust/io/keys.ts"), "app wires adapters");
+  assert.ok(!isRefused("trust/io/keys.ts", "./files.ts"), "an adapter's own neighbour");
+});
+
+function violationOf(file: string, { from, typeOnly }: Import): string | undefined {
+  const visible = visibleFrom[folderOf(file)];
+  if (visible === undefined) return `${folderOf(file)} has no line in visibleFrom`;
+  if (!from.startsWith(".")) {
+    if (!isPure(file) || typeOnly) return undefined;
+    const where = pureModules[from];
+    if (where !== undefined && file.startsWith(where)) return undefined;
+    return `pure code imports ${from}: take what it gives as an argument`;
+  }
+  const target = join(dirname(file), from);
+  const [own, other] = [folderOf(file), folderOf(target)];
+  if (own !== other && !visible.includes(other)) return `${own} may not see ${other} (${from})`;
+  const mayWire = own === "app" || (own === other && !isPure(file));
+  if (isIo(target) && !mayWire) return `only app wires ${target}: take a port`;
+  return undefined;
+}
+
+/** Relies on the formatter: double quotes, a statement starts a line. */
+function importsOf(text: string): Import[] {
+  const statement = /^(?:import|export)( type)? [^=(`;"]*?\bfrom "([^"]+)"/gm;
+  const bare = /^import "([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+  return [
+    ...[...text.matchAll(statement)].map(([, type, from = ""]) => ({
+      from,
+      typeOnly: type !== undefined,
+    })),
+    ...[...text.matchAll(bare)].map(([, first, second = ""]) => ({
+      from: first ?? second,
+      typeOnly: false,
+    })),
+  ];
+}
+
+/** Comments and plain strings may name what code may not use; template literals can hold code. */
+function withoutComments(text: string): string {
+  const skipped = /"(?:\\.|[^"\\\n])*"|\/\*[^]*?\*\/|\/\/.*/g;
+  return text.replace(skipped, (found) => (found.startsWith('"') ? '""' : ""));
+}
+
+function folderOf(path: string): string {
+  return path.split("/")[0] ?? "";
+}
+
+function isIo(path: string): boolean {
+  return path.split("/")[1] === "io";
+}
+
+function isPure(path: string): boolean {
+  return !isIo(path) && !["app", "cli"].includes(folderOf(path));
+}
+
+function isGenerated(path: string): boolean {
+  return path.startsWith("xds/gen/");
+}
