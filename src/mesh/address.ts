@@ -10,15 +10,22 @@ export interface HostPort {
 export function parseHostPort(text: string): HostPort {
   const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  if (host === undefined || port > 65_535) {
-    throw new MeshError("MESH_ADDRESS_INVALID", `Cannot read address "${text}": it is not host:port`);
+  const bracketed = match?.[1];
+  const host = bracketed ?? match?.[2];
+  const isV6 = bracketed === undefined || parseV6(bracketed) !== undefined;
+  if (host === undefined || !isV6 || port > 65_535) {
+    throw new MeshError(
+      "MESH_ADDRESS_INVALID",
+      `Cannot read address "${text}": it is not host:port`,
+    );
   }
   return { host, port };
 }
 
 export function formatHostPort(address: HostPort): string {
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return address.host.includes(":")
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`;
 }
 
 /** An IP literal as a number of 32 or 128 bits. */

@@ -25,7 +25,13 @@ export interface Charter {
   readonly members: readonly CharterMember[];
   /** Trusted roots, DER in base64. */
   readonly bundle: readonly string[];
-  readonly rotationStep: "idle" | "prepared" | "publishing" | "activating" | "draining" | "retiring";
+  readonly rotationStep:
+    | "idle"
+    | "prepared"
+    | "publishing"
+    | "activating"
+    | "draining"
+    | "retiring";
   /** SPIFFE IDs that may start drills. */
   readonly operators: readonly string[];
   readonly timeMs: number;

@@ -21,7 +21,8 @@ const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const maxDomainBytes = 190; // leaves room for a 63-byte member label inside a 255-byte trust domain
 
 export function parseMeshDomain(text: string): MeshDomain {
-  const isDomain = text.length <= maxDomainBytes && text.split(".").every((part) => label.test(part));
+  const isDomain =
+    text.length <= maxDomainBytes && text.split(".").every((part) => label.test(part));
   return isDomain ? (text as MeshDomain) : refuse("mesh domain", text, "it is not a DNS name");
 }
 
@@ -109,18 +110,25 @@ export function workloadSpiffeId(
   trustDomain: TrustDomain,
   account: { readonly namespace: string; readonly serviceAccount: string },
 ): SpiffeId {
-  return parseSpiffeId(`spiffe://${trustDomain}/ns/${account.namespace}/sa/${account.serviceAccount}`);
+  return parseSpiffeId(
+    `spiffe://${trustDomain}/ns/${account.namespace}/sa/${account.serviceAccount}`,
+  );
 }
 
 /** Roles of the mesh's own processes; only these sign heads, end probes or serve xDS. */
 export type InfrastructureRole = "agent" | "gateway" | "catalog";
 
-export function infrastructureSpiffeId(trustDomain: TrustDomain, role: InfrastructureRole): SpiffeId {
+export function infrastructureSpiffeId(
+  trustDomain: TrustDomain,
+  role: InfrastructureRole,
+): SpiffeId {
   return parseSpiffeId(`spiffe://${trustDomain}/isthmus/${role}`);
 }
 
 function parseLabel(text: string, what: string): string {
-  return label.test(text) ? text : refuse(what, text, "it is not a DNS label of at most 63 characters");
+  return label.test(text)
+    ? text
+    : refuse(what, text, "it is not a DNS label of at most 63 characters");
 }
 
 function refuse(what: string, text: string, truth: string): never {

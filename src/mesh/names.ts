@@ -32,7 +32,8 @@ export function sniOf(target: ServiceTarget): string {
   return `outbound_.${target.port}_._.${hostOf(target)}`;
 }
 
-const sniShape = /^outbound_\.(\d{1,5})_\._\.([a-z0-9-]+)\.([a-z0-9-]+)\.(svc\.cluster(?:set)?\.local)$/;
+const sniShape =
+  /^outbound_\.(\d{1,5})_\._\.([a-z0-9-]+)\.([a-z0-9-]+)\.(svc\.cluster(?:set)?\.local)$/;
 
 /** What an SNI asks for, or undefined when it is not one of ours. */
 export function targetOfSni(sni: string): ServiceTarget | undefined {
@@ -41,7 +42,8 @@ export function targetOfSni(sni: string): ServiceTarget | undefined {
   const [, port = "", name = "", namespace = "", suffix = ""] = match;
   const number = Number(port);
   const isPort = number >= 1 && number <= 65_535 && String(number) === port;
-  if (!isPort || `${namespace}/${name}`.split("/").some((part) => part.length > 63)) return undefined;
+  if (!isPort || `${namespace}/${name}`.split("/").some((part) => part.length > 63))
+    return undefined;
   try {
     const service = parseServiceId(`${namespace}/${name}`);
     return { service, port: number, suffix: suffix as ServiceSuffix };

@@ -1,0 +1,170 @@
+import type { DemoMember } from "./cast.ts";
+import { memberTone, painter, type Paint, type Screen } from "./paint.ts";
+import type { Tally } from "./samples.ts";
+
+/** One phase as it is told to people and written to JSON. */
+export interface PhaseReport {
+  readonly name: string;
+  readonly title: string;
+  readonly total: Tally;
+  readonly byCaller: readonly { readonly caller: string; readonly tally: Tally }[];
+}
+
+interface Stage {
+  readonly screen: Screen;
+  readonly members: readonly DemoMember[];
+}
+
+const minWidth = 72;
+
+export function bannerText(stage: Stage, version: string): string {
+  const paint = painter(stage.screen);
+  const lines = stage.members.map((member, index) => {
+    const name = paint(member.name.padEnd(18), memberTone(index));
+    const place = `${member.cloud.padEnd(7)} ${member.region.padEnd(14)}`;
+    const services = fit(member.services.join(" "), widthOf(stage) - 45);
+    return `  ${name} ${place} ${paint(services, "dim")}`;
+  });
+  const title = `${paint("isthmus", "bold")} ${version}  one mesh, ${stage.members.length} members, this machine`;
+  return [title, "", ...lines, ""].join("\n");
+}
+
+/** `✓ what ………… 0.3 s` */
+export function stepText(
+  stage: Stage,
+  step: { readonly what: string; readonly elapsedMs: number },
+): string {
+  const paint = painter(stage.screen);
+  const time = `${(step.elapsedMs / 1000).toFixed(1)} s`;
+  const what = fit(step.what, widthOf(stage) - time.length - 6);
+  const gap = " ".repeat(Math.max(1, widthOf(stage) - 4 - what.length - time.length));
+  return `  ${paint("✓", "good")} ${what}${gap}${paint(time, "dim")}`;
+}
+
+export function phaseHeading(
+  stage: Stage,
+  phase: { readonly number: number; readonly name: string; readonly title: string },
+): string {
+  const paint = painter(stage.screen);
+  const lead = `${phase.number} ${phase.name}`;
+  return `\n${paint(lead, "bold")}  ${fit(phase.title, widthOf(stage) - lead.length - 2)}`;
+}
+
+const columns = "requests failed  cut      p50      p99";
+
+export function phaseText(stage: Stage, report: PhaseReport): string {
+  const paint = painter(stage.screen);
+  const barWidth = widthOf(stage) - 2 - 18 - 2 - columns.length - 2;
+  const head = paint(
+    `  ${"caller".padEnd(18)}${"served by".padEnd(barWidth + 2)}  ${columns}`,
+    "dim",
+  );
+  const rows = report.byCaller.map(({ caller, tally }) => {
+    const index = stage.members.findIndex((member) => member.name === caller);
+    const bar = servedBar(stage, { tally, width: barWidth, paint });
+    return `  ${paint(caller.padEnd(18), memberTone(index))}${bar}    ${countsText(tally, paint)}`;
+  });
+  return [head, ...rows, `  ${verdictText(report.total, paint)}`].join("\n");
+}
+
+function countsText(tally: Tally, paint: Paint): string {
+  const failed = String(tally.failed).padStart(6);
+  const cut = String(tally.cut).padStart(4);
+  return [
+    String(tally.requests).padStart(8),
+    tally.failed === 0 ? failed : paint(failed, "bad"),
+    tally.cut === 0 ? cut : paint(cut, "warn"),
+    msText(tally.p50Ms).padStart(8),
+    msText(tally.p99Ms).padStart(8),
+  ].join(" ");
+}
+
+/** The members' shares as coloured blocks, or as letters where there is no colour, then the largest by name. */
+function servedBar(stage: Stage, bar: { tally: Tally; width: number; paint: Paint }): string {
+  const total = Object.values(bar.tally.servedBy).reduce((sum, count) => sum + count, 0);
+  if (total === 0) return bar.paint("nobody".padEnd(bar.width), "bad");
+  const blockWidth = Math.max(6, bar.width - 23);
+  const blocks = shares(stage, { servedBy: bar.tally.servedBy, width: blockWidth }).map(
+    ({ index, cells }) => bar.paint("█".repeat(cells), memberTone(index)),
+  );
+  const [name = "", count = 0] = largest(bar.tally.servedBy);
+  const percent = Math.round((100 * count) / total);
+  const label = fit(`${name} ${percent}%`, bar.width - blockWidth - 1).padEnd(
+    bar.width - blockWidth - 1,
+  );
+  return `${blocks.join("")} ${label}`;
+}
+
+function shares(
+  stage: Stage,
+  bar: { readonly servedBy: Tally["servedBy"]; readonly width: number },
+): { readonly index: number; readonly cells: number }[] {
+  const total = Object.values(bar.servedBy).reduce((sum, count) => sum + count, 0);
+  let before = 0;
+  return stage.members.map((member, index) => {
+    const start = Math.round((before / total) * bar.width);
+    before += bar.servedBy[member.name] ?? 0;
+    return { index, cells: Math.round((before / total) * bar.width) - start };
+  });
+}
+
+function largest(servedBy: Tally["servedBy"]): [string, number] | [] {
+  return Object.entries(servedBy).toSorted((a, b) => b[1] - a[1])[0] ?? [];
+}
+
+function verdictText(tally: Tally, paint: Paint): string {
+  const moved = tally.movedMs === undefined ? [] : [`moved in ${msText(tally.movedMs)}`];
+  const failed =
+    tally.failed === 0 ? paint("nothing failed", "good") : paint(`${tally.failed} failed`, "bad");
+  const cut = tally.cut === 0 ? "nothing cut" : `${tally.cut} in flight were cut`;
+  return [...moved, failed, cut].join(", ");
+}
+
+export function summaryText(stage: Stage, reports: readonly PhaseReport[]): string {
+  const paint = painter(stage.screen);
+  const head = paint(`  ${"phase".padEnd(16)} ${columns}    moved  served by`, "dim");
+  const rows = reports.map(({ name, total }) => {
+    const moved = (total.movedMs === undefined ? "–" : msText(total.movedMs)).padStart(8);
+    const served = fit(servedText(total), widthOf(stage) - 19 - columns.length - 11);
+    return `  ${name.padEnd(16)} ${countsText(total, paint)} ${moved}  ${served}`;
+  });
+  return ["", paint("what it cost", "bold"), head, ...rows, ""].join("\n");
+}
+
+function servedText(tally: Tally): string {
+  const total = Object.values(tally.servedBy).reduce((sum, count) => sum + count, 0);
+  const parts = Object.entries(tally.servedBy).toSorted((a, b) => b[1] - a[1]);
+  return parts
+    .map(([name, count]) => `${short(name)} ${Math.round((100 * count) / total)}%`)
+    .join(" ");
+}
+
+/** `eks-us-east-1` → `eks`: a column has no room for more. */
+function short(member: string): string {
+  return member.split("-")[0] ?? member;
+}
+
+export function closingText(stage: Stage, reports: readonly PhaseReport[]): string {
+  const paint = painter(stage.screen);
+  const sum = (pick: (tally: Tally) => number): number =>
+    reports.reduce((total, report) => total + pick(report.total), 0);
+  const failed = sum((tally) => tally.failed);
+  const cut = sum((tally) => tally.cut);
+  const mark = failed === 0 ? paint("✓", "good") : paint("✗", "bad");
+  const requests = sum((tally) => tally.requests).toLocaleString("en-US");
+  const tail = cut === 0 ? "" : `, ${cut} in flight on what a phase itself ended`;
+  return `${mark} ${requests} requests, ${failed} failed${tail}`;
+}
+
+function msText(ms: number): string {
+  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  return ms >= 100 ? `${Math.round(ms)} ms` : `${ms.toFixed(1)} ms`;
+}
+
+function widthOf(stage: Stage): number {
+  return Math.max(minWidth, Math.min(stage.screen.width, 132));
+}
+
+function fit(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+}
