@@ -1,3 +1,5 @@
+const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom");
+
 /** Text that must never be printed. Only `reveal()` gives it; every other way prints `[redacted]`. */
 export class Secret {
   readonly #text: string;
@@ -18,7 +20,7 @@ export class Secret {
     return "[redacted]";
   }
 
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
+  [inspectCustom](): string {
     return "[redacted]";
   }
 }

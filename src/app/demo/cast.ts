@@ -78,7 +78,10 @@ const vmSite: Place = {
   hasCallers: false,
 };
 
-export const clusterCounts = { least: 3, most: clusters.length } as const;
+export const clusterCounts: { readonly least: number; readonly most: number } = {
+  least: 3,
+  most: clusters.length,
+};
 
 /** The clusters asked for and, always, the VM site. */
 export function castOf(clusterCount: number): readonly DemoMember[] {
