@@ -1,6 +1,7 @@
-const inspectCustom: unique symbol = Symbol.for("nodejs.util.inspect.custom");
-
-/** Text that must never be printed. Only `reveal()` gives it; every other way prints `[redacted]`. */
+/**
+ * Text that must never be printed. Only `reveal()` gives it: string and JSON forms say `[redacted]`, and
+ * a private field is invisible to `util.inspect`.
+ */
 export class Secret {
   readonly #text: string;
 
@@ -17,10 +18,6 @@ export class Secret {
   }
 
   toJSON(): string {
-    return "[redacted]";
-  }
-
-  [inspectCustom](): string {
     return "[redacted]";
   }
 }
