@@ -27,13 +27,9 @@ test("proxyZone() keeps equal zone names of two members apart", () => {
 
 test("Secret shows itself only when asked to", () => {
   const secret = new Secret("hunter2");
-  const shown = [
-    String(secret),
-    JSON.stringify({ secret }),
-    inspect({ secret }),
-    `a ${String(secret)}`,
-  ];
-  assert.ok(shown.every((text) => text.includes("[redacted]") && !text.includes("hunter2")));
+  assert.equal(String(secret), "[redacted]");
+  assert.equal(JSON.stringify({ secret }), '{"secret":"[redacted]"}');
+  assert.ok(!inspect({ secret }, { showHidden: true, depth: null }).includes("hunter2"));
   assert.equal(secret.reveal(), "hunter2");
 });
 
