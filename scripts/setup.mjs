@@ -18,11 +18,20 @@ installPackages();
 generateTypes();
 
 function installPackages() {
-  const installed = join(root, "node_modules/.package-lock.json");
   const wanted = join(root, "package-lock.json");
-  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(wanted).mtimeMs) return;
-  // Errors only: newer packages warn that they want a newer Node, and isthmus brings its own.
-  step("Installing packages (about 600 MB with Node 24, once)", npm(), ["ci", "--loglevel=error"]);
+  const stampFile = join(root, "node_modules/.isthmus-setup");
+  const stamp = createHash("sha256").update(readFileSync(wanted)).digest("hex");
+  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === stamp) return;
+  // Packages that npm itself installed last, by hand, are as good.
+  const installed = join(root, "node_modules/.package-lock.json");
+  if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(wanted).mtimeMs) {
+    // Errors only: some packages warn that they want a newer Node, and isthmus brings its own.
+    step("Installing packages (about 600 MB with Node 24, once)", npm(), [
+      "ci",
+      "--loglevel=error",
+    ]);
+  }
+  writeFileSync(stampFile, stamp);
 }
 
 function generateTypes() {

@@ -20,7 +20,7 @@ const node = node24();
 // Node 24 first, so that the tools' `#!/usr/bin/env node` means it too.
 const bins = [dirname(node), join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
 const checks = [
-  ["format", "biome", ["ci"]],
+  ["format", "biome", ["ci", `--colors=${process.stdout.isTTY ? "force" : "off"}`]],
   ["lint", "oxlint", ["--type-aware", "--deny-warnings", "src", "test", "bench", "scripts", "bin"]],
   ["types", "tsc", []],
   ["dead code", "knip", []],
@@ -36,7 +36,7 @@ function check(title, command, commandArgs) {
   const result = spawnSync(command, commandArgs, {
     cwd: root,
     encoding: "utf8",
-    env: { ...process.env, PATH: bins, FORCE_COLOR: process.stdout.isTTY ? "1" : "0" },
+    env: { ...process.env, PATH: bins, [process.stdout.isTTY ? "FORCE_COLOR" : "NO_COLOR"]: "1" },
     maxBuffer: 64 << 20,
   });
   const green = result.status === 0;
