@@ -1,0 +1,119 @@
+import { createHash, hash } from "node:crypto";
+
+/** Above this many records per bucket the number of buckets doubles, so that a change stays cheap. */
+const maxRecordsPerBucket = 64;
+/** 64 × 4,096 records: far above the largest shard that a reader takes. */
+export const maxBuckets = 4096;
+
+/**
+ * The content of a shard, hashed in buckets: a change costs one bucket, not the shard. The bucket of a
+ * record is the first 4 bytes of SHA-256(key) modulo the number of buckets; a bucket hashes key and
+ * bytes of its records, each with its length before it, in key order; the digest is SHA-256 over the
+ * bucket hashes. Keys must be ASCII. Source: design section 3.
+ */
+export interface Buckets {
+  readonly get: (key: string) => Uint8Array | undefined;
+  readonly set: (key: string, bytes: Uint8Array) => void;
+  readonly delete: (key: string) => void;
+  readonly entries: () => IterableIterator<[string, Uint8Array]>;
+  /** Records held. */
+  readonly size: () => number;
+  /** Present number of buckets, a power of two. */
+  readonly count: () => number;
+  /** Hex. */
+  readonly digest: () => string;
+  /** Hashes into so many buckets from now on; throws RangeError unless it is a power of two in bounds. */
+  readonly resize: (count: number) => void;
+}
+
+interface Slot {
+  readonly bytes: Uint8Array;
+  readonly place: number;
+}
+
+export function createBuckets(records: Iterable<readonly [string, Uint8Array]> = []): Buckets {
+  const slots = new Map<string, Slot>();
+  let buckets: Set<string>[] = [new Set()];
+  let hashes: (Buffer | undefined)[] = [undefined];
+
+  const touch = (place: number): Set<string> => {
+    const index = place % buckets.length;
+    hashes[index] = undefined;
+    return buckets[index] ?? new Set();
+  };
+  const resize = (count: number): void => {
+    if (!isBucketCount(count)) throw new RangeError(`${count} is no number of buckets`);
+    if (count === buckets.length) return;
+    buckets = Array.from({ length: count }, () => new Set<string>());
+    hashes = Array<Buffer | undefined>(count).fill(undefined);
+    for (const [key, slot] of slots) touch(slot.place).add(key);
+  };
+
+  for (const [key, bytes] of records) slots.set(key, { bytes, place: placeOf(key) });
+  resizeAlways();
+
+  return {
+    get: (key) => slots.get(key)?.bytes,
+    set: (key, bytes) => {
+      const place = slots.get(key)?.place ?? placeOf(key);
+      slots.set(key, { bytes, place });
+      touch(place).add(key);
+    },
+    delete: (key) => {
+      const slot = slots.get(key);
+      if (slot === undefined) return;
+      slots.delete(key);
+      touch(slot.place).delete(key);
+    },
+    *entries() {
+      for (const [key, slot] of slots) yield [key, slot.bytes];
+    },
+    size: () => slots.size,
+    count: () => buckets.length,
+    digest: () => {
+      const all = createHash("sha256");
+      for (const [index, bucket] of buckets.entries()) {
+        const one = hashes[index] ?? hashBucket(bucket, slots);
+        hashes[index] = one;
+        all.update(one);
+      }
+      return all.digest("hex");
+    },
+    resize,
+  };
+
+  function resizeAlways(): void {
+    for (const [key, slot] of slots) touch(slot.place).add(key);
+    resize(bucketsFor(slots.size));
+  }
+}
+
+/** How many buckets a writer uses for so many records. */
+export function bucketsFor(records: number): number {
+  let count = 1;
+  while (records > count * maxRecordsPerBucket && count < maxBuckets) count *= 2;
+  return count;
+}
+
+export function isBucketCount(count: number): boolean {
+  return Number.isInteger(Math.log2(count)) && count >= 1 && count <= maxBuckets;
+}
+
+function placeOf(key: string): number {
+  return hash("sha256", key, "buffer").readUInt32BE(0);
+}
+
+function hashBucket(keys: ReadonlySet<string>, slots: ReadonlyMap<string, Slot>): Buffer {
+  const sum = createHash("sha256");
+  for (const key of [...keys].sort()) {
+    const bytes = slots.get(key)?.bytes ?? new Uint8Array();
+    // One update per record: calls into the hash cost more than copying some hundred bytes.
+    const framed = Buffer.allocUnsafe(8 + key.length + bytes.length);
+    framed.writeUInt32BE(key.length, 0);
+    framed.write(key, 4, "latin1");
+    framed.writeUInt32BE(bytes.length, 4 + key.length);
+    framed.set(bytes, 8 + key.length);
+    sum.update(framed);
+  }
+  return sum.digest();
+}
