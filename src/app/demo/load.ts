@@ -8,6 +8,8 @@ import type { Sample } from "./samples.ts";
 /** Steady traffic of one caller: a few lanes, each sending one request after another. */
 export interface LoadOptions {
   readonly caller: MemberName;
+  /** Short name of the service asked for. */
+  readonly service: string;
   /** The local port of the caller's sidecar. */
   readonly target: HostPort;
   readonly host: string;

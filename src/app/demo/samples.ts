@@ -3,6 +3,8 @@ import type { MemberName } from "../../mesh/ids.ts";
 /** One request of the steady traffic, as its caller saw it. Times are epoch ms with fractions. */
 export interface Sample {
   readonly caller: MemberName;
+  /** Short name of the service it asked for. */
+  readonly service: string;
   readonly startMs: number;
   readonly endMs: number;
   /** Absent: the request failed. */
@@ -18,8 +20,11 @@ export interface Fault {
   readonly atMs: number;
   /** The member whose workloads or gateway die or fall silent. */
   readonly member: MemberName;
+  readonly service: string;
   /** Whether the fault ends connections; a drain does not. */
   readonly cuts: boolean;
+  /** When it was undone: traffic that comes back later is not traffic that had not left. */
+  readonly untilMs: number;
 }
 
 /**
@@ -98,7 +103,8 @@ function movedMs(samples: readonly Sample[], fault: Fault): number | undefined {
 /** Callers whom the faulty member served just before. */
 function affectedCallers(samples: readonly Sample[], fault: Fault): ReadonlySet<MemberName> {
   const before = samples.filter((sample) => sample.startMs <= fault.atMs);
-  return new Set(before.filter((s) => s.servedBy === fault.member).map((s) => s.caller));
+  const served = before.filter((s) => s.service === fault.service && s.servedBy === fault.member);
+  return new Set(served.map((s) => s.caller));
 }
 
 function lastFailureMs(samples: readonly Sample[], fault: Fault): number | undefined {

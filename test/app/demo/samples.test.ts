@@ -5,11 +5,12 @@ import { parseMemberName } from "../../../src/mesh/ids.ts";
 
 const east = parseMemberName("east");
 const west = parseMemberName("west");
-const fault = { atMs: 1000, member: east, cuts: true };
+const fault = { atMs: 1000, untilMs: 9000, member: east, service: "cart", cuts: true };
 
 function sample(over: Partial<Sample> & Pick<Sample, "startMs">): Sample {
   return {
     caller: east,
+    service: "cart",
     endMs: over.startMs + 5,
     connection: { openedMs: 0, lastServedBy: east },
     ...over,
@@ -67,6 +68,18 @@ test("tallyOf() says traffic moved at the first answer after which the faulty me
     fault,
   );
   assert.equal(tally.movedMs, 35);
+});
+
+test("tallyOf() ignores what came back after the fault was undone", () => {
+  const tally = tallyOf(
+    [
+      sample({ startMs: 900, servedBy: east }),
+      sample({ startMs: 1010, servedBy: west }),
+      sample({ startMs: 9100, servedBy: east }),
+    ],
+    fault,
+  );
+  assert.equal(tally.movedMs, 15);
 });
 
 test("tallyOf() says nothing of movement when nobody was served by the faulty member", () => {
