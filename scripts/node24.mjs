@@ -26,8 +26,19 @@ export function node24() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const child = spawn(node24(), process.argv.slice(2), { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  try {
+    run(node24(), process.argv.slice(2));
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 69;
+  }
+}
+
+function run(node, args) {
+  const child = spawn(node, args, { stdio: "inherit" });
+  // A terminal's Ctrl-C reaches the child by itself; this process only has to outlive it.
+  process.on("SIGINT", () => {});
+  process.on("SIGTERM", () => child.kill("SIGTERM"));
   child.on("exit", (code, signal) => {
     process.exitCode = signal === null ? (code ?? 1) : 1;
   });

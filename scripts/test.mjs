@@ -6,7 +6,7 @@
 //
 // With CI set nothing may be missing and nothing may be skipped.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,9 +19,13 @@ const args = process.argv.slice(2);
 const node = node24();
 // Node 24 first, so that the tools' `#!/usr/bin/env node` means it too.
 const bins = [dirname(node), join(root, "node_modules/.bin"), process.env.PATH].join(delimiter);
+// Named, because the linter would walk into every folder there is.
+const linted = ["src", "test", "bench", "scripts", "bin"].filter((dir) =>
+  existsSync(join(root, dir)),
+);
 const checks = [
   ["format", "biome", ["ci", `--colors=${process.stdout.isTTY ? "force" : "off"}`]],
-  ["lint", "oxlint", ["--type-aware", "--deny-warnings", "src", "test", "bench", "scripts", "bin"]],
+  ["lint", "oxlint", ["--type-aware", "--deny-warnings", ...linted]],
   ["types", "tsc", []],
   ["dead code", "knip", []],
 ];
