@@ -1,0 +1,178 @@
+import type { DeltaRequest } from "./codec.ts";
+import { type HeldResource, Ledger, type Nack } from "./ledger.ts";
+import { type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
+import type { Content, Delivery, Responses } from "./responses.ts";
+import type { View } from "./view.ts";
+
+export interface DeltaOptions {
+  readonly view: View;
+  /** Shared by all streams of a server. */
+  readonly responses: Responses;
+  readonly limits?: Partial<DeltaLimits>;
+}
+
+export interface DeltaLimits {
+  /** A response is cut here. One resource that is larger travels alone. */
+  readonly maxResponseBytes: number;
+  /** Responses of one type that may wait for an answer; a client that gives none gets no more. */
+  readonly maxUnanswered: number;
+  /** How long clusters, endpoints and secrets outlive the last listener or route that may need them. */
+  readonly removalGraceMs: number;
+}
+
+const defaultLimits: DeltaLimits = {
+  // Node keeps one TLS output buffer per connection as large as the largest write it ever saw, for good.
+  maxResponseBytes: 56 * 1024,
+  // A mesh of 1,000 clusters goes out in nine responses; a cold start should not wait for answers.
+  maxUnanswered: 16,
+  // Accepted is not warmed: a listener goes on with its old clusters until its new routes are there.
+  removalGraceMs: 5000,
+};
+
+/** What an operator may know of one type on one stream. */
+export interface TypeStatus {
+  readonly type: XdsType;
+  readonly isWildcard: boolean;
+  readonly subscribed: number;
+  readonly unanswered: number;
+  readonly refused: number;
+  readonly lastNack?: Nack;
+}
+
+export type RequestOutcome =
+  | { readonly t: "ok" }
+  | { readonly t: "nack"; readonly type: XdsType; readonly nack: Nack }
+  /** A type that this server does not serve; the request is ignored. */
+  | { readonly t: "foreign"; readonly typeUrl: string }
+  /** The stream must end. */
+  | { readonly t: "refused"; readonly reason: string };
+
+const typeOfUrl: ReadonlyMap<string, XdsType> = new Map(
+  xdsTypes.map((type) => [typeUrls[type], type]),
+);
+
+// Make before break. Routes are not warmed, so the clusters they name must be there before them; a client
+// takes its first cluster response for all of them, so listeners wait until the last one was answered.
+const upsertOrder = ["cluster", "endpoint", "secret", "listener", "route"] as const;
+const removalOrder = ["cluster", "endpoint", "secret"] as const;
+const referring: ReadonlySet<XdsType> = new Set(["listener", "route"]);
+
+/**
+ * One delta stream as a state machine. Whoever owns the stream asks `next()` for a response whenever no
+ * write is in flight, so that the newest state is always what is sent.
+ */
+export class DeltaSession {
+  readonly #view: View;
+  readonly #responses: Responses;
+  readonly #limits: DeltaLimits;
+  readonly #ledgers = new Map<XdsType, Ledger>();
+  #lastPush = 0;
+
+  constructor(options: DeltaOptions) {
+    this.#view = options.view;
+    this.#responses = options.responses;
+    this.#limits = { ...defaultLimits, ...options.limits };
+  }
+
+  request(request: DeltaRequest, nowMs: number): RequestOutcome {
+    const type = typeOfUrl.get(request.typeUrl);
+    if (type === undefined) return { t: "foreign", typeUrl: request.typeUrl };
+    let ledger = this.#ledgers.get(type);
+    if (ledger === undefined) {
+      ledger = new Ledger(type, this.#view);
+      this.#ledgers.set(type, ledger);
+      ledger.open(request);
+    } else ledger.update(request);
+    if (ledger.isOverfull) return { t: "refused", reason: "too many resource names" };
+    const isNack = request.error !== undefined && ledger.answered(request, nowMs);
+    if (!isNack) ledger.answered(request, nowMs);
+    const nack = ledger.lastNack;
+    return isNack && nack !== undefined ? { t: "nack", type, nack } : { t: "ok" };
+  }
+
+  /** Takes note of a change in the view. True: `next()` may have something to send. */
+  touch(changed: readonly ResourceKey[]): boolean {
+    let isConcerned = false;
+    for (const { type, name } of changed) {
+      if (this.#ledgers.get(type)?.touch(name)) isConcerned = true;
+    }
+    return isConcerned;
+  }
+
+  /** Looks again at what waited for the agent to know all (`View.isSettled`). */
+  resettle(): void {
+    for (const ledger of this.#ledgers.values()) ledger.unpark();
+  }
+
+  /** The next response, or undefined when the client has all it should have by now. */
+  next(nowMs: number): Delivery | undefined {
+    for (const type of upsertOrder) {
+      const ledger = this.#ledgers.get(type);
+      if (ledger === undefined || ledger.isSent) continue;
+      // What comes later in the order must not overtake it.
+      if (this.#mustWait(ledger)) return undefined;
+      const taken = ledger.take(this.#limits.maxResponseBytes);
+      if (taken !== undefined) return this.#deliver(ledger, { type, ...taken });
+    }
+    return this.#removal(nowMs);
+  }
+
+  /** When `next()` may have something to send though nothing else happens; may lie in the past. */
+  get wakeAtMs(): number | undefined {
+    const times = removalOrder
+      .map((type) => this.#ledgers.get(type)?.goneAtMs)
+      .filter((atMs) => atMs !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  status(): readonly TypeStatus[] {
+    return [...this.#ledgers.values()].map((ledger) => ({
+      type: ledger.type,
+      ...ledger.status(),
+      ...(ledger.lastNack === undefined ? {} : { lastNack: ledger.lastNack }),
+    }));
+  }
+
+  *heldResources(): Generator<HeldResource> {
+    for (const ledger of this.#ledgers.values()) yield* ledger.heldResources();
+  }
+
+  #mustWait(ledger: Ledger): boolean {
+    if (ledger.unansweredCount >= this.#limits.maxUnanswered) return true;
+    // Its answer to a cluster is preceded by the subscription to that cluster's endpoints.
+    return referring.has(ledger.type) && this.#ledgers.get("cluster")?.isAnswered === false;
+  }
+
+  #deliver(ledger: Ledger, content: Content): Delivery {
+    const delivery = this.#responses.deliver(content, { after: this.#lastPush });
+    this.#lastPush = delivery.push;
+    ledger.sent(delivery.receipt);
+    if (content.type === "cluster") {
+      const endpoints = this.#ledgers.get("endpoint");
+      for (const resource of content.upserts) endpoints?.uncarry(resource.name);
+    }
+    return delivery;
+  }
+
+  #removal(nowMs: number): Delivery | undefined {
+    if (!this.#mayBreak()) return undefined;
+    const ledgers = removalOrder
+      .map((type) => this.#ledgers.get(type))
+      .filter((known) => known !== undefined);
+    const { removalGraceMs, maxResponseBytes } = this.#limits;
+    for (const ledger of ledgers) ledger.scheduleGone(nowMs + removalGraceMs);
+    for (const ledger of ledgers) {
+      const removed = ledger.takeGone(nowMs, maxResponseBytes);
+      if (removed.length === 0) continue;
+      if (this.#mustWait(ledger)) return undefined;
+      return this.#deliver(ledger, { type: ledger.type, upserts: [], removed });
+    }
+    return undefined;
+  }
+
+  // A refused listener or route goes on as it was, with clusters that may be gone from the view by now.
+  #mayBreak(): boolean {
+    for (const type of referring) if (this.#ledgers.get(type)?.isAtRest === false) return false;
+    return true;
+  }
+}

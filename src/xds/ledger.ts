@@ -1,0 +1,382 @@
+import type { DeltaRequest } from "./codec.ts";
+import { blamedNames } from "./nack.ts";
+import type { Resource, XdsType } from "./resource.ts";
+import type { Receipt } from "./responses.ts";
+import { type View, viewed, viewedAll } from "./view.ts";
+
+/** A name that must be answered, whatever the client has of it. */
+const owed = "";
+/** The client has some version or none: a refused response does not say. */
+const unknown = "?";
+
+const wildcardName = "*";
+const wildcardTypes: ReadonlySet<XdsType> = new Set(["cluster", "listener"]);
+/** Types that others do not refer to for long: what left the view leaves the client at once. */
+const removedAtOnce: ReadonlySet<XdsType> = new Set(["listener", "route"]);
+/** What a poorer version would harm, were it sent by an agent that does not know all yet. */
+const shrinkingTypes: ReadonlySet<XdsType> = new Set(["endpoint", "secret"]);
+
+/** A stream that wants more names than this is ended: its state must stay bounded. */
+const maxSubscribedNames = 50_000;
+
+export interface Nack {
+  readonly atMs: number;
+  readonly message: string;
+  /** Refused by this answer; empty when it named nobody and all of them are sent again one by one. */
+  readonly names: readonly string[];
+}
+
+/** The content of one response. */
+export interface Taken {
+  readonly upserts: readonly Resource[];
+  readonly removed: readonly string[];
+}
+
+type Look =
+  | { readonly t: "nothing" }
+  | { readonly t: "upsert"; readonly resource: Resource }
+  | { readonly t: "remove" };
+
+export type HeldState = "sent" | "acked" | "refused" | "unknown";
+
+/** One resource as one client holds it. */
+export interface HeldResource {
+  readonly type: XdsType;
+  readonly name: string;
+  /** Last version sent, or the refused one. */
+  readonly version: string;
+  readonly state: HeldState;
+}
+
+/**
+ * What one stream wants of one type and what it has: the rules of the delta protocol. Knows nothing of
+ * order between types, bytes or time.
+ */
+export class Ledger {
+  readonly type: XdsType;
+  readonly #view: View;
+  #isWildcard = false;
+  /** Whether a first answer is due even if there is nothing to tell: a client waits for it. */
+  #isFirstDue = false;
+  readonly #names = new Set<string>();
+  readonly #held = new Map<string, string>();
+  /** Names to look at; what to do about each follows from view and `#held`. */
+  readonly #dirty = new Set<string>();
+  /** Names that the client holds and the view has no more, with the time when it may be told, if set. */
+  readonly #gone = new Map<string, number | undefined>();
+  /** Names held back until the agent knows more. */
+  readonly #parked = new Set<string>();
+  /** Names with versions that the client brought along, as long as those are to be kept. */
+  readonly #carried = new Set<string>();
+  readonly #unanswered = new Map<string, Receipt>();
+  /** Versions that the client refused, by name; never sent again as they are. */
+  readonly #refused = new Map<string, string>();
+  /** Names that travel alone until accepted, because a response with them was refused as a whole. */
+  readonly #suspects = new Set<string>();
+  lastNack: Nack | undefined;
+
+  constructor(type: XdsType, view: View) {
+    this.type = type;
+    this.#view = view;
+  }
+
+  /** Takes the first request of this type on its stream. */
+  open(request: DeltaRequest): void {
+    // Legacy wildcard: no name was ever subscribed on this stream.
+    this.#isWildcard = wildcardTypes.has(this.type) && request.subscribe.length === 0;
+    this.#isFirstDue = this.#isWildcard;
+    if (this.#isWildcard) this.#markAll();
+    this.update(request);
+    for (const [name, version] of request.initialVersions) this.#carry(name, version);
+  }
+
+  /** Takes the subscriptions of a request. Independent of its nonce, even of a stale one. */
+  update(request: DeltaRequest): void {
+    for (const name of request.subscribe) {
+      if (name === wildcardName && wildcardTypes.has(this.type)) this.#subscribeAll();
+      else this.#subscribe(name);
+    }
+    for (const name of request.unsubscribe) {
+      if (name === wildcardName && wildcardTypes.has(this.type)) this.#unsubscribeAll();
+      else this.#unsubscribe(name);
+    }
+  }
+
+  /** Whether the stream wants more names than any honest client would. */
+  get isOverfull(): boolean {
+    return this.#names.size > maxSubscribedNames;
+  }
+
+  /** True when the change concerns this stream. */
+  touch(name: string): boolean {
+    const isMine = this.#isWildcard || this.#names.has(name);
+    if (isMine) this.#dirty.add(name);
+    return isMine;
+  }
+
+  /** Looks again at what was held back while the agent did not know all. */
+  unpark(): void {
+    for (const name of this.#parked) this.#dirty.add(name);
+    this.#parked.clear();
+  }
+
+  /** The client must warm this resource anew, so the version that it brought along is of no use. */
+  uncarry(name: string): void {
+    if (this.#carried.delete(name) && this.#parked.delete(name)) this.#dirty.add(name);
+  }
+
+  /** Everything the client was to be told of this type is on its way, but for removals. */
+  get isSent(): boolean {
+    return this.#dirty.size === 0 && !this.#isFirstDue;
+  }
+
+  get isAnswered(): boolean {
+    return this.#unanswered.size === 0;
+  }
+
+  /** The client holds exactly what it should: nothing refused, nothing on its way. */
+  get isAtRest(): boolean {
+    const isClean = this.#gone.size === 0 && this.#parked.size === 0 && this.#refused.size === 0;
+    return isClean && this.isSent && this.isAnswered;
+  }
+
+  get unansweredCount(): number {
+    return this.#unanswered.size;
+  }
+
+  /**
+   * Takes out what is to be sent now, at most about `maxBytes`: resources, and the names that are to be
+   * called removed. Undefined: nothing. What others may still refer to waits in `takeGone`.
+   */
+  take(maxBytes: number): Taken | undefined {
+    const upserts: Resource[] = [];
+    const removed: string[] = [];
+    let bytes = 0;
+    for (const name of this.#dirty) {
+      const look = this.#look(name);
+      const size = look.t === "upsert" ? look.resource.entry.length : name.length;
+      const isAlone = look.t === "upsert" && this.#suspects.has(name);
+      const isFull = bytes > 0 && (isAlone || bytes + size > maxBytes);
+      if (look.t !== "nothing" && isFull) break;
+      this.#dirty.delete(name);
+      if (look.t === "upsert") upserts.push(look.resource);
+      else if (look.t === "remove") removed.push(name);
+      if (look.t !== "nothing") bytes += size;
+      if (isAlone) break;
+    }
+    const isNothing = upserts.length === 0 && removed.length === 0 && !this.#isFirstDue;
+    return isNothing ? undefined : { upserts, removed };
+  }
+
+  /** Gives each gone name its time, unless it has one. */
+  scheduleGone(dueAtMs: number): void {
+    for (const [name, atMs] of this.#gone) if (atMs === undefined) this.#gone.set(name, dueAtMs);
+  }
+
+  /** Gone names whose time has come; they are still gone until a response with them is `sent`. */
+  takeGone(nowMs: number, maxBytes: number): string[] {
+    const due: string[] = [];
+    let bytes = 0;
+    for (const [name, atMs] of this.#gone) {
+      if (atMs === undefined || atMs > nowMs || bytes > maxBytes) continue;
+      due.push(name);
+      bytes += name.length;
+    }
+    return due;
+  }
+
+  /** The earliest time at which `takeGone` will have something. */
+  get goneAtMs(): number | undefined {
+    const times = [...this.#gone.values()].filter((atMs) => atMs !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Notes that a response was handed to the stream. */
+  sent(receipt: Receipt): void {
+    this.#isFirstDue = false;
+    for (const [index, name] of receipt.names.entries()) {
+      this.#held.set(name, receipt.versions[index] ?? unknown);
+      this.#gone.delete(name);
+    }
+    for (const name of receipt.removed) {
+      this.#held.delete(name);
+      this.#gone.delete(name);
+      this.#refused.delete(name);
+    }
+    this.#unanswered.set(receipt.nonce, receipt);
+  }
+
+  /** Takes the answer in a request. False: the nonce belongs to no response that waits for one. */
+  answered(request: DeltaRequest, nowMs: number): boolean {
+    const receipt = this.#unanswered.get(request.nonce);
+    if (receipt === undefined) return false;
+    this.#unanswered.delete(request.nonce);
+    if (request.error === undefined) this.#accept(receipt.names);
+    else this.#refuse(receipt, { message: request.error, atMs: nowMs });
+    return true;
+  }
+
+  status(): {
+    readonly isWildcard: boolean;
+    readonly subscribed: number;
+    readonly unanswered: number;
+    readonly refused: number;
+  } {
+    return {
+      isWildcard: this.#isWildcard,
+      subscribed: this.#names.size,
+      unanswered: this.#unanswered.size,
+      refused: this.#refused.size,
+    };
+  }
+
+  *heldResources(): Generator<HeldResource> {
+    const onTheirWay = new Set([...this.#unanswered.values()].flatMap((receipt) => receipt.names));
+    for (const [name, version] of this.#held) {
+      if (version === owed) continue;
+      const refused = this.#refused.get(name);
+      const state = onTheirWay.has(name) ? "sent" : version === unknown ? "unknown" : "acked";
+      yield refused !== undefined && state === "unknown"
+        ? { type: this.type, name, version: refused, state: "refused" }
+        : { type: this.type, name, version, state };
+    }
+  }
+
+  #wanted(name: string): Resource | undefined {
+    return viewed(this.#view, { type: this.type, name });
+  }
+
+  /** What is to be done about a dirty name, as things stand. */
+  #look(name: string): Look {
+    const resource = this.#wanted(name);
+    const held = this.#held.get(name);
+    if (resource === undefined) return this.#lookAtGone(name, held);
+    this.#gone.delete(name);
+    if (this.#isHeldBack(name)) return this.#park(name);
+    const { version } = resource;
+    const isKnown = held === version || this.#refused.get(name) === version;
+    return isKnown ? { t: "nothing" } : { t: "upsert", resource };
+  }
+
+  #lookAtGone(name: string, held: string | undefined): Look {
+    if (held === undefined) return { t: "nothing" };
+    const isUnsure = this.#view.isSettled?.({ type: this.type, name }) === false;
+    if (isUnsure && (held !== owed || this.#carried.has(name))) return this.#park(name);
+    if (held === owed || removedAtOnce.has(this.type)) {
+      this.#gone.delete(name);
+      return { t: "remove" };
+    }
+    if (!this.#gone.has(name)) this.#gone.set(name, undefined);
+    return { t: "nothing" };
+  }
+
+  #park(name: string): Look {
+    this.#parked.add(name);
+    return { t: "nothing" };
+  }
+
+  #isHeldBack(name: string): boolean {
+    if (!this.#carried.has(name)) return false;
+    if (this.#view.isSettled?.({ type: this.type, name }) === false) return true;
+    this.#carried.delete(name);
+    return false;
+  }
+
+  #markAll(): void {
+    for (const resource of viewedAll(this.#view, this.type)) this.#dirty.add(resource.name);
+    for (const name of this.#held.keys()) this.#dirty.add(name);
+  }
+
+  #subscribeAll(): void {
+    // Asked for once more: the client may have forgotten all it had.
+    if (this.#isWildcard) for (const name of this.#held.keys()) this.#owe(name);
+    this.#isWildcard = true;
+    this.#isFirstDue = true;
+    this.#markAll();
+  }
+
+  #unsubscribeAll(): void {
+    this.#isWildcard = false;
+    this.#isFirstDue = false;
+    for (const name of [...this.#held.keys(), ...this.#dirty]) {
+      if (!this.#names.has(name)) this.#forget(name);
+    }
+  }
+
+  // Every name subscribed is answered, even one that the client should have: it may have dropped it and
+  // regained interest before it could unsubscribe.
+  #subscribe(name: string): void {
+    const shared = this.#wanted(name)?.name ?? name;
+    this.#names.add(shared);
+    this.#owe(shared);
+  }
+
+  #unsubscribe(name: string): void {
+    if (!this.#names.delete(name)) return;
+    // The wildcard still covers it, and the client cannot know whether there is such a resource.
+    if (this.#isWildcard) this.#owe(name);
+    else this.#forget(name);
+  }
+
+  #owe(name: string): void {
+    this.#held.set(name, owed);
+    this.#refused.delete(name);
+    this.#dirty.add(name);
+  }
+
+  #forget(name: string): void {
+    for (const names of [this.#held, this.#dirty, this.#gone, this.#parked, this.#carried]) {
+      names.delete(name);
+    }
+    this.#refused.delete(name);
+    this.#suspects.delete(name);
+  }
+
+  #carry(name: string, version: string): void {
+    if (!this.#isWildcard && !this.#names.has(name)) return;
+    const resource = this.#wanted(name);
+    const shared = resource?.name ?? name;
+    if (shrinkingTypes.has(this.type)) this.#carried.add(shared);
+    // Endpoints are sent whatever the client has: it may be warming a cluster and not ask again.
+    if (this.type !== "endpoint") {
+      this.#held.set(shared, resource?.version === version ? resource.version : version || unknown);
+    }
+    this.#dirty.add(shared);
+  }
+
+  #accept(names: readonly string[]): void {
+    for (const name of names) {
+      this.#suspects.delete(name);
+      this.#refused.delete(name);
+    }
+  }
+
+  #refuse(receipt: Receipt, nack: Omit<Nack, "names">): void {
+    const named = blamedNames(nack.message, receipt.names);
+    const blamed = receipt.names.length === 1 ? receipt.names : named;
+    for (const [index, name] of receipt.names.entries()) {
+      const version = receipt.versions[index] ?? unknown;
+      // A newer version is on its way already; its own answer will tell.
+      if (this.#held.get(name) !== version) continue;
+      if (blamed.includes(name)) this.#refused.set(name, version);
+      else if (blamed.length > 0) continue;
+      else this.#suspects.add(name);
+      this.#held.set(name, unknown);
+      this.#dirty.add(name);
+    }
+    if (blamed.length > 0) this.#accept(receipt.names.filter((name) => !blamed.includes(name)));
+    // A response of removals alone is never sent twice: nothing in it can be at fault.
+    if (named.length === 0 && receipt.names.length > 0) this.#removeAgain(receipt.removed);
+    this.lastNack = { ...nack, names: blamed };
+  }
+
+  /** A response refused as a whole may have had its removals dropped, too. */
+  #removeAgain(removed: readonly string[]): void {
+    for (const name of removed) {
+      const isCovered = this.#isWildcard || this.#names.has(name);
+      if (!isCovered || this.#held.has(name)) continue;
+      this.#held.set(name, unknown);
+      this.#dirty.add(name);
+    }
+  }
+}
