@@ -87,9 +87,10 @@ function quantile(sorted: readonly number[], q: number): number {
 
 function movedMs(samples: readonly Sample[], fault: Fault): number | undefined {
   const affected = affectedCallers(samples, fault);
-  const later = samples.filter(
-    (sample) => sample.endMs > fault.atMs && affected.has(sample.caller),
-  );
+  const later = samples.filter((sample) => {
+    const isDuring = sample.endMs > fault.atMs && sample.startMs < fault.untilMs;
+    return isDuring && sample.service === fault.service && affected.has(sample.caller);
+  });
   const isOld = (sample: Sample): boolean =>
     sample.servedBy === undefined || sample.servedBy === fault.member;
   // A cut request hangs until its connection is closed: others have long moved by then, so it is

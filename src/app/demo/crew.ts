@@ -1,0 +1,97 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { MeshError } from "../../mesh/errors.ts";
+import type { FromPart, Part, ToPart } from "./part-messages.ts";
+import type { Sample } from "./samples.ts";
+
+export interface CrewOptions {
+  /** The program's own entry, run again with a hidden command. */
+  readonly entry: string;
+  readonly onSamples: (samples: readonly Sample[]) => void;
+  /** Called when a process ends that nobody ended. */
+  readonly onLost: (name: string) => void;
+}
+
+/** One process of the demo, started empty so that its start-up overlaps with everything else. */
+export class CrewMember implements AsyncDisposable {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  readonly #ended = Promise.withResolvers<void>();
+  readonly #ready = Promise.withResolvers<void>();
+  #isExpected = false;
+
+  constructor(name: string, options: CrewOptions) {
+    this.name = name;
+    this.#child = fork(options.entry, ["demo-part", name], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    this.#child.on("message", (message: FromPart) => this.#take(message, options));
+    this.#child.once("error", (error) => this.#fail(error.message));
+    this.#child.once("exit", (code, signal) => {
+      this.#ended.resolve();
+      this.#fail(`its process ended with ${signal ?? `exit code ${String(code)}`}`);
+      if (!this.#isExpected) options.onLost(name);
+    });
+    // Nobody may be waiting yet when a start fails; whoever asks later still gets the reason.
+    this.#ready.promise.catch(() => undefined);
+  }
+
+  /** Resolves when the part runs; throws MESH_INTERNAL with the child's reason. */
+  start(part: Part): Promise<void> {
+    this.#tell({ t: "start", part });
+    return this.#ready.promise;
+  }
+
+  drain(service: string, options: { readonly isOn: boolean }): void {
+    this.#tell({ t: "drain", service, isOn: options.isOn });
+  }
+
+  startLoad(): void {
+    this.#tell({ t: "load" });
+  }
+
+  /** As a host dies: no goodbye, the kernel resets its connections. */
+  async kill(): Promise<void> {
+    this.#isExpected = true;
+    this.#child.kill("SIGKILL");
+    await this.#ended.promise;
+  }
+
+  /** As a process hangs: its kernel still accepts connections and acknowledges bytes. */
+  freeze(): void {
+    this.#child.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#child.kill("SIGCONT");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isExpected = true;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.thaw();
+    this.#tell({ t: "stop" });
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 2000);
+    await this.#ended.promise;
+    clearTimeout(timer);
+  }
+
+  #take(message: FromPart, options: CrewOptions): void {
+    switch (message.t) {
+      case "ready":
+        return this.#ready.resolve();
+      case "failed":
+        return this.#fail(message.reason);
+      case "samples":
+        return options.onSamples(message.samples);
+    }
+  }
+
+  #fail(reason: string): void {
+    const message = `Cannot run part "${this.name}" of the demo: ${reason}`;
+    this.#ready.reject(new MeshError("MESH_INTERNAL", message));
+  }
+
+  #tell(message: ToPart): void {
+    if (this.#child.connected) this.#child.send(message);
+  }
+}

@@ -1,0 +1,123 @@
+import { reasonOf } from "../../mesh/errors.ts";
+import type { Log } from "../../mesh/ports.ts";
+import { startShopApp, type ShopApp } from "../../../examples/shop/app.ts";
+import { startGateway, startSidecar } from "../engine-launcher.ts";
+import { runLoad } from "./load.ts";
+import type { FromPart, Part, ToPart, WorkloadPart } from "./part-messages.ts";
+import type { Sample } from "./samples.ts";
+import { openWanLink } from "./wan-link.ts";
+
+/** What a part has running, reduced to what its parent may ask of it. */
+interface RunningPart {
+  readonly apps: readonly ShopApp[];
+  readonly startLoad: () => void;
+  readonly stop: () => Promise<void>;
+}
+
+// Samples travel in batches: one message per request would cost more than the request.
+const batchMs = 50;
+const stopDeadlineMs = 500;
+
+/** The child's side of the demo: does what its parent says until told to stop or left alone. */
+export async function runPart(log: Log): Promise<void> {
+  let running: RunningPart | undefined;
+  const done = Promise.withResolvers<void>();
+  const onMessage = async (message: ToPart): Promise<void> => {
+    switch (message.t) {
+      case "start":
+        running = await startPart(message.part, log);
+        return tell({ t: "ready" });
+      case "drain":
+        for (const app of running?.apps ?? []) {
+          if (app.service === message.service) app.drain(message.isOn);
+        }
+        return;
+      case "load":
+        return running?.startLoad();
+      case "stop":
+        await running?.stop();
+        return done.resolve();
+    }
+  };
+  process.on("message", (message: ToPart) => {
+    onMessage(message).catch((error: unknown) => tell({ t: "failed", reason: reasonOf(error) }));
+  });
+  // The terminal sends Ctrl-C to the whole group: the parent decides when its parts go.
+  process.on("SIGINT", () => undefined);
+  process.once("disconnect", done.resolve);
+  await done.promise;
+  process.exit(0);
+}
+
+async function startPart(part: Part, log: Log): Promise<RunningPart> {
+  switch (part.t) {
+    case "workloads":
+      return startWorkloads(part, log);
+    case "gateway": {
+      const gateway = await startGateway(part.config, { log });
+      await gateway.whenReady;
+      return idle(() => gateway.stop({ deadlineMs: stopDeadlineMs }));
+    }
+    case "wan": {
+      const links = await Promise.all(part.links.map(openWanLink));
+      return idle(async () => links.forEach((link) => link.close()));
+    }
+  }
+}
+
+function idle(stop: () => Promise<void>): RunningPart {
+  return { apps: [], startLoad: () => undefined, stop };
+}
+
+async function startWorkloads(
+  part: Extract<Part, { t: "workloads" }>,
+  log: Log,
+): Promise<RunningPart> {
+  const each = part.groups.flatMap(({ member, workloads }) =>
+    workloads.map((workload) => startWorkload({ member, workload }, log)),
+  );
+  const started = await Promise.all(each);
+  const ended = new AbortController();
+  return {
+    apps: started.map(({ app }) => app),
+    startLoad: () => startLoads(part, ended.signal),
+    stop: async () => {
+      ended.abort();
+      await Promise.all(started.map(({ stop }) => stop()));
+    },
+  };
+}
+
+async function startWorkload(
+  what: { readonly member: string; readonly workload: WorkloadPart },
+  log: Log,
+): Promise<{ app: ShopApp; stop: () => Promise<void> }> {
+  const { sidecar: config, ...rest } = what.workload;
+  const app = await startShopApp({ ...rest, member: what.member });
+  const sidecar = await startSidecar(config, { log });
+  await sidecar.whenReady;
+  const stop = async (): Promise<void> => {
+    await Promise.all([sidecar.stop({ deadlineMs: stopDeadlineMs }), app.close()]);
+  };
+  return { app, stop };
+}
+
+function startLoads(part: Extract<Part, { t: "workloads" }>, signal: AbortSignal): void {
+  let batch: Sample[] = [];
+  const timer = setInterval(() => {
+    if (batch.length > 0) tell({ t: "samples", samples: batch });
+    batch = [];
+  }, batchMs);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  for (const load of part.loads) {
+    const onSample = (sample: Sample): void => void batch.push(sample);
+    runLoad({ ...load, onSample, signal }).catch((error: unknown) =>
+      tell({ t: "failed", reason: reasonOf(error) }),
+    );
+  }
+}
+
+function tell(message: FromPart): void {
+  // A parent that is gone closes the channel; the disconnect event ends this process.
+  if (process.connected) process.send?.(message);
+}
