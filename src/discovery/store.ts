@@ -96,15 +96,22 @@ export interface CatalogStore extends AsyncDisposable {
     cursors: ReadonlyMap<MemberName, string>,
     options: { readonly waitMs: number; readonly signal: AbortSignal },
   ) => Promise<readonly LogEntry[]>;
-  /** The newest charter that each of these members knows, as it was stored. */
+  /**
+   * Charters that members stored, of those whose number, by the hub's word, is above this one. Anybody
+   * may have stored them, also a member that this agent does not know yet.
+   */
   readonly readCharters: (
-    members: readonly MemberName[],
+    options: { readonly above: number },
     signal: AbortSignal,
-  ) => Promise<ReadonlyMap<MemberName, SignedCharter>>;
-  readonly putCharter: (
-    entry: { readonly member: MemberName; readonly charter: SignedCharter },
-    signal: AbortSignal,
-  ) => Promise<void>;
+  ) => Promise<readonly SignedCharter[]>;
+  /** States the newest charter that this member knows. */
+  readonly putCharter: (entry: KnownCharter, signal: AbortSignal) => Promise<void>;
+}
+
+export interface KnownCharter {
+  readonly member: MemberName;
+  readonly number: number;
+  readonly charter: SignedCharter;
 }
 
 export function isSamePosition(
