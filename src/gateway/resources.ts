@@ -1,0 +1,58 @@
+import type { MeshService } from "../discovery/mesh-service.ts";
+import type { Place } from "../mesh/locality.ts";
+import { boundLevel } from "../proxy/bounds.ts";
+import { edsCluster, outlierDetection } from "../proxy/cluster-settings.ts";
+import { provenLocalities } from "../proxy/direct-hosts.ts";
+import { assignmentOf } from "../proxy/endpoints.ts";
+import type { GatewayNode } from "../proxy/node.ts";
+import type { PlannedLevel } from "../proxy/plan.ts";
+import type { Draft, Sealed } from "../proxy/seal.ts";
+import { seal } from "../proxy/seal.ts";
+import { clusterVersions } from "../proxy/service-resources.ts";
+import type { ProxySettings } from "../proxy/settings.ts";
+import type { TrustView } from "../proxy/trust-view.ts";
+import type { ExportedTarget } from "./exports.ts";
+import { exportsOf } from "./exports.ts";
+import type { GatewaySettings } from "./listener.ts";
+import { gatewayListener } from "./listener.ts";
+
+/** The part of a service that every gateway of this member gets: one Envoy cluster for each SNI. */
+export function gatewayResources(
+  service: MeshService,
+  options: { readonly place: Place; readonly settings: ProxySettings },
+): Sealed {
+  const exported = exportsOf(service);
+  const clusters = seal(exported.map((item) => gatewayCluster(item, options.settings)));
+  const versions = clusterVersions(clusters);
+  const assignments = seal(
+    exported.map((item): Draft => {
+      const message = assignmentOf(item.sni, doorLevels(item, options.place));
+      return { t: "endpoint", message, after: versions.get(item.sni) ?? "" };
+    }),
+  );
+  return {
+    resources: [...clusters.resources, ...assignments.resources],
+    withheld: [...clusters.withheld, ...assignments.withheld],
+  };
+}
+
+/** What one gateway process gets besides: its door. */
+export function gatewayNodeResources(
+  node: GatewayNode,
+  context: { readonly settings: GatewaySettings; readonly trust: TrustView },
+): Sealed {
+  return seal([{ t: "listener", message: gatewayListener(node, context) }]);
+}
+
+// Bytes pass through: no TLS of ours here, the sidecars at both ends speak it with each other.
+function gatewayCluster(item: ExportedTarget, settings: ProxySettings): Draft {
+  const cluster = edsCluster(item.sni, settings);
+  cluster.outlierDetection = outlierDetection({ mayBeGateways: true });
+  return { t: "cluster", message: cluster };
+}
+
+/** A forwarded connection never leaves the member, so there is one level. */
+function doorLevels(item: ExportedTarget, place: Place): PlannedLevel[] {
+  const localities = provenLocalities(place, item);
+  return localities.length === 0 ? [] : [boundLevel({ level: "own-member", rank: 0, localities })];
+}

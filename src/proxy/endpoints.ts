@@ -1,0 +1,70 @@
+import { create } from "@bufbuild/protobuf";
+import { outboundName } from "../mesh/names.ts";
+import type { Health } from "../mesh/service.ts";
+import { HealthStatus } from "../xds/gen/envoy/config/core/v3/health_check_pb.ts";
+import type {
+  LbEndpoint,
+  LocalityLbEndpoints,
+} from "../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+import {
+  LbEndpointSchema,
+  LocalityLbEndpointsSchema,
+} from "../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+import type { ClusterLoadAssignment } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { levelsFor } from "./levels.ts";
+import type { PlannedHost, PlannedLevel, PlannedLocality } from "./plan.ts";
+import { overprovisioningFactor } from "./settings.ts";
+import type { TargetPlan } from "./targets.ts";
+import type { Viewer } from "./viewer.ts";
+import { socketAddress } from "./wire.ts";
+
+/** The EDS answer of one target for sidecars in the viewer's zone. */
+export function sidecarEndpoints(plan: TargetPlan, viewer: Viewer): ClusterLoadAssignment {
+  return assignmentOf(outboundName(plan.target), levelsFor(plan, viewer));
+}
+
+/** Levels as Envoy's priorities. Judged by weight: levels mix pods with gateways that stand for many. */
+export function assignmentOf(
+  clusterName: string,
+  levels: readonly PlannedLevel[],
+): ClusterLoadAssignment {
+  return create(ClusterLoadAssignmentSchema, {
+    clusterName,
+    endpoints: levels.flatMap((level, priority) =>
+      level.localities.map((locality) => localityEndpoints(locality, priority)),
+    ),
+    policy: { overprovisioningFactor, weightedPriorityHealth: true },
+  });
+}
+
+function localityEndpoints(locality: PlannedLocality, priority: number): LocalityLbEndpoints {
+  return create(LocalityLbEndpointsSchema, {
+    locality: { region: locality.region, zone: locality.zone },
+    priority,
+    loadBalancingWeight: locality.weight,
+    lbEndpoints: locality.hosts.map(lbEndpoint),
+  });
+}
+
+const healthStatus: Readonly<Record<Health, HealthStatus>> = {
+  healthy: HealthStatus.HEALTHY,
+  draining: HealthStatus.DRAINING,
+  unhealthy: HealthStatus.UNHEALTHY,
+};
+
+function lbEndpoint(host: PlannedHost): LbEndpoint {
+  const address = socketAddress({ host: host.address, port: host.port });
+  const isPlain = host.via.t === "direct" && !host.via.hasSidecar;
+  return create(LbEndpointSchema, {
+    hostIdentifier: { case: "endpoint", value: { address } },
+    healthStatus: healthStatus[host.health],
+    loadBalancingWeight: host.weight,
+    ...(isPlain
+      ? {}
+      : { metadata: { filterMetadata: { [transportMatchNamespace]: { mtls: "true" } } } }),
+  });
+}
+
+/** Where a cluster's `transportSocketMatches` look for what an endpoint speaks. */
+const transportMatchNamespace = "envoy.transport_socket_match";

@@ -1,0 +1,80 @@
+import type { GatewayHost, RemoteExport } from "../discovery/mesh-service.ts";
+import { proxyZone } from "../mesh/locality.ts";
+import { placeholderFor } from "./placeholders.ts";
+import type { PlannedHost, PlannedLocality } from "./plan.ts";
+import { endpointWeight } from "./plan.ts";
+
+// No member publishes more endpoints of one service; a record that says so must not overflow weights.
+const maxEndpoints = 100_000;
+
+/**
+ * A member behind its gateways: each address once, weighted by the healthy endpoints it stands for,
+ * plus a placeholder for those that are missing. The placeholder gets a locality of its own because a
+ * locality's availability counts hosts: inside the gateways' one it would shrink their share.
+ */
+export function gatewayLocalities(
+  remote: RemoteExport,
+  options: { readonly index: number },
+): PlannedLocality[] {
+  const count = countOf(remote);
+  const place = { member: remote.member, region: remote.region };
+  const gateways = chosenGateways(remote);
+  if (gateways.length === 0) return [];
+  const present = count.healthy * endpointWeight * remote.share;
+  const hosts = gatewayHosts(gateways, { remote, ...count, present });
+  const weight = Math.max(1, Math.round(present));
+  const zone = proxyZone({ member: remote.member, zone: "gateway" });
+  const isServing = hosts.some((host) => host.health === "healthy");
+  const missing = isServing ? count.total * endpointWeight - present : 0;
+  const placeholder = placeholderFor({ missing, present, index: options.index });
+  const main: PlannedLocality = { ...place, zone, weight, hosts };
+  if (placeholder === undefined) return [main];
+  const placeholderZone = proxyZone({ member: remote.member, zone: "unhealthy" });
+  return [main, { ...place, zone: placeholderZone, weight, hosts: [placeholder] }];
+}
+
+/** Dead gateways with a living sibling are left out: as UNHEALTHY hosts they would push traffic away. */
+function chosenGateways(remote: RemoteExport): readonly GatewayHost[] {
+  const alive = remote.gateways.filter((gateway) => gateway.isAlive);
+  return alive.length > 0 && remote.isUsable ? alive : remote.gateways;
+}
+
+function gatewayHosts(
+  gateways: readonly GatewayHost[],
+  part: {
+    readonly remote: RemoteExport;
+    readonly healthy: number;
+    readonly total: number;
+    readonly present: number;
+  },
+): PlannedHost[] {
+  const isDead = !part.remote.isUsable || gateways.every((gateway) => !gateway.isAlive);
+  const isServing = part.healthy > 0 && !isDead;
+  // A member that can serve nothing weighs all it has: its level lost that much.
+  const sum = isServing ? part.present : part.total * endpointWeight;
+  const weight = Math.max(1, Math.round(sum / gateways.length));
+  return gateways.map((gateway) => ({
+    address: gateway.address,
+    port: gateway.port,
+    health: isServing ? "healthy" : "unhealthy",
+    weight,
+    via: { t: "gateway" },
+    ...(isDead && part.healthy > 0 ? { isInferredDead: true } : {}),
+  }));
+}
+
+function countOf(remote: RemoteExport): { readonly healthy: number; readonly total: number } {
+  const sum = (pick: (zone: RemoteExport["zones"][number]) => number): number =>
+    Math.min(
+      maxEndpoints,
+      remote.zones.reduce((total, zone) => total + Math.max(0, pick(zone)), 0),
+    );
+  const healthy = sum((zone) => zone.healthy);
+  return {
+    healthy,
+    total: Math.max(
+      healthy,
+      sum((zone) => zone.total),
+    ),
+  };
+}

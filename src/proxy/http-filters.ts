@@ -1,0 +1,96 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
+import { HeaderValueOption_HeaderAppendAction } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { RouteSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import { RouterSchema } from "../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import {
+  HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManagerSchema,
+  type ResponseMapperSchema,
+} from "../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { HttpProtocolOptionsSchema } from "../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { unreachedHeader } from "./settings.ts";
+import type { Extension } from "./wire.ts";
+import { adsSource, extension, ms, pack } from "./wire.ts";
+
+/** HTTP from the local application; the rules are in the route of the same name. */
+export function outboundHttp(routeName: string): Extension {
+  return extension(managerName, HttpConnectionManagerSchema, {
+    statPrefix: routeName,
+    routeSpecifier: {
+      case: "rds",
+      value: { routeConfigName: routeName, configSource: adsSource() },
+    },
+    httpFilters: [router()],
+    // A stream may be quiet for as long as its two ends like.
+    streamIdleTimeout: ms(0),
+  });
+}
+
+/** HTTP from other sidecars to the one application behind this entry. */
+export function inboundHttp(envoyCluster: string): Extension {
+  return extension(managerName, HttpConnectionManagerSchema, {
+    statPrefix: envoyCluster,
+    routeSpecifier: {
+      case: "routeConfig",
+      value: {
+        name: envoyCluster,
+        virtualHosts: [{ name: "app", domains: ["*"], routes: [appRoute(envoyCluster)] }],
+        // Only this proxy may say that the application was not reached.
+        responseHeadersToRemove: [unreachedHeader],
+      },
+    },
+    httpFilters: [router()],
+    streamIdleTimeout: ms(0),
+    forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
+    setCurrentClientCertDetails: { uri: true },
+    localReplyConfig: { mappers: [unreachedMapper()] },
+    // Connections through a passthrough cannot be told to go away: they end at their own age.
+    commonHttpProtocolOptions: { maxConnectionDuration: ms(maxConnectionAgeMs) },
+  });
+}
+
+const managerName = "envoy.filters.network.http_connection_manager";
+const maxConnectionAgeMs = 600_000;
+
+function router(): Extension {
+  return extension("envoy.filters.http.router", RouterSchema);
+}
+
+function appRoute(envoyCluster: string): MessageInitShape<typeof RouteSchema> {
+  return {
+    match: { pathSpecifier: { case: "prefix", value: "/" } },
+    // The caller's own limit counts; the default of 15 s would be ours.
+    action: {
+      case: "route",
+      value: { clusterSpecifier: { case: "cluster", value: envoyCluster }, timeout: ms(0) },
+    },
+  };
+}
+
+/**
+ * Marks answers made up here because the application could not be reached: no request was seen, so
+ * the caller may repeat any method. Not on overload (UO), which a retry would multiply.
+ */
+function unreachedMapper(): MessageInitShape<typeof ResponseMapperSchema> {
+  return {
+    filter: { filterSpecifier: { case: "responseFlagFilter", value: { flags: ["UF", "UH"] } } },
+    headersToAdd: [
+      {
+        header: { key: unreachedHeader, value: "%RESPONSE_FLAGS%" },
+        appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+      },
+    ],
+  };
+}
+
+/** The application gets the protocol that its caller spoke. */
+export function sameProtocolUpstream(): Record<string, Any> {
+  const options = pack(HttpProtocolOptionsSchema, {
+    upstreamProtocolOptions: {
+      case: "useDownstreamProtocolConfig",
+      value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
+    },
+  });
+  return { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options };
+}

@@ -1,0 +1,113 @@
+import { create } from "@bufbuild/protobuf";
+import { formatHostPort } from "../mesh/address.ts";
+import { inboundName } from "../mesh/names.ts";
+import type { AppProtocol } from "../mesh/service.ts";
+import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import {
+  Cluster_DiscoveryType,
+  ClusterSchema,
+} from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { TcpProxySchema } from "../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { inboundHttp, sameProtocolUpstream } from "./http-filters.ts";
+import type { Inbound, SidecarNode } from "./node.ts";
+import { allowCallers } from "./rbac.ts";
+import { maxInFlight } from "./settings.ts";
+import { downstreamTls } from "./tls.ts";
+import type { TrustView } from "./trust-view.ts";
+import { extension, ms, socketAddress } from "./wire.ts";
+
+/** What the application behind an inbound entry speaks, for engines that can use it. */
+export type InboundProtocolOf = (entry: Inbound) => AppProtocol;
+
+export interface InboundOptions {
+  readonly trust: TrustView;
+  readonly protocolOf: InboundProtocolOf;
+}
+
+/** The mTLS doors of a node: one listener for each inbound entry. */
+export function inboundListeners(node: SidecarNode, options: InboundOptions): Listener[] {
+  return node.inbound.map((entry) => {
+    const protocol = node.engine === "envoy" ? options.protocolOf(entry) : "tcp";
+    return inboundListener(entry, { trust: options.trust, protocol });
+  });
+}
+
+function inboundListener(
+  entry: Inbound,
+  options: { readonly trust: TrustView; readonly protocol: AppProtocol },
+): Listener {
+  const envoyCluster = inboundClusterName(entry);
+  const proxy =
+    options.protocol === "tcp"
+      ? extension("envoy.filters.network.tcp_proxy", TcpProxySchema, {
+          statPrefix: envoyCluster,
+          clusterSpecifier: { case: "cluster", value: envoyCluster },
+        })
+      : inboundHttp(envoyCluster);
+  return create(ListenerSchema, {
+    name: `inbound@${formatHostPort(entry.listen)}`,
+    address: socketAddress(entry.listen),
+    trafficDirection: TrafficDirection.INBOUND,
+    filterChains: [
+      {
+        filters: [allowCallers(workloadsOf(options.trust)), proxy],
+        transportSocket: downstreamTls(),
+        // A caller that connects and says nothing must not hold a connection.
+        transportSocketConnectTimeout: ms(handshakeTimeoutMs),
+      },
+    ],
+  });
+}
+
+// Callers across continents need three round trips of up to 300 ms, with losses.
+const handshakeTimeoutMs = 10_000;
+
+function workloadsOf(trust: TrustView): { readonly case: "prefix"; readonly value: string }[] {
+  return [...trust.trustDomains]
+    .sort()
+    .map((domain) => ({ case: "prefix", value: `spiffe://${domain}/ns/` }));
+}
+
+/** The applications behind those doors. */
+export function inboundClusters(node: SidecarNode): Cluster[] {
+  return node.inbound.map((entry) => {
+    const cluster = create(ClusterSchema, {
+      name: inboundClusterName(entry),
+      clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+      connectTimeout: ms(appConnectTimeoutMs),
+      loadAssignment: {
+        clusterName: inboundClusterName(entry),
+        endpoints: [
+          {
+            lbEndpoints: [
+              {
+                hostIdentifier: { case: "endpoint", value: { address: socketAddress(entry.app) } },
+              },
+            ],
+          },
+        ],
+      },
+      circuitBreakers: {
+        thresholds: [
+          {
+            maxConnections: maxInFlight,
+            maxPendingRequests: maxInFlight,
+            maxRequests: maxInFlight,
+          },
+        ],
+      },
+    });
+    if (node.engine === "envoy") cluster.typedExtensionProtocolOptions = sameProtocolUpstream();
+    return cluster;
+  });
+}
+
+// The application is on this very machine: a slow connect is a full backlog.
+const appConnectTimeoutMs = 1_000;
+
+function inboundClusterName(entry: Inbound): string {
+  return inboundName({ address: entry.endpoint.host, port: entry.endpoint.port });
+}

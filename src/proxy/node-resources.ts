@@ -1,0 +1,28 @@
+import type { InboundProtocolOf } from "./inbound-listeners.ts";
+import { inboundClusters, inboundListeners } from "./inbound-listeners.ts";
+import type { SidecarNode } from "./node.ts";
+import type { ProtocolOf } from "./outbound-listeners.ts";
+import { outboundListeners } from "./outbound-listeners.ts";
+import type { Draft, Sealed } from "./seal.ts";
+import { seal } from "./seal.ts";
+import type { TrustView } from "./trust-view.ts";
+
+export interface SidecarContext {
+  readonly trust: TrustView;
+  readonly outboundProtocolOf: ProtocolOf;
+  readonly inboundProtocolOf: InboundProtocolOf;
+}
+
+/** What only this sidecar gets: its listeners and the applications behind them. */
+export function sidecarNodeResources(node: SidecarNode, context: SidecarContext): Sealed {
+  const { trust, outboundProtocolOf, inboundProtocolOf } = context;
+  const listeners = [
+    ...outboundListeners(node, outboundProtocolOf),
+    ...inboundListeners(node, { trust, protocolOf: inboundProtocolOf }),
+  ];
+  const drafts: Draft[] = [
+    ...inboundClusters(node).map((message): Draft => ({ t: "cluster", message })),
+    ...listeners.map((message): Draft => ({ t: "listener", message })),
+  ];
+  return seal(drafts);
+}

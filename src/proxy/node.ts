@@ -1,0 +1,159 @@
+import type { HostPort } from "../mesh/address.ts";
+import { formatHostPort } from "../mesh/address.ts";
+import { MeshError } from "../mesh/errors.ts";
+import type { Namespace, SpiffeId, TrustDomain } from "../mesh/ids.ts";
+import { parseNamespace, spiffePartsOf } from "../mesh/ids.ts";
+import type { ServiceTarget } from "../mesh/names.ts";
+import type { Fields } from "./node-fields.ts";
+import { fieldsOf, refuse } from "./node-fields.ts";
+
+/** What an xDS client says it is, after comparison with what its certificate proves. */
+export type ProxyNode = SidecarNode | GatewayNode;
+
+export interface SidecarNode {
+  readonly t: "sidecar";
+  /** `sidecar/<namespace>/<workload>/<instance>` */
+  readonly id: string;
+  readonly engine: ProxyEngine;
+  readonly namespace: Namespace;
+  readonly workload: string;
+  readonly serviceAccount: string;
+  /** Empty when unknown. */
+  readonly zone: string;
+  readonly upstreams: readonly Upstream[];
+  readonly inbound: readonly Inbound[];
+}
+
+export interface GatewayNode {
+  readonly t: "gateway";
+  /** `gateway/<namespace>/<workload>/<instance>` */
+  readonly id: string;
+  readonly engine: ProxyEngine;
+  readonly listen: HostPort;
+}
+
+export type ProxyEngine = "embedded" | "envoy";
+
+/** A local address that leads to a service. */
+export interface Upstream {
+  readonly target: ServiceTarget;
+  readonly listen: HostPort;
+}
+
+/** The address of a workload as its member knows it, where the sidecar takes mTLS for it, and the application. */
+export interface Inbound {
+  readonly endpoint: HostPort;
+  readonly listen: HostPort;
+  readonly app: HostPort;
+}
+
+export type NodeVerdict =
+  | { readonly t: "ok"; readonly node: ProxyNode }
+  | { readonly t: "refused"; readonly reason: string };
+
+/** The parts of Envoy's `Node` that are read. */
+export interface NodeInput {
+  readonly id: string;
+  readonly metadata?: unknown;
+}
+
+// A proxy that claims more is broken or hostile; each entry costs a listener.
+const maxUpstreams = 1_000;
+const maxInbound = 100;
+
+/** Believes only what the peer's certificate proves: role, namespace, service account, own member. */
+export function parseNode(
+  input: NodeInput,
+  proof: { readonly peer: SpiffeId; readonly ownTrustDomain: TrustDomain },
+): NodeVerdict {
+  try {
+    return { t: "ok", node: nodeOf(input, proof) };
+  } catch (thrown) {
+    if (thrown instanceof MeshError) return { t: "refused", reason: thrown.message };
+    throw thrown;
+  }
+}
+
+function nodeOf(
+  input: NodeInput,
+  proof: { readonly peer: SpiffeId; readonly ownTrustDomain: TrustDomain },
+): ProxyNode {
+  const { trustDomain, path } = spiffePartsOf(proof.peer);
+  if (trustDomain !== proof.ownTrustDomain) refuse("peer", proof.peer, "it is of another member");
+  const fields = fieldsOf(input.metadata, "metadata");
+  const role = fields.oneOf("role", ["sidecar", "gateway"] as const);
+  return role === "sidecar"
+    ? sidecarOf(input.id, { fields, path })
+    : gatewayOf(input.id, { fields, path });
+}
+
+interface Claim {
+  readonly fields: Fields;
+  /** Of the peer's SPIFFE ID. */
+  readonly path: string;
+}
+
+function sidecarOf(id: string, { fields, path }: Claim): SidecarNode {
+  const namespace = parseNamespace(fields.text("namespace"));
+  const workload = fields.name("workload");
+  const serviceAccount = fields.name("serviceAccount");
+  const wanted = `/ns/${namespace}/sa/${serviceAccount}`;
+  if (path !== wanted) refuse("identity", path, `the node says it is ${wanted}`);
+  checkId(id, `sidecar/${namespace}/${workload}/`);
+  if (fields.optionalText("capture") !== undefined) fields.oneOf("capture", ["ports"] as const);
+  const node: SidecarNode = {
+    t: "sidecar",
+    id,
+    engine: engineOf(fields),
+    namespace,
+    workload,
+    serviceAccount,
+    zone: fields.optionalText("zone") === undefined ? "" : fields.name("zone"),
+    upstreams: fields.list("upstreams", maxUpstreams).map(upstreamOf),
+    inbound: fields.list("inbound", maxInbound).map(inboundOf),
+  };
+  refuseSharedListen(node);
+  return node;
+}
+
+function gatewayOf(id: string, { fields, path }: Claim): GatewayNode {
+  if (path !== "/isthmus/gateway") refuse("identity", path, "it is not a gateway's");
+  checkId(id, "gateway/");
+  return { t: "gateway", id, engine: engineOf(fields), listen: fields.address("listen") };
+}
+
+function engineOf(fields: Fields): ProxyEngine {
+  return fields.oneOf("engine", ["embedded", "envoy"] as const);
+}
+
+function checkId(id: string, prefix: string): void {
+  const isShort = id.length <= 512;
+  if (!isShort || !id.startsWith(prefix) || !/^[A-Za-z0-9._/-]+$/.test(id)) {
+    refuse("node id", id, `it does not start with ${prefix}`);
+  }
+}
+
+function upstreamOf(fields: Fields): Upstream {
+  return {
+    target: fields.target("service", fields.port("port")),
+    listen: fields.address("listen"),
+  };
+}
+
+function inboundOf(fields: Fields): Inbound {
+  return {
+    endpoint: fields.address("endpoint"),
+    listen: fields.address("listen"),
+    app: fields.address("app"),
+  };
+}
+
+/** Two listeners on one address: an engine would take one of them, and not say which. */
+function refuseSharedListen(node: SidecarNode): void {
+  const seen = new Set<string>();
+  for (const { listen } of [...node.upstreams, ...node.inbound]) {
+    const key = formatHostPort(listen);
+    if (seen.has(key)) refuse("listen address", key, "two entries name it");
+    seen.add(key);
+  }
+}

@@ -1,0 +1,46 @@
+import { create } from "@bufbuild/protobuf";
+import { formatHostPort } from "../mesh/address.ts";
+import type { ServiceTarget } from "../mesh/names.ts";
+import { outboundName } from "../mesh/names.ts";
+import type { AppProtocol } from "../mesh/service.ts";
+import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { TcpProxySchema } from "../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { outboundHttp } from "./http-filters.ts";
+import type { SidecarNode, Upstream } from "./node.ts";
+import { maxConnectAttempts } from "./settings.ts";
+import type { Extension } from "./wire.ts";
+import { extension, socketAddress } from "./wire.ts";
+
+/** What a port speaks, for engines that can use it. Unknown services are `tcp`. */
+export type ProtocolOf = (target: ServiceTarget) => AppProtocol;
+
+/** One listener for each upstream the node asked for, whether the service exists yet or not. */
+export function outboundListeners(node: SidecarNode, protocolOf: ProtocolOf): Listener[] {
+  return node.upstreams.map((upstream) => {
+    const protocol = node.engine === "envoy" ? protocolOf(upstream.target) : "tcp";
+    return outboundListener(upstream, protocol);
+  });
+}
+
+function outboundListener(upstream: Upstream, protocol: AppProtocol): Listener {
+  const envoyCluster = outboundName(upstream.target);
+  return create(ListenerSchema, {
+    name: `${envoyCluster}@${formatHostPort(upstream.listen)}`,
+    address: socketAddress(upstream.listen),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    filterChains: [
+      { filters: [protocol === "tcp" ? forwardTo(envoyCluster) : outboundHttp(envoyCluster)] },
+    ],
+  });
+}
+
+// Bytes can be sent again as long as none was: a refused connect is retried on other hosts and levels.
+function forwardTo(envoyCluster: string): Extension {
+  return extension("envoy.filters.network.tcp_proxy", TcpProxySchema, {
+    statPrefix: envoyCluster,
+    clusterSpecifier: { case: "cluster", value: envoyCluster },
+    maxConnectAttempts,
+  });
+}

@@ -1,0 +1,72 @@
+import type { DescMessage } from "@bufbuild/protobuf";
+import { encodeResource } from "../xds/encode.ts";
+import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type { ClusterLoadAssignment } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
+import { RouteConfigurationSchema } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
+import type { Secret } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SecretSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import type { Resource, ResourceEdit, ResourceKey, XdsType } from "../xds/resource.ts";
+
+/** A resource as built, before it becomes bytes. */
+export type Draft =
+  | { readonly t: "cluster"; readonly message: Cluster }
+  /** `after`: the version of the cluster it belongs to. */
+  | { readonly t: "endpoint"; readonly message: ClusterLoadAssignment; readonly after?: string }
+  | { readonly t: "secret"; readonly message: Secret }
+  | { readonly t: "listener"; readonly message: Listener }
+  | { readonly t: "route"; readonly message: RouteConfiguration };
+
+/** What a set should hold of one subject, and what could not be built: its last good version stays. */
+export interface Sealed {
+  readonly resources: readonly Resource[];
+  readonly withheld: readonly Withheld[];
+}
+
+export interface Withheld extends ResourceKey {
+  readonly reason: string;
+}
+
+export const nothingSealed: Sealed = { resources: [], withheld: [] };
+
+const schemas: Readonly<Record<XdsType, DescMessage>> = {
+  cluster: ClusterSchema,
+  endpoint: ClusterLoadAssignmentSchema,
+  secret: SecretSchema,
+  listener: ListenerSchema,
+  route: RouteConfigurationSchema,
+};
+
+/** Checks and encodes, once for all streams. The only place where proxy resources become bytes. */
+export function seal(drafts: readonly Draft[]): Sealed {
+  const resources = drafts.map((draft) =>
+    encodeResource({
+      type: draft.t,
+      name: draft.t === "endpoint" ? draft.message.clusterName : draft.message.name,
+      schema: schemas[draft.t],
+      message: draft.message,
+      ...(draft.t === "endpoint" && draft.after !== undefined ? { mixVersion: draft.after } : {}),
+    }),
+  );
+  return { resources, withheld: [] };
+}
+
+/** From what a subject had in a set to what it should have; either may be nothing. */
+export function editBetween(before: Sealed, after: Sealed): ResourceEdit {
+  const keep = new Set([...after.resources, ...after.withheld].map(keyText));
+  const old = new Map(before.resources.map((resource) => [keyText(resource), resource.version]));
+  return {
+    upserts: after.resources.filter((resource) => old.get(keyText(resource)) !== resource.version),
+    removed: before.resources
+      .filter((resource) => !keep.has(keyText(resource)))
+      .map(({ type, name }) => ({ type, name })),
+  };
+}
+
+function keyText(key: ResourceKey): string {
+  return `${key.type} ${key.name}`;
+}

@@ -1,0 +1,49 @@
+/**
+ * The settings that make failover lossless; each was measured against a real proxy. What depends on
+ * the mesh (round-trip times) is an argument, the rest is not an option.
+ */
+export interface ProxySettings {
+  /** Bounds TCP connect plus TLS handshake. From `connectTimeoutMsFor`. */
+  readonly connectTimeoutMs: number;
+}
+
+// Any change of a cluster's own fields rebuilds its connection pools and forgets ejections, so the
+// timeout moves in few, wide steps.
+const timeoutStepsMs = [500, 1_000, 2_000, 4_000] as const;
+
+/** max(0.5 s, 4 × the worst measured round-trip time), rounded up to the next step. */
+export function connectTimeoutMsFor(worstRttMs: number): number {
+  const wantedMs = 4 * worstRttMs;
+  return (
+    timeoutStepsMs.find((step) => step >= wantedMs) ??
+    timeoutStepsMs[timeoutStepsMs.length - 1] ??
+    4_000
+  );
+}
+
+export const defaultProxySettings: ProxySettings = { connectTimeoutMs: connectTimeoutMsFor(0) };
+
+/** Spill to the next level starts when less than 100/140 = 72 % of a level is healthy. */
+export const overprovisioningFactor = 140;
+
+/**
+ * Traffic when nobody is healthy: with 0 every request fails for as long as ejections last, with 1 %
+ * hosts that came back are found at once. Panic counts hosts, hence `maxUnhealthyPerHealthy`.
+ */
+export const panicThresholdPercent = 1;
+
+/** One healthy host among 100 is still no panic, and 140/100 of its share still rounds to 1 %. */
+export const maxUnhealthyPerHealthy = 99;
+
+// Every open connection, pending request and retry of one sidecar towards one service. The proxy's
+// own default (1,024; retries 3) refuses traffic in a failover, when everything in flight is retried.
+export const maxInFlight = 10_000;
+
+/** Attempts of one TCP connection: the hosts that may be dead, plus two. */
+export const maxConnectAttempts = 6;
+
+/** A client that multiplexes would stick to one pod behind a gateway for ever. */
+export const maxRequestsPerConnection = 100;
+
+/** What the far sidecar adds when it could not reach its application: the request was never seen. */
+export const unreachedHeader = "x-isthmus-unreached";

@@ -1,0 +1,56 @@
+import type { MeshService, RemoteExport } from "../discovery/mesh-service.ts";
+import type { ServiceSuffix, ServiceTarget } from "../mesh/names.ts";
+import type { LocalService, ServicePort } from "../mesh/service.ts";
+
+/** One port of one service under one name, and who stands behind it for proxies of this member. */
+export interface TargetPlan {
+  readonly target: ServiceTarget;
+  readonly port: ServicePort;
+  readonly local?: LocalService;
+  readonly remotes: readonly RemoteExport[];
+}
+
+/**
+ * Every name and TCP port under which proxies of this member can call the service. Import rules:
+ * a service that is only local keeps `cluster.local` to itself; `clusterset.local` is what the mesh
+ * exports, the own endpoints included only when the own service is exported.
+ */
+export function targetsOf(service: MeshService): TargetPlan[] {
+  const ports = service.ports.filter((port) => port.protocol === "TCP");
+  return ports.flatMap((port) =>
+    suffixesOf(service).map((suffix) => targetPlan(service, port, suffix)),
+  );
+}
+
+function suffixesOf(service: MeshService): ServiceSuffix[] {
+  return isInClusterset(service)
+    ? ["svc.cluster.local", "svc.clusterset.local"]
+    : ["svc.cluster.local"];
+}
+
+function isInClusterset(service: MeshService): boolean {
+  return service.local?.exported !== undefined || service.remotes.length > 0;
+}
+
+function targetPlan(service: MeshService, port: ServicePort, suffix: ServiceSuffix): TargetPlan {
+  const isMeshName = suffix === "svc.clusterset.local";
+  const local = isMeshName && service.local?.exported === undefined ? undefined : service.local;
+  const remotes = isMeshName || service.isLocalNameShared ? service.remotes : [];
+  return {
+    target: { service: service.id, port: port.port, suffix },
+    port,
+    ...(local !== undefined && portOf(local.ports, port) !== undefined ? { local } : {}),
+    remotes: remotes.filter((remote) => portOf(remote.ports, port) !== undefined),
+  };
+}
+
+/**
+ * The same port as somebody else names it. The number decides, because it is what a client dials and
+ * what the SNI carries; traffic to a port goes only to members that expose it (MCS, port conflicts).
+ */
+export function portOf(
+  ports: readonly ServicePort[],
+  wanted: ServicePort,
+): ServicePort | undefined {
+  return ports.find((port) => port.port === wanted.port && port.protocol === wanted.protocol);
+}

@@ -1,0 +1,80 @@
+import { create } from "@bufbuild/protobuf";
+import type { ServiceTarget } from "../mesh/names.ts";
+import { identityName, meshValidationName, sniOf, validationName } from "../mesh/names.ts";
+import { ApiVersion } from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+import { TlsParameters_TlsProtocol } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import type { SdsSecretConfig } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SdsSecretConfigSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+
+import type { Extension } from "./wire.ts";
+import { adsSource, extension } from "./wire.ts";
+
+// The hybrid first: what crosses clouds today must not be readable later.
+const tlsParams = {
+  tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+  tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+  ecdhCurves: ["X25519MLKEM768", "X25519", "P-256"],
+};
+
+/**
+ * mTLS towards whoever serves the target. The peers' names come by SDS and nowhere else: Envoy joins
+ * both lists with OR, and a new exporter must not touch the cluster.
+ */
+export function upstreamTls(target: ServiceTarget): Extension {
+  return extension(tlsSocketName, UpstreamTlsContextSchema, {
+    sni: sniOf(target),
+    commonTlsContext: {
+      tlsParams,
+      tlsCertificateSdsSecretConfigs: [identitySecret()],
+      validationContextType: {
+        case: "combinedValidationContext",
+        value: {
+          defaultValidationContext: {},
+          validationContextSdsSecretConfig: adsSecret(validationName(target.service)),
+        },
+      },
+    },
+  });
+}
+
+/** mTLS for callers: any member of the mesh may knock, RBAC says who comes in. */
+export function downstreamTls(): Extension {
+  return extension(tlsSocketName, DownstreamTlsContextSchema, {
+    requireClientCertificate: true,
+    commonTlsContext: {
+      tlsParams,
+      tlsCertificateSdsSecretConfigs: [identitySecret()],
+      validationContextType: {
+        case: "validationContextSdsSecretConfig",
+        value: adsSecret(meshValidationName),
+      },
+    },
+  });
+}
+
+const tlsSocketName = "envoy.transport_sockets.tls";
+
+function adsSecret(name: string): SdsSecretConfig {
+  return create(SdsSecretConfigSchema, { name, sdsConfig: adsSource() });
+}
+
+/**
+ * The proxy's own key never travels: its launcher puts it into a folder beside the engine. The path is
+ * relative to the engine's working directory, so that these bytes are the same for every proxy.
+ */
+function identitySecret(): SdsSecretConfig {
+  return create(SdsSecretConfigSchema, {
+    name: identityName,
+    sdsConfig: {
+      configSourceSpecifier: {
+        case: "pathConfigSource",
+        value: { path: "identity/sds.json", watchedDirectory: { path: "identity" } },
+      },
+      resourceApiVersion: ApiVersion.V3,
+    },
+  });
+}

@@ -1,0 +1,76 @@
+import { create } from "@bufbuild/protobuf";
+import type { MeshService } from "../discovery/mesh-service.ts";
+import type { SpiffeId, TrustDomain } from "../mesh/ids.ts";
+import { namespaceOf, spiffePartsOf, workloadSpiffeId } from "../mesh/ids.ts";
+import { meshValidationName, validationName } from "../mesh/names.ts";
+import { SubjectAltNameMatcher_SanType } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import type { Secret } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SecretSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import type { TrustView } from "./trust-view.ts";
+
+/**
+ * Who may answer for the service: exact names of the own workloads behind it and of every importing
+ * member's. Undefined when there is none: a context without a name accepts everybody.
+ */
+export function serviceValidation(service: MeshService, trust: TrustView): Secret | undefined {
+  const identities = [
+    ...new Set([...ownIdentities(service, trust), ...remoteIdentities(service, trust)]),
+  ];
+  const matchers = identities.sort().map((id) => ({ case: "exact", value: id }) as const);
+  return validationSecret(validationName(service.id), { trust, matchers });
+}
+
+/** Which callers may knock: any name of any member that is not denied. RBAC says who comes in. */
+export function meshValidation(trust: TrustView): Secret | undefined {
+  const domains = [...trust.trustDomains].sort();
+  const matchers = domains.map(
+    (domain) => ({ case: "prefix", value: `spiffe://${domain}/` }) as const,
+  );
+  return validationSecret(meshValidationName, { trust, matchers });
+}
+
+type Matcher = { readonly case: "exact" | "prefix"; readonly value: string };
+
+function validationSecret(
+  name: string,
+  content: { readonly trust: TrustView; readonly matchers: readonly Matcher[] },
+): Secret | undefined {
+  if (content.matchers.length === 0) return undefined;
+  return create(SecretSchema, {
+    name,
+    type: {
+      case: "validationContext",
+      value: {
+        trustedCa: { specifier: { case: "inlineString", value: content.trust.bundlePem } },
+        matchTypedSubjectAltNames: content.matchers.map((matchPattern) => ({
+          sanType: SubjectAltNameMatcher_SanType.URI,
+          matcher: { matchPattern },
+        })),
+      },
+    },
+  });
+}
+
+function ownIdentities(service: MeshService, trust: TrustView): SpiffeId[] {
+  const namespace = namespaceOf(service.id);
+  const accounts = new Set(service.local?.endpoints.map((endpoint) => endpoint.serviceAccount));
+  return [...accounts].flatMap((serviceAccount) =>
+    serviceAccount === undefined
+      ? []
+      : [workloadSpiffeId(trust.ownTrustDomain, { namespace, serviceAccount })],
+  );
+}
+
+/**
+ * Records are checked on arrival; a member that is denied since then loses its names here at once, and
+ * none can speak for another.
+ */
+function remoteIdentities(service: MeshService, trust: TrustView): SpiffeId[] {
+  const domains = new Set<TrustDomain>(trust.trustDomains);
+  return service.remotes.flatMap(({ member, identities }) =>
+    identities.filter((id) => {
+      const { trustDomain } = spiffePartsOf(id);
+      return domains.has(trustDomain) && trustDomain.startsWith(`${member}.`);
+    }),
+  );
+}

@@ -1,0 +1,52 @@
+import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
+import type { Any, Duration } from "@bufbuild/protobuf/wkt";
+import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
+import type { HostPort } from "../mesh/address.ts";
+import type { Address } from "../xds/gen/envoy/config/core/v3/address_pb.ts";
+import { AddressSchema } from "../xds/gen/envoy/config/core/v3/address_pb.ts";
+import type { ConfigSource } from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+import {
+  ApiVersion,
+  ConfigSourceSchema,
+} from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+
+/** A message packed as `Any`. */
+export function pack<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Any {
+  return anyPack(schema, create(schema, init));
+}
+
+/** An extension as filters, sockets and retry plugins all carry it: a name and a typed config. */
+export interface Extension {
+  readonly name: string;
+  readonly configType: { readonly case: "typedConfig"; readonly value: Any };
+}
+
+export function extension<D extends DescMessage>(
+  name: string,
+  schema: D,
+  init: MessageInitShape<D> = {} as MessageInitShape<D>,
+): Extension {
+  return { name, configType: { case: "typedConfig", value: pack(schema, init) } };
+}
+
+export function socketAddress(address: HostPort): Address {
+  return create(AddressSchema, {
+    address: {
+      case: "socketAddress",
+      value: { address: address.host, portSpecifier: { case: "portValue", value: address.port } },
+    },
+  });
+}
+
+/** "Ask the stream this resource came on." */
+export function adsSource(): ConfigSource {
+  return create(ConfigSourceSchema, {
+    configSourceSpecifier: { case: "ads", value: {} },
+    resourceApiVersion: ApiVersion.V3,
+  });
+}
+
+export function ms(durationMs: number): Duration {
+  return durationFromMs(durationMs);
+}
