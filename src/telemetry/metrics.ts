@@ -1,0 +1,298 @@
+/**
+ * Every metric of every process, declared once: name, help, unit and the whole set of values each
+ * label may have. `docs/metrics.md` is checked against this file.
+ */
+export type MetricKind = "counter" | "gauge" | "histogram";
+
+/** The values a label may have, or whose names bound it. Nothing else is ever a label. */
+export type LabelValues = readonly string[] | "members of the charter";
+
+export interface MetricDeclaration<
+  Kind extends MetricKind = MetricKind,
+  Label extends string = string,
+> {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly help: string;
+  readonly unit: "1" | "seconds" | "bytes" | "unix seconds";
+  /** Which processes have it. */
+  readonly of: "agent" | "engine" | "both";
+  readonly labels: Readonly<Record<Label, LabelValues>>;
+  /** Upper bounds of a histogram's buckets, in its unit. */
+  readonly buckets?: readonly number[];
+}
+
+const xdsTypes = ["cluster", "endpoint", "secret", "listener", "route"] as const;
+const roles = ["sidecar", "gateway"] as const;
+const directions = ["in", "out"] as const;
+const listeners = ["outbound", "inbound", "gateway"] as const;
+
+interface MetricTable {
+  readonly buildInfo: MetricDeclaration<"gauge", "version">;
+  readonly services: MetricDeclaration<"gauge", "origin">;
+  readonly members: MetricDeclaration<"gauge", "state">;
+  readonly shardAge: MetricDeclaration<"gauge", "member">;
+  readonly gatewaysAlive: MetricDeclaration<"gauge", "member">;
+  readonly gatewayRtt: MetricDeclaration<"gauge", "member">;
+  readonly findings: MetricDeclaration<"gauge", "severity">;
+  readonly catalogWrites: MetricDeclaration<"counter", "result">;
+  readonly catalogRefused: MetricDeclaration<"counter", "member">;
+  readonly charterNumber: MetricDeclaration<"gauge", never>;
+  readonly changeSeconds: MetricDeclaration<"histogram", never>;
+  readonly xdsStreams: MetricDeclaration<"gauge", "role">;
+  readonly xdsResponses: MetricDeclaration<"counter", "type">;
+  readonly xdsSentBytes: MetricDeclaration<"counter", "type">;
+  readonly xdsNacks: MetricDeclaration<"counter", "type">;
+  readonly xdsRefused: MetricDeclaration<"counter", never>;
+  readonly xdsWithheld: MetricDeclaration<"counter", "type">;
+  readonly xdsResources: MetricDeclaration<"gauge", "type">;
+  readonly renewals: MetricDeclaration<"counter", "result">;
+  readonly svidEnds: MetricDeclaration<"gauge", "identity">;
+  readonly engineListeners: MetricDeclaration<"gauge", never>;
+  readonly engineConnected: MetricDeclaration<"gauge", never>;
+  readonly engineNacks: MetricDeclaration<"counter", "type">;
+  readonly engineActive: MetricDeclaration<"gauge", "listener">;
+  readonly engineAccepted: MetricDeclaration<"counter", "listener">;
+  readonly engineRefused: MetricDeclaration<"counter", "reason">;
+  readonly engineConnectFailures: MetricDeclaration<"counter", never>;
+  readonly engineEjections: MetricDeclaration<"counter", never>;
+  readonly engineBytes: MetricDeclaration<"counter", "direction">;
+}
+
+export const metrics: MetricTable = {
+  buildInfo: {
+    name: "isthmus_build_info",
+    kind: "gauge",
+    help: "Always 1; the label says which version runs",
+    unit: "1",
+    of: "both",
+    labels: { version: [] },
+  },
+  services: {
+    name: "isthmus_services",
+    kind: "gauge",
+    help: "Services known to this agent, by where they come from",
+    unit: "1",
+    of: "agent",
+    labels: { origin: ["local", "exported", "remote"] },
+  },
+  members: {
+    name: "isthmus_members",
+    kind: "gauge",
+    help: "Other members of the charter, by their state as seen from here",
+    unit: "1",
+    of: "agent",
+    labels: { state: ["live", "stale", "unreachable", "down", "absent"] },
+  },
+  shardAge: {
+    name: "isthmus_shard_age_seconds",
+    kind: "gauge",
+    help: "Since the last new beat of a member's shard",
+    unit: "seconds",
+    of: "agent",
+    labels: { member: "members of the charter" },
+  },
+  gatewaysAlive: {
+    name: "isthmus_gateway_addresses_alive",
+    kind: "gauge",
+    help: "Gateway addresses of a member that answer probes",
+    unit: "1",
+    of: "agent",
+    labels: { member: "members of the charter" },
+  },
+  gatewayRtt: {
+    name: "isthmus_gateway_rtt_seconds",
+    kind: "gauge",
+    help: "Shortest round-trip time measured to a member's gateways",
+    unit: "seconds",
+    of: "agent",
+    labels: { member: "members of the charter" },
+  },
+  findings: {
+    name: "isthmus_findings",
+    kind: "gauge",
+    help: "Findings that `isthmus check` shows now",
+    unit: "1",
+    of: "agent",
+    labels: { severity: ["error", "warning", "info"] },
+  },
+  catalogWrites: {
+    name: "isthmus_catalog_writes_total",
+    kind: "counter",
+    help: "Writes of the own shard to a catalog store",
+    unit: "1",
+    of: "agent",
+    labels: { result: ["stored", "moved", "failed"] },
+  },
+  catalogRefused: {
+    name: "isthmus_catalog_refused_total",
+    kind: "counter",
+    help: "Heads and records of other members that were dropped: forged, foreign or beyond the charter",
+    unit: "1",
+    of: "agent",
+    labels: { member: "members of the charter" },
+  },
+  charterNumber: {
+    name: "isthmus_charter_number",
+    kind: "gauge",
+    help: "Number of the charter in force",
+    unit: "1",
+    of: "agent",
+    labels: {},
+  },
+  changeSeconds: {
+    name: "isthmus_change_seconds",
+    kind: "histogram",
+    help: "From a change of state to the resources made of it",
+    unit: "seconds",
+    of: "agent",
+    labels: {},
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+  },
+  xdsStreams: {
+    name: "isthmus_xds_streams",
+    kind: "gauge",
+    help: "Open xDS streams",
+    unit: "1",
+    of: "agent",
+    labels: { role: roles },
+  },
+  xdsResponses: {
+    name: "isthmus_xds_responses_total",
+    kind: "counter",
+    help: "xDS responses sent",
+    unit: "1",
+    of: "agent",
+    labels: { type: xdsTypes },
+  },
+  xdsSentBytes: {
+    name: "isthmus_xds_sent_bytes_total",
+    kind: "counter",
+    help: "Bytes of xDS responses sent",
+    unit: "bytes",
+    of: "agent",
+    labels: { type: xdsTypes },
+  },
+  xdsNacks: {
+    name: "isthmus_xds_nacks_total",
+    kind: "counter",
+    help: "xDS responses that a proxy refused",
+    unit: "1",
+    of: "agent",
+    labels: { type: xdsTypes },
+  },
+  xdsRefused: {
+    name: "isthmus_xds_refused_total",
+    kind: "counter",
+    help: "xDS streams refused: not warm yet, identity does not fit, too many",
+    unit: "1",
+    of: "agent",
+    labels: {},
+  },
+  xdsWithheld: {
+    name: "isthmus_xds_withheld_total",
+    kind: "counter",
+    help: "Resources that broke a rule of their proto and were not sent",
+    unit: "1",
+    of: "agent",
+    labels: { type: xdsTypes },
+  },
+  xdsResources: {
+    name: "isthmus_xds_resources",
+    kind: "gauge",
+    help: "Resources held, each shared by all streams that view it",
+    unit: "1",
+    of: "agent",
+    labels: { type: xdsTypes },
+  },
+  renewals: {
+    name: "isthmus_renewals_total",
+    kind: "counter",
+    help: "SVIDs asked for at the agent",
+    unit: "1",
+    of: "agent",
+    labels: { result: ["issued", "refused"] },
+  },
+  svidEnds: {
+    name: "isthmus_svid_not_after_seconds",
+    kind: "gauge",
+    help: "When the process's own SVID ends",
+    unit: "unix seconds",
+    of: "both",
+    labels: { identity: ["agent", "catalog", "engine"] },
+  },
+  engineListeners: {
+    name: "isthmus_engine_listeners",
+    kind: "gauge",
+    help: "Listeners that take connections",
+    unit: "1",
+    of: "engine",
+    labels: {},
+  },
+  engineConnected: {
+    name: "isthmus_engine_agent_connected",
+    kind: "gauge",
+    help: "1 while the stream to the agent is open",
+    unit: "1",
+    of: "engine",
+    labels: {},
+  },
+  engineNacks: {
+    name: "isthmus_engine_nacks_total",
+    kind: "counter",
+    help: "Configuration this engine refused",
+    unit: "1",
+    of: "engine",
+    labels: { type: xdsTypes },
+  },
+  engineActive: {
+    name: "isthmus_engine_connections",
+    kind: "gauge",
+    help: "Connections open now",
+    unit: "1",
+    of: "engine",
+    labels: { listener: listeners },
+  },
+  engineAccepted: {
+    name: "isthmus_engine_connections_total",
+    kind: "counter",
+    help: "Connections taken",
+    unit: "1",
+    of: "engine",
+    labels: { listener: listeners },
+  },
+  engineRefused: {
+    name: "isthmus_engine_refused_total",
+    kind: "counter",
+    help: "Connections closed before they were forwarded: bad hello, unknown name, peer refused, limit",
+    unit: "1",
+    of: "engine",
+    labels: { reason: ["hello", "name", "peer", "limit", "other"] },
+  },
+  engineConnectFailures: {
+    name: "isthmus_engine_connect_failures_total",
+    kind: "counter",
+    help: "Attempts to connect to a host that failed",
+    unit: "1",
+    of: "engine",
+    labels: {},
+  },
+  engineEjections: {
+    name: "isthmus_engine_ejections_total",
+    kind: "counter",
+    help: "Hosts put aside by outlier detection",
+    unit: "1",
+    of: "engine",
+    labels: {},
+  },
+  engineBytes: {
+    name: "isthmus_engine_bytes_total",
+    kind: "counter",
+    help: "Bytes carried, from (in) and to (out) whoever connected",
+    unit: "bytes",
+    of: "engine",
+    labels: { direction: directions },
+  },
+};
+
+export type MetricKey = keyof MetricTable;
