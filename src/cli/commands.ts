@@ -1,0 +1,96 @@
+import type { Command } from "./command.ts";
+
+/** A command as the overview lists it; its code is loaded when it runs, so that others start fast. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const commands: readonly CommandEntry[] = [
+  {
+    name: "demo",
+    summary: "three clusters and a VM site on this machine, and a region that fails",
+    load: async () => (await import("./demo.ts")).demo,
+  },
+  {
+    name: "agent",
+    summary: "run the control plane of one member",
+    load: async () => (await import("./agent.ts")).agent,
+  },
+  {
+    name: "gateway",
+    summary: "run the east-west gateway of a member",
+    load: async () => (await import("./gateway.ts")).gateway,
+  },
+  {
+    name: "sidecar",
+    summary: "run the proxy beside a workload",
+    load: async () => (await import("./sidecar.ts")).sidecar,
+  },
+  {
+    name: "trust init",
+    summary: "make the root and the first charter of a mesh",
+    load: async () => (await import("./trust-init.ts")).trustInit,
+  },
+  {
+    name: "trust issue member",
+    summary: "put a member into the charter and issue its intermediate",
+    load: async () => (await import("./trust-issue-member.ts")).trustIssueMember,
+  },
+  {
+    name: "trust issue gateway",
+    summary: "issue the first identity of a gateway",
+    load: async () => (await import("./trust-issue-gateway.ts")).trustIssueGateway,
+  },
+  {
+    name: "trust issue workload",
+    summary: "issue the first identity of a workload",
+    load: async () => (await import("./trust-issue-workload.ts")).trustIssueWorkload,
+  },
+  {
+    name: "trust show",
+    summary: "say what certificates and charters hold",
+    load: async () => (await import("./trust-show.ts")).trustShow,
+  },
+  {
+    name: "status",
+    summary: "how this agent is",
+    load: async () => (await import("./status.ts")).status,
+  },
+  {
+    name: "members",
+    summary: "the members of the mesh, as this agent sees them",
+    load: async () => (await import("./members.ts")).members,
+  },
+  {
+    name: "services",
+    summary: "the services of the mesh and where they run",
+    load: async () => (await import("./services.ts")).services,
+  },
+  {
+    name: "endpoints",
+    summary: "where a sidecar tries a service, in which order, and why",
+    load: async () => (await import("./endpoints.ts")).endpoints,
+  },
+  {
+    name: "proxy list",
+    summary: "which proxy has which configuration",
+    load: async () => (await import("./proxy-list.ts")).proxyList,
+  },
+  {
+    name: "proxy config",
+    summary: "what a proxy was told",
+    load: async () => (await import("./proxy-config.ts")).proxyConfig,
+  },
+  {
+    name: "check",
+    summary: "what is wrong in files or in the live mesh",
+    load: async () => (await import("./check.ts")).check,
+  },
+  {
+    name: "version",
+    summary: "print the version",
+    load: async () => (await import("./version.ts")).version,
+  },
+];

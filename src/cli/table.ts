@@ -1,0 +1,111 @@
+import { stripVTControlCharacters } from "node:util";
+import type { Terminal } from "./command.ts";
+
+export type Tone = "good" | "bad" | "warn" | "quiet" | "plain";
+
+export interface Cell {
+  readonly text: string;
+  readonly tone?: Tone;
+}
+
+export interface Column {
+  readonly title: string;
+  readonly align?: "right";
+  /** Gives way first when the terminal is narrow; the last one with it set wraps nothing and is cut. */
+  readonly isElastic?: true;
+}
+
+const tones: Readonly<Record<Tone, string>> = {
+  good: "32",
+  bad: "31",
+  warn: "33",
+  quiet: "90",
+  plain: "",
+};
+const gap = 2;
+const leastElastic = 8;
+// A pipe has no width; a log line of this length is still readable.
+const pipeColumns = 160;
+
+/** A table that fits the terminal: elastic columns are cut with an ellipsis, the widest first. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly (Cell | string)[])[],
+  terminal: Pick<Terminal, "columns" | "isColourful">,
+): string {
+  const cells = rows.map((row) => row.map(cellOf));
+  const widths = fit(columns, cells, terminal.columns ?? pipeColumns);
+  const head = line(
+    columns.map(({ title }) => ({ text: title, tone: "quiet" })),
+    { columns, widths, isColourful: terminal.isColourful },
+  );
+  const body = cells.map((row) =>
+    line(row, { columns, widths, isColourful: terminal.isColourful }),
+  );
+  return `${[head, ...body].join("\n")}\n`;
+}
+
+export function painted(cell: Cell, terminal: Pick<Terminal, "isColourful">): string {
+  const tone = tones[cell.tone ?? "plain"];
+  return terminal.isColourful && tone !== "" ? `\u001b[${tone}m${cell.text}\u001b[0m` : cell.text;
+}
+
+function fit(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  available: number,
+): readonly number[] {
+  const widths = columns.map(({ title }, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.text.length ?? 0)),
+  );
+  const total = (): number => widths.reduce((sum, width) => sum + width + gap, -gap);
+  while (total() > available) {
+    const widest = widestElastic(columns, widths);
+    if (widest === undefined) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+  return widths;
+}
+
+function widestElastic(
+  columns: readonly Column[],
+  widths: readonly number[],
+): number | undefined {
+  let best: number | undefined;
+  for (const [index, column] of columns.entries()) {
+    const width = widths[index] ?? 0;
+    if (column.isElastic !== true || width <= leastElastic) continue;
+    if (best === undefined || width > (widths[best] ?? 0)) best = index;
+  }
+  return best;
+}
+
+function line(
+  cells: readonly Cell[],
+  layout: {
+    readonly columns: readonly Column[];
+    readonly widths: readonly number[];
+    readonly isColourful: boolean;
+  },
+): string {
+  const parts = cells.map((cell, index) => {
+    const width = layout.widths[index] ?? 0;
+    const isLast = index === cells.length - 1;
+    const text = shortened(cell.text, width);
+    const isRight = layout.columns[index]?.align === "right";
+    const padded = isRight ? text.padStart(width) : isLast ? text : text.padEnd(width);
+    return painted({ ...cell, text: padded }, layout);
+  });
+  return parts.join(" ".repeat(gap)).trimEnd();
+}
+
+function shortened(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+}
+
+/** What others sent must not steer the terminal. */
+function cellOf(cell: Cell | string): Cell {
+  const { text, tone } = typeof cell === "string" ? { text: cell, tone: undefined } : cell;
+  const clean = stripVTControlCharacters(text).replaceAll(/[\u0000-\u001f\u007f]/g, " ");
+  return tone === undefined ? { text: clean } : { text: clean, tone };
+}

@@ -1,0 +1,37 @@
+import { writeSync } from "node:fs";
+import type { Terminal } from "./command.ts";
+
+/** The process's own streams; colour only where a person looks. Source: no-color.org. */
+export function processTerminal(): Terminal {
+  const { env, stdout } = process;
+  const isForced = env["FORCE_COLOR"] !== undefined && env["FORCE_COLOR"] !== "0";
+  const isRefused = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
+  return {
+    out: (text) => writeAll(1, text),
+    err: (text) => writeAll(2, text),
+    columns: stdout.isTTY ? stdout.columns : columnsIn(env["COLUMNS"]),
+    isColourful: !isRefused && (isForced || stdout.isTTY === true),
+    env,
+  };
+}
+
+function columnsIn(text: string | undefined): number | undefined {
+  const columns = Number(text);
+  return Number.isInteger(columns) && columns >= 20 ? columns : undefined;
+}
+
+/** Synchronous, so that nothing is lost when the process ends; a closed pipe is not our failure. */
+function writeAll(fd: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text);
+  let offset = 0;
+  while (offset < bytes.length) {
+    try {
+      offset += writeSync(fd, bytes, offset);
+    } catch (thrown) {
+      const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+      if (code === "EAGAIN") continue;
+      if (code === "EPIPE") return;
+      throw thrown;
+    }
+  }
+}
