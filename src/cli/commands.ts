@@ -4,6 +4,8 @@ import type { Command } from "./command.ts";
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
+  /** Not for people: one part of a command starts another process of this program. */
+  readonly isHidden?: true;
   readonly load: () => Promise<Command>;
 }
 
@@ -12,6 +14,12 @@ export const commands: readonly CommandEntry[] = [
     name: "demo",
     summary: "three clusters and a VM site on this machine, and a region that fails",
     load: async () => (await import("./demo.ts")).demo,
+  },
+  {
+    name: "demo-part",
+    summary: "one process of the demo",
+    isHidden: true,
+    load: async () => (await import("./demo-part.ts")).demoPart,
   },
   {
     name: "agent",

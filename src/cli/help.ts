@@ -4,7 +4,8 @@ import type { CommandEntry } from "./commands.ts";
 /** The overview, or that of one group such as `trust`. */
 export function overview(commands: readonly CommandEntry[], group?: string): string {
   const listed = commands.filter(
-    ({ name }) => group === undefined || name.startsWith(`${group} `),
+    ({ name, isHidden }) =>
+      isHidden !== true && (group === undefined || name.startsWith(`${group} `)),
   );
   const width = Math.max(...listed.map(({ name }) => name.length));
   const head =

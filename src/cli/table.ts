@@ -67,10 +67,7 @@ function fit(
   return widths;
 }
 
-function widestElastic(
-  columns: readonly Column[],
-  widths: readonly number[],
-): number | undefined {
+function widestElastic(columns: readonly Column[], widths: readonly number[]): number | undefined {
   let best: number | undefined;
   for (const [index, column] of columns.entries()) {
     const width = widths[index] ?? 0;
