@@ -1,0 +1,241 @@
+import type { ServerDuplexStream } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
+import type { Clock, Log, Peer } from "../../mesh/ports.ts";
+import type { Decoded, DeltaRequest } from "../../xds/codec.ts";
+import { type DeltaLimits, DeltaSession, type TypeStatus } from "../../xds/delta.ts";
+import type { HeldResource, Nack } from "../../xds/ledger.ts";
+import { decodeNode, type NodeClaim } from "../../xds/node.ts";
+import type { ResourceKey, XdsType } from "../../xds/resource.ts";
+import type { Responses } from "../../xds/responses.ts";
+import type { View } from "../../xds/view.ts";
+
+export type DeltaCall = ServerDuplexStream<Decoded<DeltaRequest>, Buffer>;
+
+export type Admitted =
+  | {
+      readonly t: "ok";
+      readonly view: View;
+      /** Called once, when the stream has ended. */
+      readonly onClose?: () => void;
+    }
+  | { readonly t: "refused"; readonly reason: string };
+
+/** What metrics and logs want to know; all calls are cheap and must not throw. */
+export interface AdsObserver {
+  readonly onSent?: (type: XdsType, bytes: number) => void;
+  readonly onNack?: (nodeId: string, type: XdsType, nack: Nack) => void;
+  readonly onRefused?: (reason: string) => void;
+}
+
+/** One open stream, for operators. */
+export interface ProxyStatus {
+  readonly nodeId: string;
+  readonly userAgent: string;
+  /** Absent on a listener without TLS. */
+  readonly peer?: Peer;
+  readonly connectedAtMs: number;
+  /** The client takes no bytes since then (epoch); undefined: it does. */
+  readonly stuckSinceMs?: number;
+  readonly types: readonly TypeStatus[];
+}
+
+/** What a stream needs of the server that owns it. */
+export interface StreamHost {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly responses: Responses;
+  readonly limits: Partial<DeltaLimits>;
+  readonly observer: AdsObserver;
+  readonly admit: (node: NodeClaim, peer: Peer | undefined) => Admitted;
+  /** Asks for a call of `flush()` in this turn or a later one. */
+  readonly schedule: (stream: AdsStream) => void;
+  /** Asks for a call of `admit()` when it is this stream's turn. */
+  readonly enqueue: (stream: AdsStream) => void;
+  readonly forget: (stream: AdsStream) => void;
+  /** Whether one more refusal may be logged now: a fleet that is refused comes again and again. */
+  readonly mayLog: () => boolean;
+}
+
+interface Open {
+  readonly session: DeltaSession;
+  readonly node: NodeClaim;
+  readonly release: () => void;
+}
+
+/** One delta stream: moves bytes between a gRPC call and its session. */
+export class AdsStream {
+  readonly #call: DeltaCall;
+  readonly #host: StreamHost;
+  readonly #peer: Peer | undefined;
+  readonly #connectedAtMs: number;
+  #first: DeltaRequest | undefined;
+  #open: Open | undefined;
+  #isClosed = false;
+  #writingSinceMs: number | undefined;
+  #wake: NodeJS.Timeout | undefined;
+  /** Owned by the host: whether a flush is on its list. */
+  isScheduled = false;
+
+  constructor(call: DeltaCall, options: { readonly host: StreamHost; readonly peer?: Peer }) {
+    this.#call = call;
+    this.#host = options.host;
+    this.#peer = options.peer;
+    this.#connectedAtMs = options.host.clock.nowMs();
+    call.on("data", (decoded: Decoded<DeltaRequest>) => this.#receive(decoded));
+    call.on("end", () => this.close());
+    call.on("error", () => this.close());
+    call.on("cancelled", () => this.close());
+    call.on("close", () => this.close());
+  }
+
+  /** Lets the stream in: asks what it may see and answers its first request. */
+  admit(): void {
+    const first = this.#first;
+    if (first === undefined || this.#isClosed || this.#open !== undefined) return;
+    const decoded = decodeNode(first.node ?? new Uint8Array());
+    if (decoded.t === "refused")
+      return this.end(status.INVALID_ARGUMENT, `node: ${decoded.reason}`);
+    const node = decoded.value;
+    const admitted = this.#host.admit(node, this.#peer);
+    if (admitted.t === "refused") return this.end(status.PERMISSION_DENIED, admitted.reason);
+    const { responses, limits } = this.#host;
+    const session = new DeltaSession({ view: admitted.view, responses, limits });
+    const listener = (changed: readonly ResourceKey[]): void => {
+      if (session.touch(changed)) this.#host.schedule(this);
+    };
+    const cancellations = admitted.view.sets.map((set) => set.onChange(listener));
+    const release = (): void => {
+      for (const cancel of cancellations) cancel();
+      admitted.onClose?.();
+    };
+    this.#first = undefined;
+    this.#open = { session, node, release };
+    this.#take(first);
+    this.#call.resume();
+  }
+
+  /** Sends what is due, unless a write is in flight; when that ends, the newest state is sent. */
+  flush(): void {
+    if (this.#open === undefined || this.#isClosed || this.#writingSinceMs !== undefined) return;
+    const nowMs = this.#host.clock.monotonicMs();
+    const delivery = this.#open.session.next(nowMs);
+    if (delivery === undefined) return this.#sleep(nowMs);
+    this.#writingSinceMs = nowMs;
+    this.#host.observer.onSent?.(delivery.receipt.type, delivery.bytes.length);
+    // The callback comes when HTTP/2 has taken the bytes, which a client that does not read prevents.
+    this.#call.write(delivery.bytes, () => {
+      this.#writingSinceMs = undefined;
+      this.flush();
+    });
+  }
+
+  /** Looks again at what was held back while the agent did not know all. */
+  resettle(): void {
+    this.#open?.session.resettle();
+    this.#host.schedule(this);
+  }
+
+  /** As `AdsOptions.peerOf` knows the connection. */
+  get remote(): string {
+    return this.#call.getPeer();
+  }
+
+  /** How long the client has refused to take the bytes of one write. */
+  stuckMs(nowMs: number): number {
+    return this.#writingSinceMs === undefined ? 0 : nowMs - this.#writingSinceMs;
+  }
+
+  /** Undefined until the stream was let in. */
+  status(): ProxyStatus | undefined {
+    if (this.#open === undefined) return undefined;
+    const { clock } = this.#host;
+    const stuckMs = this.stuckMs(clock.monotonicMs());
+    return {
+      nodeId: this.#open.node.id,
+      userAgent: this.#open.node.userAgent,
+      ...(this.#peer === undefined ? {} : { peer: this.#peer }),
+      connectedAtMs: this.#connectedAtMs,
+      ...(stuckMs < notableStuckMs ? {} : { stuckSinceMs: clock.nowMs() - stuckMs }),
+      types: this.#open.session.status(),
+    };
+  }
+
+  heldResources(): readonly HeldResource[] {
+    return this.#open === undefined ? [] : [...this.#open.session.heldResources()];
+  }
+
+  /** Ends the stream with a gRPC status. */
+  end(code: status, reason: string): void {
+    if (this.#isClosed) return;
+    const { observer, log, mayLog } = this.#host;
+    observer.onRefused?.(reason);
+    const fields = { node: this.#open?.node.id, peer: this.#peer?.id, reason };
+    if (mayLog()) log.warn(fields, "xDS stream refused");
+    this.#call.emit("error", { code, details: reason });
+    this.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#wake);
+    this.#host.forget(this);
+    this.#open?.release();
+    this.#call.end();
+  }
+
+  #receive(decoded: Decoded<DeltaRequest>): void {
+    if (this.#isClosed) return;
+    if (decoded.t === "refused") return this.end(status.INVALID_ARGUMENT, decoded.reason);
+    if (this.#open !== undefined) return this.#take(decoded.value);
+    // Until it is this stream's turn, later requests wait in the client.
+    this.#call.pause();
+    if (this.#first !== undefined) return this.end(status.INTERNAL, "a request came while paused");
+    this.#first = decoded.value;
+    this.#host.enqueue(this);
+  }
+
+  #take(request: DeltaRequest): void {
+    if (this.#open === undefined) return;
+    const { session, node } = this.#open;
+    const outcome = session.request(request, this.#host.clock.nowMs());
+    switch (outcome.t) {
+      case "ok":
+        break;
+      case "nack":
+        this.#host.observer.onNack?.(node.id, outcome.type, outcome.nack);
+        this.#host.log.warn(
+          {
+            node: node.id,
+            type: outcome.type,
+            names: outcome.nack.names,
+            reason: outcome.nack.message,
+          },
+          "Proxy refused configuration",
+        );
+        break;
+      case "foreign":
+        this.#host.log.debug(
+          { node: node.id, type: outcome.typeUrl },
+          "Proxy asked for a type not served",
+        );
+        return;
+      case "refused":
+        return this.end(status.RESOURCE_EXHAUSTED, outcome.reason);
+    }
+    this.#host.schedule(this);
+  }
+
+  #sleep(nowMs: number): void {
+    clearTimeout(this.#wake);
+    this.#wake = undefined;
+    const wakeAtMs = this.#open?.session.wakeAtMs;
+    // In the past: it waits for an answer, and that will wake it.
+    if (wakeAtMs === undefined || wakeAtMs <= nowMs) return;
+    this.#wake = setTimeout(() => this.#host.schedule(this), wakeAtMs - nowMs);
+    this.#wake.unref();
+  }
+}
+
+// Below this a busy client is not worth an operator's look.
+const notableStuckMs = 5000;

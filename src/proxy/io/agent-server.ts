@@ -1,0 +1,237 @@
+import { constants } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Server as TlsServer, type TLSSocket } from "node:tls";
+import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
+import { formatHostPort, type HostPort } from "../../mesh/address.ts";
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { Clock, Identity, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
+import { Admission } from "../../xds/admission.ts";
+
+export interface AgentServerOptions {
+  readonly listen: HostPort;
+  readonly identity: IdentitySource;
+  readonly verifyPeer: VerifyPeer;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called for each connection that was closed because its peer is not to be trusted. */
+  readonly onRefused?: (reason: string) => void;
+  /** Adds services before the port opens. */
+  readonly register: (server: Server) => void;
+}
+
+interface Connection {
+  readonly socket: TLSSocket;
+  readonly chain: readonly Uint8Array[];
+  peer: Peer;
+}
+
+// What crosses clouds today must not be readable later: the post-quantum hybrid comes first.
+const keyExchange = "X25519MLKEM768:X25519:P-256";
+// A peer that has not finished its handshake by then is stuck or hostile.
+const handshakeTimeoutMs = 10_000;
+// Beyond the largest member we measured, and far below what the process may open.
+const maxConnections = 20_000;
+// An expired certificate ends its connection this soon; the client comes back with its new one.
+const sweepEveryMs = 5000;
+const refusalLogs = { perSecond: 1, burst: 20 };
+
+const grpcOptions = {
+  // Finds proxies that vanished without a word; pings are off by default.
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+  "grpc.max_receive_message_length": 4 * 1024 * 1024,
+  // One ADS stream, a renewal, a reflection or two: more is not a proxy.
+  "grpc.max_concurrent_streams": 16,
+  "grpc.enable_channelz": 0,
+} as const;
+
+/**
+ * The agent's gRPC port: TLS of our own before gRPC, because the library shows a leaf at most, and which
+ * issuer vouched for it decides which member's names it may carry.
+ */
+export class AgentServer implements AsyncDisposable {
+  readonly #options: AgentServerOptions;
+  readonly #tls: TlsServer;
+  readonly #grpc: Server;
+  readonly #injector: ConnectionInjector;
+  readonly #connections = new Map<string, Connection>();
+  readonly #sockets = new Set<TLSSocket>();
+  readonly #stopRenewal: () => void;
+  readonly #sweep: NodeJS.Timeout;
+  readonly #logs: Admission;
+  #address: HostPort;
+
+  private constructor(options: AgentServerOptions) {
+    const { identity, clock } = options;
+    this.#options = options;
+    this.#address = options.listen;
+    this.#logs = new Admission(refusalLogs, clock.monotonicMs());
+    this.#grpc = new Server(grpcOptions);
+    options.register(this.#grpc);
+    this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#tls = createServer({ ...contextOf(identity.current()), ...serverOptions });
+    this.#tls.maxConnections = maxConnections;
+    this.#tls.on("secureConnection", (socket) => this.#accept(socket));
+    this.#tls.on("tlsClientError", (error) => this.#refused(undefined, reasonOf(error)));
+    this.#stopRenewal = identity.onChange((next) =>
+      this.#tls.setSecureContext({ ...contextOf(next), ...serverOptions }),
+    );
+    this.#sweep = setInterval(() => this.#closeExpired(), sweepEveryMs);
+    this.#sweep.unref();
+  }
+
+  /** Throws MESH_LISTEN_FAILED. */
+  static async listen(options: AgentServerOptions): Promise<AgentServer> {
+    const server = new AgentServer(options);
+    try {
+      await server.#bind();
+      return server;
+    } catch (cause) {
+      await server[Symbol.asyncDispose]();
+      const where = formatHostPort(options.listen);
+      throw new MeshError("MESH_LISTEN_FAILED", `Cannot listen on ${where}: ${reasonOf(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /** With the port that was really bound. */
+  get address(): HostPort {
+    return this.#address;
+  }
+
+  /** Who stands behind a connection, by the remote address as gRPC gives it. */
+  peerOf(remote: string): Peer | undefined {
+    return this.#connections.get(remote)?.peer;
+  }
+
+  /** Destroys one connection, by the same key. */
+  cut(remote: string): void {
+    this.#connections.get(remote)?.socket.destroy();
+  }
+
+  /**
+   * Judges all connected peers again, after the charter or the bundle changed: a removed identity must not
+   * live on in an old connection. Returns how many were closed.
+   */
+  recheck(): number {
+    const { verifyPeer, clock } = this.#options;
+    let closed = 0;
+    for (const connection of this.#connections.values()) {
+      const verdict = verifyPeer(connection.chain, { nowMs: clock.nowMs() });
+      if (verdict.t === "ok") connection.peer = verdict.peer;
+      else {
+        this.#refused(connection.socket, verdict.reason);
+        closed += 1;
+      }
+    }
+    return closed;
+  }
+
+  /** Takes no new connections, lets calls end for so long, then destroys what is left. */
+  async close(graceMs: number): Promise<void> {
+    this.#stopRenewal();
+    clearInterval(this.#sweep);
+    const closed = this.#tls.listening ? once(this.#tls, "close") : Promise.resolve();
+    this.#tls.close();
+    this.#injector.drain(graceMs);
+    if (graceMs > 0 && this.#sockets.size > 0) await this.#drained(graceMs);
+    for (const socket of this.#sockets) socket.destroy();
+    this.#grpc.forceShutdown();
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close(0);
+  }
+
+  async #bind(): Promise<void> {
+    const { host, port } = this.#options.listen;
+    this.#tls.listen({ host, port });
+    await once(this.#tls, "listening");
+    const bound = this.#tls.address();
+    if (typeof bound === "object" && bound !== null) this.#address = { host, port: bound.port };
+  }
+
+  #accept(socket: TLSSocket): void {
+    this.#sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    const remote = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      if (this.#connections.get(remote)?.socket === socket) this.#connections.delete(remote);
+    });
+    const chain = chainOf(socket);
+    const verdict = this.#judge(socket, chain);
+    if (verdict.t === "refused") return this.#refused(socket, verdict.reason);
+    // Two connections cannot share both ends; if they seem to, the key would mix up their peers.
+    if (this.#connections.has(remote)) return this.#refused(socket, "its address is taken");
+    this.#connections.set(remote, { socket, chain, peer: verdict.peer });
+    this.#injector.injectConnection(socket);
+  }
+
+  #judge(socket: TLSSocket, chain: readonly Uint8Array[]): ReturnType<VerifyPeer> {
+    if (socket.alpnProtocol !== "h2") return { t: "refused", reason: "it does not speak HTTP/2" };
+    if (chain.length === 0) return { t: "refused", reason: "it showed no certificate" };
+    return this.#options.verifyPeer(chain, { nowMs: this.#options.clock.nowMs() });
+  }
+
+  #refused(socket: TLSSocket | undefined, reason: string): void {
+    const { log, clock, onRefused } = this.#options;
+    onRefused?.(reason);
+    if (this.#logs.take(clock.monotonicMs())) {
+      log.warn({ remote: socket?.remoteAddress, reason }, "Connection to the agent refused");
+    }
+    socket?.destroy();
+  }
+
+  #closeExpired(): void {
+    const nowMs = this.#options.clock.nowMs();
+    for (const { socket, peer } of this.#connections.values()) {
+      if (peer.notAfterMs < nowMs) this.#refused(socket, "its certificate has expired");
+    }
+  }
+
+  async #drained(graceMs: number): Promise<void> {
+    const signal = AbortSignal.timeout(graceMs);
+    const ends = [...this.#sockets].map((socket) => once(socket, "close", { signal }));
+    await Promise.allSettled(ends);
+  }
+}
+
+const serverOptions = {
+  ALPNProtocols: ["h2"],
+  minVersion: "TLSv1.3",
+  ecdhCurve: keyExchange,
+  requestCert: true,
+  // Judged by `verifyPeer`, which knows the charter.
+  rejectUnauthorized: false,
+  handshakeTimeout: handshakeTimeoutMs,
+  // A resumed session shows no chain, and would outlive a removed issuer.
+  secureOptions: constants.SSL_OP_NO_TICKET,
+} as const;
+
+function contextOf(identity: Identity): { cert: string; key: string; ca: string } {
+  return {
+    cert: identity.certChainPem,
+    key: identity.privateKeyPem.reveal(),
+    ca: identity.bundlePem,
+  };
+}
+
+// OpenSSL follows at most as many issuers by default; a longer chain is none of ours.
+const maxChain = 10;
+
+/** The chain as the peer sent it, DER, leaf first; a root at its end is left out. */
+function chainOf(socket: TLSSocket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let certificate = socket.getPeerCertificate(true);
+  while (certificate?.raw !== undefined && chain.length < maxChain) {
+    const issuer = certificate.issuerCertificate;
+    const isRoot = issuer === certificate;
+    if (!isRoot || chain.length === 0) chain.push(certificate.raw);
+    if (isRoot || issuer === undefined) break;
+    certificate = issuer;
+  }
+  return chain;
+}

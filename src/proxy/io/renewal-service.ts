@@ -1,0 +1,81 @@
+import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
+import { type ErrorCode, MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { Log, Peer } from "../../mesh/ports.ts";
+import {
+  decodeRenewRequest,
+  encodeRenewResponse,
+  type RenewRequest,
+  type RenewResponse,
+  renewPath,
+} from "../../xds/renewal.ts";
+
+export interface RenewalOptions {
+  readonly log: Log;
+  readonly peerOf: (remote: string) => Peer | undefined;
+  /** Issues a certificate for the peer's own identity and the CSR's key. Throws MESH_TRUST_…. */
+  readonly renew: (peer: Peer, csr: Uint8Array) => Promise<RenewResponse>;
+}
+
+/** Serves `isthmus.identity.v1.IdentityService/Renew`. */
+export function registerRenewal(server: Server, options: RenewalOptions): void {
+  server.register<RenewRequest | undefined, RenewResponse>(
+    renewPath,
+    (
+      call: ServerUnaryCall<RenewRequest | undefined, RenewResponse>,
+      reply: sendUnaryData<RenewResponse>,
+    ) => {
+      void answer(call, options).then(
+        (response) => reply(null, response),
+        (error: unknown) => reply(refusalOf(error, options.log)),
+      );
+    },
+    encodeRenewResponse,
+    decoded,
+    "unary",
+  );
+}
+
+async function answer(
+  call: ServerUnaryCall<RenewRequest | undefined, RenewResponse>,
+  options: RenewalOptions,
+): Promise<RenewResponse> {
+  const peer = options.peerOf(call.getPeer());
+  if (peer === undefined) {
+    throw new MeshError(
+      "MESH_TRUST_IDENTITY_REFUSED",
+      "Cannot renew: the connection proved no identity",
+    );
+  }
+  if (call.request === undefined) {
+    throw new MeshError("MESH_TRUST_CSR_REFUSED", "Cannot renew: the request holds no CSR");
+  }
+  return await options.renew(peer, call.request.csr);
+}
+
+// A P-256 CSR takes 300 bytes, an RSA-4096 one 1,700.
+const maxCsrBytes = 16 * 1024;
+
+/** Undefined instead of a throw: the library would answer INTERNAL to what is the caller's fault. */
+function decoded(bytes: Buffer): RenewRequest | undefined {
+  try {
+    const request = decodeRenewRequest(bytes);
+    const isSane = request.csr.length > 0 && request.csr.length <= maxCsrBytes;
+    return isSane ? request : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
+  MESH_TRUST_CSR_REFUSED: status.INVALID_ARGUMENT,
+  MESH_TRUST_ISSUE_REFUSED: status.PERMISSION_DENIED,
+  MESH_TRUST_IDENTITY_REFUSED: status.PERMISSION_DENIED,
+};
+
+function refusalOf(error: unknown, log: Log): { code: status; details: string } {
+  const code = error instanceof MeshError ? statuses[error.code] : undefined;
+  log.warn({ reason: reasonOf(error) }, "Renewal refused");
+  // What broke on our side is for our log, not for the caller.
+  if (code === undefined) return { code: status.INTERNAL, details: "the agent could not issue" };
+  return { code, details: reasonOf(error) };
+}

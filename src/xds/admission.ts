@@ -1,0 +1,41 @@
+export interface AdmissionLimits {
+  readonly perSecond: number;
+  /** Admitted at once after a quiet time. */
+  readonly burst: number;
+}
+
+/**
+ * Paces the streams that are let in: when an agent comes back, all its proxies return in the same
+ * second, and each costs a whole configuration. A token bucket that is told the time.
+ */
+export class Admission {
+  readonly #limits: AdmissionLimits;
+  #tokens: number;
+  #atMs: number;
+
+  constructor(limits: AdmissionLimits, nowMs: number) {
+    this.#limits = limits;
+    this.#tokens = limits.burst;
+    this.#atMs = nowMs;
+  }
+
+  /** True once for each stream that may come in now. */
+  take(nowMs: number): boolean {
+    this.#refill(nowMs);
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  /** How long until `take` is true again. */
+  waitMs(nowMs: number): number {
+    this.#refill(nowMs);
+    return Math.max(0, Math.ceil(((1 - this.#tokens) / this.#limits.perSecond) * 1000));
+  }
+
+  #refill(nowMs: number): void {
+    const earned = (Math.max(0, nowMs - this.#atMs) / 1000) * this.#limits.perSecond;
+    this.#tokens = Math.min(this.#limits.burst, this.#tokens + earned);
+    this.#atMs = nowMs;
+  }
+}
