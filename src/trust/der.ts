@@ -1,12 +1,9 @@
 // The one door to node-forge: it walks and writes DER, nothing else. Its `pki`, `rsa`, `ed25519` and
-// `tls` parts are never loaded; every key and signature is node:crypto's. Loading `lib/asn1` alone
-// also keeps 30 ms of start-up and forge's own random generator out of each process.
-// @ts-expect-error The package's types describe its main entry only; `asn1` has the same shape there.
-import untypedAsn1 from "node-forge/lib/asn1.js";
-import type forge from "node-forge";
+// `tls` parts stay unused: every key and signature is node:crypto's.
+import forge from "node-forge";
 import { MeshError } from "../mesh/errors.ts";
 
-const asn1: typeof forge.asn1 = untypedAsn1;
+const { asn1 } = forge;
 type ForgeNode = forge.asn1.Asn1;
 
 /** One element of a DER tree. Values are kept as forge's binary strings. */

@@ -4,7 +4,7 @@ import type { MemberName, MeshDomain, SpiffeId, TrustDomain } from "../mesh/ids.
 import { spiffePartsOf, trustDomainOf } from "../mesh/ids.ts";
 import type { Certificate } from "./certificate.ts";
 import { parseCertificate } from "./certificate.ts";
-import { curveOf, newPrivateKey, spkiOf } from "./keys.ts";
+import { curveOf, spkiOf } from "./keys.ts";
 import { constraintBroken } from "./name-constraints.ts";
 import { guardRoot, issuerTrustDomain } from "./root-guard.ts";
 import type { Signer } from "./signer.ts";
@@ -137,7 +137,8 @@ export async function probeIssuer(
   },
 ): Promise<void> {
   const { id, roots, nowMs } = options;
-  const spki = spkiOf(newPrivateKey());
+  // It never leaves this function, so the issuer's own key will do for its subject.
+  const { spki } = issuer.certificate;
   const leaf = await issueSvid({ issuer, id, spki, nowMs, lifeMs: minSvidLifeMs });
   const verdict = verifyPath([leaf, issuer.certificate], { roots, atMs: nowMs });
   if (verdict.t === "refused") refuse(`what it signs is refused: ${verdict.reason}`);

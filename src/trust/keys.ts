@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
 import { MeshError } from "../mesh/errors.ts";
 import { Secret } from "../mesh/secret.ts";
 import { fromPem } from "./pem.ts";
@@ -55,10 +55,6 @@ export function sha256Hex(...parts: readonly Uint8Array[]): string {
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);
   return hash.digest("hex");
-}
-
-export function newPrivateKey(): KeyObject {
-  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 }
 
 /** PKCS#8, unencrypted. */

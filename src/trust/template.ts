@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { SpiffeId, TrustDomain } from "../mesh/ids.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Der } from "./der.ts";
@@ -42,37 +41,36 @@ const version3 = der(contextTag(0, "constructed"), [smallInteger(2)]);
 export const emptyName: Der = sequence();
 
 export function tbsOf(template: Template): Buffer {
-  const { issuer, subject, notBeforeMs, notAfterMs } = template;
-  return writeDer(
-    sequence(
-      version3,
-      bigInteger(newSerial()),
-      ecdsaSha256,
-      issuer,
-      sequence(time(notBeforeMs), time(notAfterMs)),
-      subject,
-      derOf(template.spki),
-      der(contextTag(3, "constructed"), [
-        sequence(
-          ...template.extensions,
-          extension(oids.subjectKeyId, octets(Buffer.from(keyIdOf(template.spki), "hex"))),
-          extension(
-            oids.authorityKeyId,
-            sequence(der(contextTag(0), latin1Of(template.issuerKeyId))),
-          ),
-        ),
-      ]),
-    ),
+  const { issuer, subject, notBeforeMs, notAfterMs, spki } = template;
+  const keyId = octets(Buffer.from(keyIdOf(spki), "hex"));
+  const issuerKeyId = Buffer.from(template.issuerKeyId, "hex").toString("latin1");
+  const extensions = sequence(
+    ...template.extensions,
+    extension(oids.subjectKeyId, keyId),
+    extension(oids.authorityKeyId, sequence(der(contextTag(0), issuerKeyId))),
   );
+  const fields = [
+    ecdsaSha256,
+    issuer,
+    sequence(time(notBeforeMs), time(notAfterMs)),
+    subject,
+    derOf(spki),
+    der(contextTag(3, "constructed"), [extensions]),
+  ];
+  return writeDer(sequence(version3, bigInteger(serialFor(fields)), ...fields));
 }
 
 export function certificateOf(tbs: Uint8Array, signature: Uint8Array): Buffer {
   return writeDer(sequence(derOf(tbs), ecdsaSha256, wholeBits(signature)));
 }
 
-// 64 random bits are the floor of the CA rules; 01 at the top keeps the length and the sign fixed.
-function newSerial(): Buffer {
-  const serial = randomBytes(16);
+/**
+ * Certificates that say different things have different serials, without a counter or chance. (Random
+ * serials guard against collisions of weak hashes; nothing here signs over one.) 01 at the top keeps
+ * length and sign fixed.
+ */
+function serialFor(fields: readonly Der[]): Buffer {
+  const serial = Buffer.from(sha256Hex(writeDer(sequence(...fields))).slice(0, 32), "hex");
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
   return serial;
 }
@@ -141,8 +139,4 @@ function extension(id: string, value: Der): Der {
 
 function derOf(bytes: Uint8Array): Der {
   return readDer(bytes, { maxBytes: 8192, maxDepth: 16 });
-}
-
-function latin1Of(hex: string): string {
-  return Buffer.from(hex, "hex").toString("latin1");
 }

@@ -1,0 +1,159 @@
+import { parseIpRange } from "../mesh/address.ts";
+import type { Charter, CharterMember } from "../mesh/charter.ts";
+import { MeshError, reasonOf } from "../mesh/errors.ts";
+import type { TrustDomain } from "../mesh/ids.ts";
+import {
+  memberOfTrustDomain,
+  parseMemberName,
+  parseMeshDomain,
+  parseNamespace,
+  parseNetworkName,
+  parseSpiffeId,
+  spiffePartsOf,
+} from "../mesh/ids.ts";
+
+// Two thousand members of 1 kB; JSON of this size is read in a few ms.
+export const maxCharterBytes: number = 2 * 1024 * 1024;
+const maxMembers = 2000;
+// Renewals add issuers and drop the oldest; more than a few live at once are a mistake.
+export const maxIssuers = 16;
+const maxListed = 256;
+const maxRoots = 16;
+
+const standings = ["active", "leaving", "denied"] as const;
+const steps = ["idle", "prepared", "publishing", "activating", "draining", "retiring"] as const;
+
+/** The bytes that are signed. Readers keep what they got and never encode again to compare. */
+export function encodeCharter(charter: Charter): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(charter));
+}
+
+/**
+ * Reads the bytes of a charter, whoever wrote them. Unknown fields are left out: a later schema 1 may
+ * have more. Throws MESH_TRUST_CHARTER_REFUSED.
+ */
+export function parseCharter(bytes: Uint8Array): Charter {
+  if (bytes.length > maxCharterBytes) {
+    return refuseCharter(`it is larger than ${maxCharterBytes} bytes`);
+  }
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return readCharter(JSON.parse(text));
+  } catch (cause) {
+    if (cause instanceof MeshError && cause.code === "MESH_TRUST_CHARTER_REFUSED") throw cause;
+    return refuseCharter(reasonOf(cause), cause);
+  }
+}
+
+export function refuseCharter(truth: string, cause?: unknown): never {
+  const shown = truth.length > 200 ? `${truth.slice(0, 200)}…` : truth;
+  throw new MeshError("MESH_TRUST_CHARTER_REFUSED", `Cannot use charter: ${shown}`, { cause });
+}
+
+function readCharter(value: unknown): Charter {
+  if (fieldOf(value, "schema") !== 1) return refuseCharter("its schema is not 1");
+  const mesh = parseMeshDomain(textAt(value, "mesh"));
+  const members = listAt(value, "members", maxMembers).map(readMember);
+  checkUnique(
+    members.map((member) => member.name),
+    "member",
+  );
+  // An issuer listed twice could speak for two members.
+  checkUnique(
+    members.flatMap((member) => member.issuers),
+    "issuer",
+  );
+  const operators = textsAt(value, "operators", maxListed);
+  for (const operator of operators) {
+    const { trustDomain } = spiffePartsOf(parseSpiffeId(operator));
+    checkInMesh(memberOfTrustDomain(trustDomain, mesh), trustDomain);
+  }
+  const bundle = textsAt(value, "bundle", maxRoots);
+  if (bundle.length === 0) return refuseCharter("its bundle is empty");
+  return {
+    schema: 1,
+    mesh,
+    number: integerAt(value, "number"),
+    members,
+    bundle,
+    rotationStep: oneOf(steps, textAt(value, "rotationStep")),
+    operators,
+    timeMs: integerAt(value, "timeMs"),
+  };
+}
+
+function readMember(value: unknown): CharterMember {
+  const gatewayRanges = textsAt(value, "gatewayRanges", maxListed);
+  for (const range of gatewayRanges) parseIpRange(range);
+  const mayExport = textsAt(value, "mayExport", maxListed);
+  for (const namespace of mayExport) if (namespace !== "*") parseNamespace(namespace);
+  const issuers = textsAt(value, "issuers", maxIssuers);
+  for (const issuer of issuers) {
+    if (!/^[0-9a-f]{64}$/.test(issuer)) return refuseCharter("an issuer is not a SHA-256 digest");
+  }
+  return {
+    name: parseMemberName(textAt(value, "name")),
+    cloud: labelAt(value, "cloud"),
+    region: labelAt(value, "region"),
+    network: parseNetworkName(textAt(value, "network")),
+    gatewayRanges,
+    mayExport,
+    issuers,
+    state: oneOf(standings, textAt(value, "state")),
+  };
+}
+
+function checkUnique(values: readonly string[], what: string): void {
+  if (new Set(values).size !== values.length) refuseCharter(`it lists one ${what} twice`);
+}
+
+function checkInMesh(member: unknown, trustDomain: TrustDomain): void {
+  if (member === undefined) refuseCharter(`operator of ${trustDomain} is outside the mesh`);
+}
+
+/** Own fields only: `__proto__` and friends of a hostile document are no fields. */
+function fieldOf(value: unknown, name: string): unknown {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject) return refuseCharter(`"${name}" is looked for in something that is no object`);
+  return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function textAt(value: unknown, name: string): string {
+  const text = fieldOf(value, name);
+  return typeof text === "string" ? text : refuseCharter(`"${name}" is not text`);
+}
+
+/** Cloud and region: free words, but fit for metric labels and terminals. */
+function labelAt(value: unknown, name: string): string {
+  const text = textAt(value, name);
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
+    ? text
+    : refuseCharter(`"${name}" is not a word of letters, digits, ".", "_" and "-"`);
+}
+
+function integerAt(value: unknown, name: string): number {
+  const number = fieldOf(value, name);
+  return typeof number === "number" && Number.isSafeInteger(number) && number > 0
+    ? number
+    : refuseCharter(`"${name}" is not a positive integer`);
+}
+
+function listAt(value: unknown, name: string, maxLength: number): readonly unknown[] {
+  const list: unknown = fieldOf(value, name);
+  if (!Array.isArray(list)) return refuseCharter(`"${name}" is not a list`);
+  return list.length <= maxLength
+    ? list
+    : refuseCharter(`"${name}" has more than ${maxLength} entries`);
+}
+
+function textsAt(value: unknown, name: string, maxLength: number): readonly string[] {
+  return listAt(value, name, maxLength).map((text) =>
+    typeof text === "string" ? text : refuseCharter(`"${name}" is not a list of texts`),
+  );
+}
+
+function oneOf<Word extends string>(words: readonly Word[], text: string): Word {
+  return (
+    words.find((word) => word === text) ?? refuseCharter(`"${text}" is not ${words.join(", ")}`)
+  );
+}

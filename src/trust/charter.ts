@@ -1,0 +1,85 @@
+import { verify } from "node:crypto";
+import type { Charter, SignedCharter } from "../mesh/charter.ts";
+import { reasonOf } from "../mesh/errors.ts";
+import type { MeshDomain } from "../mesh/ids.ts";
+import type { Bundle } from "./bundle.ts";
+import { bundleOf } from "./bundle.ts";
+import { encodeCharter, maxCharterBytes, parseCharter, refuseCharter } from "./charter-codec.ts";
+import type { Signer } from "./signer.ts";
+
+/** A charter whose signature holds, with the roots that it names. */
+export interface TrustedCharter {
+  readonly charter: Charter;
+  readonly bundle: Bundle;
+  readonly signed: SignedCharter;
+}
+
+// The root's key signs certificates too. What it signs here starts with a word that no certificate
+// starts with, so neither can ever be taken for the other.
+const purpose = Buffer.from("isthmus charter 1\n");
+
+/** Throws MESH_TRUST_CHARTER_REFUSED when what it is to sign would be refused by its readers. */
+export async function signCharter(charter: Charter, signer: Signer): Promise<TrustedCharter> {
+  const bytes = encodeCharter(charter);
+  const signature = await signer.sign(signedPart(bytes));
+  const signed = { bytes, signature, signer: signer.keyId };
+  const own = bundleOf(charter.bundle.map((root) => Buffer.from(root, "base64")));
+  return verifyCharter(signed, { mesh: charter.mesh, bundle: own });
+}
+
+/**
+ * Checks the signature first and reads afterwards. `bundle` is what is trusted now: the bundle of the
+ * last charter, or the file that came with the first identity.
+ * Throws MESH_TRUST_CHARTER_REFUSED.
+ */
+export function verifyCharter(
+  signed: SignedCharter,
+  trusted: { readonly mesh: MeshDomain; readonly bundle: Bundle },
+): TrustedCharter {
+  if (signed.bytes.length > maxCharterBytes) return refuseCharter("it is too large");
+  const root = trusted.bundle.roots.find((one) => one.spkiSha256 === signed.signer);
+  if (root === undefined) return refuseCharter("no trusted root signed it");
+  if (!verify("sha256", signedPart(signed.bytes), root.publicKey, signed.signature)) {
+    return refuseCharter("its signature is wrong");
+  }
+  const charter = parseCharter(signed.bytes);
+  if (charter.mesh !== trusted.mesh) return refuseCharter(`it is of mesh "${charter.mesh}"`);
+  try {
+    const bundle = bundleOf(charter.bundle.map((text) => Buffer.from(text, "base64")));
+    return { charter, bundle, signed };
+  } catch (cause) {
+    return refuseCharter("its bundle is broken", cause);
+  }
+}
+
+/** What to do with a charter that a hub or a peer offers. */
+export type CharterVerdict =
+  | { readonly t: "newer"; readonly charter: TrustedCharter }
+  /** Older or the very same: keep the current one. */
+  | { readonly t: "known" }
+  /** Two documents with one number: a root signer was used twice at once. Keep ours, tell the operator. */
+  | { readonly t: "conflict"; readonly number: number }
+  | { readonly t: "refused"; readonly reason: string };
+
+/** Higher numbers replace lower ones; nothing ever goes back. */
+export function judgeCharter(offered: SignedCharter, current: TrustedCharter): CharterVerdict {
+  if (isSameBytes(offered.bytes, current.signed.bytes)) return { t: "known" };
+  let charter: TrustedCharter;
+  try {
+    const { mesh } = current.charter;
+    charter = verifyCharter(offered, { mesh, bundle: current.bundle });
+  } catch (thrown) {
+    return { t: "refused", reason: reasonOf(thrown) };
+  }
+  const { number } = charter.charter;
+  if (number === current.charter.number) return { t: "conflict", number };
+  return number > current.charter.number ? { t: "newer", charter } : { t: "known" };
+}
+
+function signedPart(bytes: Uint8Array): Buffer {
+  return Buffer.concat([purpose, bytes]);
+}
+
+function isSameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}

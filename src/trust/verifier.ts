@@ -1,0 +1,144 @@
+import { verify } from "node:crypto";
+import type { Charter } from "../mesh/charter.ts";
+import { charterMember } from "../mesh/charter.ts";
+import { MeshError, reasonOf } from "../mesh/errors.ts";
+import type { MeshDomain, SpiffeId } from "../mesh/ids.ts";
+import { memberOfTrustDomain, spiffePartsOf } from "../mesh/ids.ts";
+import type { Peer, PeerVerdict, VerifyPeer, VerifySignature } from "../mesh/ports.ts";
+import type { Bundle } from "./bundle.ts";
+import { parseCertificate } from "./certificate.ts";
+import { curveOf, sha256Hex } from "./keys.ts";
+import { lruOf } from "./lru.ts";
+import type { Path } from "./verify.ts";
+import { verifyPath } from "./verify.ts";
+
+/** Both are asked at each judgement, so that a new charter or bundle counts at once. */
+export interface Trusted {
+  readonly mesh: MeshDomain;
+  readonly bundle: () => Bundle;
+  /**
+   * Undefined where the charter is not known: a launcher has none and accepts only the identity it
+   * dials. Then any issuer bound to a member of the mesh is taken.
+   */
+  readonly charter: (() => Charter) | undefined;
+}
+
+export interface Verifier {
+  readonly verifyPeer: VerifyPeer;
+  readonly verifySignature: VerifySignature;
+}
+
+// A chain of leaf and issuer has 1.2 kB; longer ones are cross-certificates during a root rotation.
+const maxChain = 8;
+// One per peer process and renewal: 2,000 sidecars fit, each entry holds about 6 kB.
+const maxRemembered = 4096;
+
+/**
+ * Judges peers and signatures. Chains that held are remembered by their hash: signatures do not
+ * change; time, bundle and charter are judged again each time.
+ */
+export function createVerifier(trusted: Trusted): Verifier {
+  const remembered = lruOf<Path>(maxRemembered);
+
+  function pathOf(chain: readonly Uint8Array[], options: JudgeOptions): Found {
+    if (chain.length === 0 || chain.length > maxChain) {
+      return { t: "refused", reason: `a chain has 1 to ${maxChain} certificates` };
+    }
+    const bundle = trusted.bundle();
+    const key = sha256Hex(...chain.flatMap(lengthPrefixed), Buffer.from(bundle.digest));
+    const known = remembered.get(key);
+    if (known !== undefined && isTimely(known, judgedAtMs(known.leaf.notAfterMs, options))) {
+      return { t: "ok", path: known };
+    }
+    const found = search(chain, bundle, options);
+    if (found.t === "ok") remembered.set(key, found.path);
+    return found;
+  }
+
+  function judge(chain: readonly Uint8Array[], options: JudgeOptions): Judged {
+    const found = pathOf(chain, options);
+    if (found.t === "refused") return found;
+    const reason = charterBroken(trusted, found.path);
+    if (reason !== undefined) return { t: "refused", reason };
+    return { t: "ok", path: found.path, peer: peerOf(found.path, options.nowMs) };
+  }
+
+  return {
+    verifyPeer: (chain, options) => verdictOf(judge(chain, options)),
+    verifySignature: ({ bytes, signature }, options) => {
+      const judged = judge(signature.chain, options);
+      if (judged.t === "refused") return judged;
+      const { publicKey, spki } = judged.path.leaf;
+      const isSigned =
+        curveOf(spki) === "P-256" && verify("sha256", bytes, publicKey, signature.bytes);
+      return isSigned ? verdictOf(judged) : { t: "refused", reason: "the signature is wrong" };
+    },
+  };
+}
+
+interface JudgeOptions {
+  readonly nowMs: number;
+  readonly allowExpired?: boolean;
+}
+
+type Found = { readonly t: "ok"; readonly path: Path } | Refused;
+type Judged = { readonly t: "ok"; readonly path: Path; readonly peer: Peer } | Refused;
+type Refused = { readonly t: "refused"; readonly reason: string };
+
+function search(chain: readonly Uint8Array[], bundle: Bundle, options: JudgeOptions): Found {
+  try {
+    const certificates = chain.map(parseCertificate);
+    const leafEndMs = certificates[0]?.notAfterMs ?? 0;
+    const atMs = judgedAtMs(leafEndMs, options);
+    return verifyPath(certificates, { roots: bundle.roots, atMs });
+  } catch (thrown) {
+    if (!(thrown instanceof MeshError)) throw thrown;
+    return { t: "refused", reason: reasonOf(thrown) };
+  }
+}
+
+/** An expired chain that is allowed must have held at the last instant of its leaf. */
+function judgedAtMs(leafEndMs: number, options: JudgeOptions): number {
+  return options.allowExpired === true ? Math.min(options.nowMs, leafEndMs) : options.nowMs;
+}
+
+function isTimely(path: Path, atMs: number): boolean {
+  return path.certificates.every((one) => one.notBeforeMs <= atMs && atMs <= one.notAfterMs);
+}
+
+/** Why the charter refuses who the certificates prove. */
+function charterBroken(trusted: Trusted, path: Path): string | undefined {
+  const { trustDomain } = spiffePartsOf(path.id);
+  const name = memberOfTrustDomain(trustDomain, trusted.mesh);
+  if (name === undefined) return `"${trustDomain}" is not a member of ${trusted.mesh}`;
+  if (trusted.charter === undefined) return undefined;
+  const member = charterMember(trusted.charter(), name);
+  if (member === undefined) return `the charter does not have member "${name}"`;
+  if (member.state === "denied") return `the charter denies member "${name}"`;
+  return member.issuers.includes(path.issuer.spkiSha256)
+    ? undefined
+    : `the charter does not list this issuer for member "${name}"`;
+}
+
+function peerOf(path: Path, nowMs: number): Peer {
+  const id: SpiffeId = path.id;
+  const { notBeforeMs, notAfterMs, sha256 } = path.leaf;
+  return {
+    id,
+    notBeforeMs,
+    notAfterMs,
+    leafSha256: sha256,
+    issuerSpkiSha256: path.issuer.spkiSha256,
+    isExpired: nowMs > notAfterMs,
+  };
+}
+
+function verdictOf(judged: Judged): PeerVerdict {
+  return judged.t === "ok" ? { t: "ok", peer: judged.peer } : judged;
+}
+
+function lengthPrefixed(bytes: Uint8Array): readonly Uint8Array[] {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(bytes.length);
+  return [length, bytes];
+}
