@@ -1,0 +1,97 @@
+import { formatHostPort, type HostPort } from "../../mesh/address.ts";
+import type { AssignmentModel, ClusterModel, HostModel, UpstreamTls } from "../config/model.ts";
+import type { Level } from "./levels.ts";
+
+/** One address of a pool, with what this engine has seen of it. */
+export interface Host {
+  readonly key: string;
+  readonly address: HostPort;
+  model: HostModel;
+  tls: UpstreamTls | undefined;
+  /** Open and opening connections. */
+  active: number;
+  /** Connect failures since the last success. */
+  failures: number;
+  /** How often it was ejected of late; makes the next ejection longer. */
+  ejections: number;
+  /** Monotonic; 0: never ejected. */
+  ejectedUntilMs: number;
+  /** Smooth weighted round robin's running credit. */
+  credit: number;
+}
+
+/** All hosts of one Envoy cluster. Owned by the engine, changed only by the functions of this folder. */
+export interface Pool {
+  model: ClusterModel;
+  assignment: AssignmentModel;
+  readonly hosts: Map<string, Host>;
+  active: number;
+  pending: number;
+  /** Undefined: to be computed at the next pick. */
+  levels: readonly Level[] | undefined;
+  /** When an ejection ends, so that the levels are stale. */
+  levelsUntilMs: number;
+}
+
+const noHosts: AssignmentModel = { overprovisioningPercent: 140, isHealthWeighted: false, hosts: [] };
+
+export function createPool(model: ClusterModel, assignment: AssignmentModel | undefined): Pool {
+  const pool: Pool = {
+    model,
+    assignment: noHosts,
+    hosts: new Map(),
+    active: 0,
+    pending: 0,
+    levels: undefined,
+    levelsUntilMs: 0,
+  };
+  updatePool(pool, { model, assignment });
+  return pool;
+}
+
+export interface PoolChange {
+  /** Were not UNHEALTHY before and are now: their connections have to go. */
+  readonly fallen: readonly Host[];
+  readonly removed: readonly Host[];
+}
+
+/** Hosts keep their ejections and counts over every update of cluster and endpoints. */
+export function updatePool(
+  pool: Pool,
+  next: { readonly model: ClusterModel; readonly assignment: AssignmentModel | undefined },
+): PoolChange {
+  pool.model = next.model;
+  pool.assignment = next.assignment ?? noHosts;
+  pool.levels = undefined;
+  const fallen: Host[] = [];
+  const seen = new Set<string>();
+  for (const model of pool.assignment.hosts) {
+    const key = formatHostPort(model.address);
+    seen.add(key);
+    const host = pool.hosts.get(key);
+    const tls = tlsFor(next.model, model);
+    if (host === undefined) {
+      pool.hosts.set(key, newHost(key, { model, tls }));
+      continue;
+    }
+    if (model.health === "unhealthy" && host.model.health !== "unhealthy") fallen.push(host);
+    host.model = model;
+    host.tls = tls;
+  }
+  const removed = [...pool.hosts.values()].filter(({ key }) => !seen.has(key));
+  for (const { key } of removed) pool.hosts.delete(key);
+  return { fallen, removed };
+}
+
+function newHost(key: string, { model, tls }: Pick<Host, "model" | "tls">): Host {
+  const counts = { active: 0, failures: 0, ejections: 0, ejectedUntilMs: 0, credit: 0 };
+  return { key, address: model.address, model, tls, ...counts };
+}
+
+/** The first match whose every pair the host carries; without one, the cluster's own socket. */
+function tlsFor(cluster: ClusterModel, host: HostModel): UpstreamTls | undefined {
+  const match = cluster.socketMatches.find((candidate) =>
+    Object.entries(candidate.match).every(([key, value]) => host.labels[key] === value),
+  );
+  return match === undefined ? cluster.tls : match.tls;
+}

@@ -1,0 +1,56 @@
+import type { Policy, Principal as PrincipalMessage, RBAC } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
+import { RBAC_Action } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
+import type { RBAC as NetworkRbac } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
+import { nameMatchOf } from "./common.ts";
+import type { Principal, RbacRules } from "./model.ts";
+import { unsupported } from "./supported.ts";
+
+/** Undefined: the filter has no rules and lets everyone pass, as in Envoy. */
+export function rbacOf(filter: NetworkRbac, path: string): RbacRules | undefined {
+  if (filter.rules === undefined) return undefined;
+  return { action: actionOf(filter.rules, path), principals: principalsOf(filter.rules, `${path}.rules`) };
+}
+
+function actionOf(rules: RBAC, path: string): RbacRules["action"] {
+  switch (rules.action) {
+    case RBAC_Action.ALLOW:
+      return "allow";
+    case RBAC_Action.DENY:
+      return "deny";
+    default:
+      return unsupported(`${path}.rules.action`, "is neither ALLOW nor DENY");
+  }
+}
+
+function principalsOf(rules: RBAC, path: string): Principal[] {
+  return Object.entries(rules.policies).flatMap(([name, policy]) => {
+    const inner = `${path}.policies["${name}"]`;
+    requireAnyPermission(policy, inner);
+    return policy.principals.map((principal) => principalOf(principal, `${inner}.principals`));
+  });
+}
+
+function requireAnyPermission(policy: Policy, path: string): void {
+  const isAny = policy.permissions.some(({ rule }) => rule.case === "any" && rule.value);
+  if (!isAny) unsupported(`${path}.permissions`, `is not "any"`);
+}
+
+function principalOf({ identifier }: PrincipalMessage, path: string): Principal {
+  switch (identifier.case) {
+    case "any":
+      return identifier.value ? { t: "any" } : unsupported(path, `says "any: false"`);
+    case "authenticated": {
+      const { principalName } = identifier.value;
+      if (principalName === undefined) return { t: "authenticated" };
+      return { t: "authenticated", name: nameMatchOf(principalName, `${path}.principalName`) };
+    }
+    case "andIds":
+      return { t: "and", of: identifier.value.ids.map((id) => principalOf(id, path)) };
+    case "orIds":
+      return { t: "or", of: identifier.value.ids.map((id) => principalOf(id, path)) };
+    case "notId":
+      return { t: "not", of: principalOf(identifier.value, path) };
+    default:
+      return unsupported(path, "cannot be judged at L4");
+  }
+}

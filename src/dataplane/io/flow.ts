@@ -1,0 +1,164 @@
+import type { Socket } from "node:net";
+import type { SpiffeId } from "../../mesh/ids.ts";
+import type { Host, Pool } from "../balance/pool.ts";
+import type { ChainEnd, ChainModel } from "../config/model.ts";
+import type { RefusalReason } from "../counters.ts";
+import type { EngineContext } from "./context.ts";
+
+/** Finds the flow from a socket: one object per connection instead of one closure per event. */
+export const flowKey: unique symbol = Symbol("flow");
+
+export interface FlowSocket extends Socket {
+  [flowKey]?: Flow;
+}
+
+/** One accepted connection, from its first byte to its end. */
+export interface Flow {
+  readonly context: EngineContext;
+  readonly listener: ListenerView;
+  /** As accepted; the TCP below `down`. */
+  readonly raw: FlowSocket;
+  /** `raw`, or the TLS session on it. */
+  down: FlowSocket;
+  phase: "hello" | "handshake" | "connecting" | "open" | "closed";
+  chain: ChainModel | undefined;
+  serverName: string | undefined;
+  /** Proven by mTLS. */
+  peer: SpiffeId | undefined;
+  /** Read before an upstream was there. */
+  head: Buffer | undefined;
+  /** How much of `head` is filled. */
+  headBytes: number;
+  pool: Pool | undefined;
+  host: Host | undefined;
+  upRaw: FlowSocket | undefined;
+  up: FlowSocket | undefined;
+  /** The server's identity, proven by mTLS. */
+  upPeer: SpiffeId | undefined;
+  tried: Set<Host> | undefined;
+  /** Monotonic: the present phase must be over by then; while open: the end of a drain. */
+  deadlineMs: number;
+  lastByteMs: number;
+  /** Full reads in a row; a busy stream gets a buffer of its own. */
+  fullReads: number;
+  buffer: Uint8Array | undefined;
+}
+
+/** What a flow needs of the listener that accepted it. */
+export interface ListenerView {
+  readonly name: string;
+  readonly chains: readonly ChainModel[];
+  readonly inspector?: { readonly timeoutMs: number; readonly maxHelloBytes: number };
+}
+
+export function newFlow(
+  context: EngineContext,
+  { raw, listener }: { readonly raw: FlowSocket; readonly listener: ListenerView },
+): Flow {
+  const flow: Flow = {
+    context,
+    listener,
+    raw,
+    down: raw,
+    phase: "hello",
+    chain: undefined,
+    serverName: undefined,
+    peer: undefined,
+    head: undefined,
+    headBytes: 0,
+    pool: undefined,
+    host: undefined,
+    upRaw: undefined,
+    up: undefined,
+    upPeer: undefined,
+    tried: undefined,
+    deadlineMs: Infinity,
+    lastByteMs: context.coarseMs,
+    fullReads: 0,
+    buffer: undefined,
+  };
+  raw[flowKey] = flow;
+  return flow;
+}
+
+export function proxyOf(flow: Flow): Extract<ChainEnd, { t: "proxy" }> | undefined {
+  return flow.chain?.end.t === "proxy" ? flow.chain.end : undefined;
+}
+
+/** Moves a flow between the sets that the sweep watches. */
+export function enter(flow: Flow, phase: Flow["phase"]): void {
+  const { context } = flow;
+  leave(flow);
+  if (flow.phase === "connecting" && flow.pool !== undefined) flow.pool.pending -= 1;
+  if (phase === "connecting" && flow.pool !== undefined) flow.pool.pending += 1;
+  flow.phase = phase;
+  switch (phase) {
+    case "hello":
+    case "handshake":
+      context.greeting.add(flow);
+      break;
+    case "connecting":
+      context.connecting.add(flow);
+      break;
+    case "open":
+      context.open.add(flow);
+      break;
+    case "closed":
+      break;
+  }
+  context.counters.pending = context.greeting.size + context.connecting.size;
+  context.counters.open = context.open.size;
+}
+
+function leave(flow: Flow): void {
+  const { context } = flow;
+  context.greeting.delete(flow);
+  context.connecting.delete(flow);
+  context.open.delete(flow);
+}
+
+export interface RefusalAbout {
+  /** The Envoy cluster or secret in question. */
+  readonly resource?: string | undefined;
+  readonly attempt?: number;
+  readonly state?: string;
+}
+
+/** Ends a flow that was not served. A reset, so that it never looks like an empty answer. */
+export function refuse(flow: Flow, reason: RefusalReason, about: RefusalAbout = {}): void {
+  if (flow.phase === "closed") return;
+  const { context, listener, serverName, peer, raw } = flow;
+  const address = `${raw.remoteAddress ?? "?"}:${raw.remotePort ?? "?"}`;
+  context.refusals.note(reason, { listener: listener.name, sni: serverName, id: peer, address, ...about });
+  closeFlow(flow);
+}
+
+/** Resets both sides: a stream cut in the middle must not look like a clean end. */
+export function closeFlow(flow: Flow): void {
+  if (flow.phase === "closed") return;
+  enter(flow, "closed");
+  releaseHost(flow);
+  reset(flow.raw);
+  if (flow.upRaw !== undefined) reset(flow.upRaw);
+  flow.head = undefined;
+  flow.buffer = undefined;
+}
+
+export function reset(socket: Socket): void {
+  if (socket.destroyed) return;
+  // Node would put off the reset until the connect succeeds, which for a dead host is never.
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
+/** Gives back what the flow holds of its pool and host. */
+export function releaseHost(flow: Flow): void {
+  if (flow.host !== undefined) {
+    flow.host.active -= 1;
+    flow.host = undefined;
+  }
+  if (flow.pool !== undefined) {
+    flow.pool.active -= 1;
+    flow.pool = undefined;
+  }
+}

@@ -1,0 +1,50 @@
+import type { EngineContext } from "./context.ts";
+import type { Flow } from "./flow.ts";
+import { closeFlow, proxyOf, refuse } from "./flow.ts";
+import { failAttempt } from "./upstream.ts";
+
+// Connect timeouts are 0.5 s and up: a tenth of a second late is early enough.
+const tickMs = 100;
+// Idle limits are minutes.
+const ticksPerIdleSweep = 5;
+
+/** One timer for all deadlines of all connections; a timer per socket costs more than the sweep. */
+export class Sweep {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(context: EngineContext) {
+    let tick = 0;
+    this.#timer = setInterval(() => {
+      context.coarseMs = context.clock.monotonicMs();
+      sweepWaiting(context);
+      if (++tick % ticksPerIdleSweep === 0) sweepOpen(context);
+    }, tickMs);
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}
+
+/** Sets may change while they are walked: a flow that leaves is skipped, one that comes back is early. */
+function sweepWaiting(context: EngineContext): void {
+  const nowMs = context.coarseMs;
+  for (const flow of context.greeting) {
+    if (flow.deadlineMs > nowMs) continue;
+    refuse(flow, flow.phase === "hello" ? "hello-timeout" : "handshake-timeout");
+  }
+  for (const flow of [...context.connecting]) {
+    if (flow.phase === "connecting" && flow.deadlineMs <= nowMs) failAttempt(flow);
+  }
+}
+
+function sweepOpen(context: EngineContext): void {
+  for (const flow of context.open) {
+    if (flow.deadlineMs <= context.coarseMs || isIdle(flow, context.coarseMs)) closeFlow(flow);
+  }
+}
+
+function isIdle(flow: Flow, nowMs: number): boolean {
+  const idleTimeoutMs = proxyOf(flow)?.idleTimeoutMs ?? 0;
+  return idleTimeoutMs > 0 && nowMs - flow.lastByteMs > idleTimeoutMs;
+}

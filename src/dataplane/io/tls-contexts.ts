@@ -1,0 +1,115 @@
+import type { PeerCertificate, SecureContext, TLSSocket } from "node:tls";
+import { createSecureContext, createServer, type Server } from "node:tls";
+import { isMatch } from "../config/common.ts";
+import type { ValidationModel } from "../config/model.ts";
+import type { SpiffeId } from "../../mesh/ids.ts";
+import type { IdentitySource } from "../../mesh/ports.ts";
+import type { SpiffeIdOf } from "./context.ts";
+
+// The hybrid first: what crosses clouds today must not be readable later.
+export const keyExchanges = "X25519MLKEM768:X25519:P-256";
+
+/** How every TLS socket of this engine is set up. */
+export function secureContextFor(identity: IdentitySource, bundlePem: string): SecureContext {
+  const { certChainPem, privateKeyPem } = identity.current();
+  return createSecureContext({
+    cert: certChainPem,
+    key: privateKeyPem.reveal(),
+    ca: bundlePem,
+    minVersion: "TLSv1.3",
+    ecdhCurve: keyExchanges,
+  });
+}
+
+/** TLS contexts by bundle; all are replaced when the own identity is. Live connections keep theirs. */
+export class TlsContexts {
+  readonly #identity: IdentitySource;
+  readonly #spiffeIdOf: SpiffeIdOf;
+  readonly #onSecure: (socket: TLSSocket) => void;
+  readonly #clients = new Map<string, SecureContext>();
+  readonly #servers = new Map<string, Server>();
+  readonly #unsubscribe: () => void;
+
+  constructor(options: {
+    readonly identity: IdentitySource;
+    readonly spiffeIdOf: SpiffeIdOf;
+    readonly onSecure: (socket: TLSSocket) => void;
+  }) {
+    this.#identity = options.identity;
+    this.#spiffeIdOf = options.spiffeIdOf;
+    this.#onSecure = options.onSecure;
+    this.#unsubscribe = options.identity.onChange(() => this.#renew());
+  }
+
+  client({ bundlePem }: ValidationModel): SecureContext {
+    const known = this.#clients.get(bundlePem);
+    if (known !== undefined) return known;
+    const context = secureContextFor(this.#identity, bundlePem);
+    bound(this.#clients);
+    this.#clients.set(bundlePem, context);
+    return context;
+  }
+
+  /** A TLS server without a port: accepted sockets are handed to it by its `connection` event. */
+  server({ bundlePem }: ValidationModel): Server {
+    const known = this.#servers.get(bundlePem);
+    if (known !== undefined) return known;
+    const server = createServer({
+      ...this.#serverOptions(bundlePem),
+      requestCert: true,
+      rejectUnauthorized: true,
+      // Bounds run in the engine's own sweep.
+      handshakeTimeout: 3_600_000,
+      allowHalfOpen: true,
+    });
+    server.on("secureConnection", this.#onSecure);
+    // The socket's own close tells the flow; without a listener the error would end the process.
+    server.on("tlsClientError", (_error, socket) => socket.destroy());
+    bound(this.#servers);
+    this.#servers.set(bundlePem, server);
+    return server;
+  }
+
+  /** Undefined: the names fit. The chain was judged by TLS itself. */
+  refusalOf(validation: ValidationModel, cert: Pick<PeerCertificate, "raw">): string | undefined {
+    const id = this.#spiffeIdOf(cert.raw);
+    if (id === undefined) return "the certificate holds no single SPIFFE ID";
+    return isNamed(validation, id) ? undefined : `${id} is not expected here`;
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#clients.clear();
+    this.#servers.clear();
+  }
+
+  #serverOptions(bundlePem: string): {
+    cert: string;
+    key: string;
+    ca: string;
+    minVersion: "TLSv1.3";
+    ecdhCurve: string;
+  } {
+    const { certChainPem, privateKeyPem } = this.#identity.current();
+    const key = privateKeyPem.reveal();
+    return { cert: certChainPem, key, ca: bundlePem, minVersion: "TLSv1.3", ecdhCurve: keyExchanges };
+  }
+
+  #renew(): void {
+    this.#clients.clear();
+    for (const [bundlePem, server] of this.#servers) server.setSecureContext(this.#serverOptions(bundlePem));
+  }
+}
+
+/** Any listed name is enough; no names: whoever the bundle vouches for (RBAC judges then). */
+export function isNamed({ names }: ValidationModel, id: SpiffeId): boolean {
+  return names.length === 0 || names.some((name) => isMatch(name, id));
+}
+
+// Old bundles leave no trace; more than a few at once only ever means a rotation.
+const maxBundles = 8;
+
+function bound(contexts: Map<string, unknown>): void {
+  const [oldest] = contexts.keys();
+  if (contexts.size >= maxBundles && oldest !== undefined) contexts.delete(oldest);
+}

@@ -1,0 +1,142 @@
+import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { noteConnected, noteFailure } from "../balance/outlier.ts";
+import { pickHost } from "../balance/pick.ts";
+import type { Host } from "../balance/pool.ts";
+import type { UpstreamTls } from "../config/model.ts";
+import type { Flow, FlowSocket } from "./flow.ts";
+import { closeFlow, enter, flowKey, proxyOf, refuse, reset } from "./flow.ts";
+import { join, nextReadBuffer, onClose, onData, onDrain, onEnd, onError, onUpstreamRead } from "./relay.ts";
+
+// Below the idle limits of the clouds' load balancers (the shortest is 4 min).
+const defaultKeepaliveMs = 60_000;
+
+/** Finds a host for the flow and joins the two; the downstream side is paused meanwhile. */
+export function connectUpstream(flow: Flow): void {
+  const { context } = flow;
+  const to = proxyOf(flow)?.to;
+  const name = to?.t === "cluster" ? to.name : flow.serverName;
+  const pool = name === undefined ? undefined : context.pools.get(name);
+  if (pool === undefined) return refuse(flow, "no-cluster", { resource: name });
+  if (pool.active >= pool.model.maxConnections || pool.pending >= pool.model.maxPending) {
+    return refuse(flow, "over-limit", { resource: name });
+  }
+  flow.pool = pool;
+  pool.active += 1;
+  enter(flow, "connecting");
+  attempt(flow);
+}
+
+function attempt(flow: Flow): void {
+  const { context, pool } = flow;
+  if (pool === undefined) return;
+  const nowMs = context.clock.monotonicMs();
+  const host = pickHost(pool, { nowMs, random: context.random, tried: flow.tried ?? nobody });
+  if (host === undefined) return refuse(flow, "no-host", { resource: pool.model.name });
+  flow.host = host;
+  host.active += 1;
+  flow.deadlineMs = nowMs + pool.model.connectTimeoutMs;
+  flow.upRaw = open(flow, host);
+}
+
+const nobody: ReadonlySet<Host> = new Set();
+
+function open(flow: Flow, host: Host): FlowSocket {
+  const socket: FlowSocket = connect({
+    host: host.address.host,
+    port: host.address.port,
+    noDelay: true,
+    allowHalfOpen: true,
+    keepAlive: true,
+    keepAliveInitialDelay: flow.pool?.model.keepaliveIdleMs ?? defaultKeepaliveMs,
+    // TLS sessions allocate by themselves, exactly as much as they need.
+    ...(host.tls === undefined ? { onread: { buffer: nextReadBuffer, callback: onUpstreamRead } } : {}),
+  });
+  socket[flowKey] = flow;
+  socket.on("error", onError);
+  socket.on("connect", onConnect);
+  socket.on("close", onUpstreamClose);
+  return socket;
+}
+
+function onConnect(this: FlowSocket): void {
+  const flow = this[flowKey];
+  if (flow?.phase !== "connecting" || flow.upRaw !== this || flow.host === undefined) return;
+  if (flow.host.tls !== undefined) return startTls(flow, flow.host.tls);
+  this.on("drain", onDrain);
+  this.on("end", onEnd);
+  established(flow, this);
+}
+
+function startTls(flow: Flow, tls: UpstreamTls): void {
+  const { context, upRaw } = flow;
+  const validation = context.config.secret.get(tls.validation.secret)?.model;
+  // Without a name the bundle alone would let any workload of the mesh stand in for the service.
+  if (validation === undefined || validation.names.length === 0 || upRaw === undefined) {
+    return refuse(flow, "no-validation", { resource: tls.validation.secret });
+  }
+  const session: FlowSocket = connectTls({
+    socket: upRaw,
+    secureContext: context.tls.client(validation),
+    rejectUnauthorized: true,
+    ...(tls.sni === "" ? {} : { servername: tls.sni }),
+    ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
+    checkServerIdentity: (_host, cert) => {
+      const refusal = context.tls.refusalOf(validation, cert);
+      if (refusal === undefined) flow.upPeer = context.spiffeIdOf(cert.raw);
+      return refusal === undefined ? undefined : new Error(refusal);
+    },
+  });
+  session[flowKey] = flow;
+  session.on("error", onError);
+  session.on("secureConnect", onSecureConnect);
+}
+
+function onSecureConnect(this: FlowSocket): void {
+  const flow = this[flowKey];
+  if (flow?.phase !== "connecting" || flow.upRaw === undefined) return void this.destroy();
+  this.on("data", onData);
+  this.on("drain", onDrain);
+  this.on("end", onEnd);
+  this.on("close", onClose);
+  established(flow, this);
+}
+
+function established(flow: Flow, up: FlowSocket): void {
+  if (flow.host !== undefined) noteConnected(flow.host);
+  flow.tried = undefined;
+  join(flow, up);
+}
+
+function onUpstreamClose(this: FlowSocket, hadError: boolean): void {
+  const flow = this[flowKey];
+  if (flow === undefined || flow.upRaw !== this) return;
+  if (flow.phase === "connecting") failAttempt(flow);
+  else if (flow.up === this) onClose.call(this, hadError);
+}
+
+/** Another host takes over; the client has been promised nothing yet. */
+export function failAttempt(flow: Flow): void {
+  const { context, pool, host, upRaw } = flow;
+  if (pool === undefined || host === undefined) return closeFlow(flow);
+  flow.upRaw = undefined;
+  flow.host = undefined;
+  host.active -= 1;
+  if (upRaw !== undefined) reset(upRaw);
+  context.counters.connectFailures += 1;
+  if (noteFailure(pool, { host, nowMs: context.clock.monotonicMs() })) {
+    context.counters.ejections += 1;
+    if (pool.model.closesOnEjection) closeFlowsOf(flow, host);
+  }
+  flow.tried ??= new Set();
+  flow.tried.add(host);
+  if (flow.tried.size >= (proxyOf(flow)?.maxConnectAttempts ?? 1)) {
+    return refuse(flow, "no-host", { resource: pool.model.name, attempt: flow.tried.size });
+  }
+  context.counters.retries += 1;
+  attempt(flow);
+}
+
+function closeFlowsOf({ context }: Flow, host: Host): void {
+  for (const flow of context.open) if (flow.host === host) closeFlow(flow);
+}
