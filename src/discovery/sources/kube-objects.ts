@@ -1,0 +1,67 @@
+import type { ServiceId } from "../../mesh/ids.ts";
+import type { Health, HealthProbe, ServicePort } from "../../mesh/service.ts";
+
+/** `<kind>/<namespace>/<name>`: one object of a member, wherever it is read. */
+export type ObjectKey = string;
+
+/** What a Service or an EndpointSlice says about the workloads behind it. */
+export interface WorkloadAnnotations {
+  readonly serviceAccount?: string;
+  readonly probe?: HealthProbe;
+}
+
+/** `v1` Service. */
+export interface KubeService {
+  readonly t: "service";
+  readonly key: ObjectKey;
+  readonly id: ServiceId;
+  /** `external`: an ExternalName service, which has no endpoints of its own. */
+  readonly type: "virtual" | "headless" | "external";
+  readonly ports: readonly ServicePort[];
+  readonly primaryFamily: "IPv4" | "IPv6";
+  readonly workloads: WorkloadAnnotations;
+  readonly sessionAffinity?: "ClientIP";
+  readonly trafficDistribution?: string;
+}
+
+/** A port of an EndpointSlice; its name is the name of the service port it stands for. */
+export interface KubeSlicePort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: ServicePort["protocol"];
+}
+
+export interface KubeEndpoint {
+  readonly workload: string;
+  /** IP literal, canonical. */
+  readonly address: string;
+  readonly zone: string;
+  readonly health: Health;
+}
+
+/** `discovery.k8s.io/v1` EndpointSlice. */
+export interface KubeSlice {
+  readonly t: "slice";
+  readonly key: ObjectKey;
+  readonly service: ServiceId;
+  readonly family: "IPv4" | "IPv6";
+  readonly ports: readonly KubeSlicePort[];
+  readonly endpoints: readonly KubeEndpoint[];
+  readonly workloads: WorkloadAnnotations;
+}
+
+/** `multicluster.x-k8s.io` ServiceExport. */
+export interface KubeExport {
+  readonly t: "export";
+  readonly key: ObjectKey;
+  readonly service: ServiceId;
+  /** Absent: the object carries no creation time, so the time it was first seen counts. */
+  readonly createdAtMs?: number;
+}
+
+export type KubeObject = KubeService | KubeSlice | KubeExport;
+
+/** The service an object is about. */
+export function serviceOf(object: KubeObject): ServiceId {
+  return object.t === "service" ? object.id : object.service;
+}

@@ -1,0 +1,102 @@
+import type { Endpoint, LocalService, ServicePort } from "../../mesh/service.ts";
+import type { KubeEndpoint, KubeService, KubeSlice } from "./kube-objects.ts";
+import { worseHealth } from "./endpoint-health.ts";
+
+/** The objects that make up one service of this member. */
+export interface ServiceObjects {
+  readonly service: KubeService;
+  readonly slices: readonly KubeSlice[];
+  readonly exported?: { readonly createdAtMs: number };
+}
+
+/** One service as the mesh sees it; undefined for an ExternalName service, which has no workloads. */
+export function localServiceOf(objects: ServiceObjects): LocalService | undefined {
+  const { service, slices, exported } = objects;
+  if (service.type === "external") return undefined;
+  return {
+    id: service.id,
+    type: service.type === "headless" ? "Headless" : "ClusterSetIP",
+    ports: service.ports,
+    endpoints: endpointsOf(service, slices),
+    ...(exported === undefined ? {} : { exported }),
+    ...(service.sessionAffinity === undefined ? {} : { sessionAffinity: service.sessionAffinity }),
+    ...(service.trafficDistribution === undefined
+      ? {}
+      : { trafficDistribution: service.trafficDistribution }),
+  };
+}
+
+/** Sorted, so that the same state has the same content whatever the order of files and slices. */
+function endpointsOf(service: KubeService, slices: readonly KubeSlice[]): Endpoint[] {
+  const byAddress = new Map<string, Endpoint>();
+  for (const slice of oneFamilyEach(service, slices)) {
+    const ports = targetPorts(service.ports, slice);
+    for (const found of slice.endpoints) {
+      const endpoint = endpointOf(found, { ports, slice, service });
+      const twin = byAddress.get(found.address);
+      byAddress.set(found.address, twin === undefined ? endpoint : joined(twin, endpoint));
+    }
+  }
+  return [...byAddress.values()].sort(
+    (a, b) => compareText(a.workload, b.workload) || compareText(a.address, b.address),
+  );
+}
+
+/**
+ * A dual-stack workload stands in one slice per family. It counts once, by the service's first
+ * family: twice, it would weigh double against single-stack ones.
+ */
+function oneFamilyEach(service: KubeService, slices: readonly KubeSlice[]): readonly KubeSlice[] {
+  const primary = slices.filter(({ family }) => family === service.primaryFamily);
+  const named = new Set(
+    primary.flatMap(({ endpoints }) => endpoints.map(({ workload }) => workload)),
+  );
+  const secondary = slices
+    .filter(({ family }) => family !== service.primaryFamily)
+    .map((slice) => ({
+      ...slice,
+      endpoints: slice.endpoints.filter(({ workload }) => !named.has(workload)),
+    }));
+  return [...primary, ...secondary];
+}
+
+/** A slice's port stands for the service port of the same name and protocol. */
+function targetPorts(ports: readonly ServicePort[], slice: KubeSlice): Record<string, number> {
+  const targets: Record<string, number> = {};
+  for (const { name, protocol } of ports) {
+    const target = slice.ports.find((port) => port.name === name && port.protocol === protocol);
+    if (target !== undefined) targets[name] = target.port;
+  }
+  return targets;
+}
+
+interface EndpointContext {
+  readonly ports: Readonly<Record<string, number>>;
+  readonly slice: KubeSlice;
+  readonly service: KubeService;
+}
+
+function endpointOf(found: KubeEndpoint, { ports, slice, service }: EndpointContext): Endpoint {
+  // A slice may speak for one version of the service only, so it knows better.
+  const serviceAccount = slice.workloads.serviceAccount ?? service.workloads.serviceAccount;
+  const probe = slice.workloads.probe ?? service.workloads.probe;
+  return {
+    workload: found.workload,
+    address: found.address,
+    ports,
+    zone: found.zone,
+    health: found.health,
+    ...(serviceAccount === undefined ? {} : { serviceAccount }),
+    ...(probe === undefined ? {} : { probe }),
+  };
+}
+
+/** An endpoint may move from slice to slice and stand in two meanwhile; the worse news counts. */
+function joined(a: Endpoint, b: Endpoint): Endpoint {
+  return { ...a, ports: { ...b.ports, ...a.ports }, health: worseHealth(a.health, b.health) };
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
