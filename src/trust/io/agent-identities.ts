@@ -1,0 +1,96 @@
+import type { KeyObject } from "node:crypto";
+import { sign } from "node:crypto";
+import type { InfrastructureRole, SpiffeId } from "../../mesh/ids.ts";
+import { infrastructureSpiffeId } from "../../mesh/ids.ts";
+import type { Clock, Identity, IdentitySource, Log, Random, Sign } from "../../mesh/ports.ts";
+import type { Bundle } from "../bundle.ts";
+import { parseCsr } from "../csr.ts";
+import { identityOf } from "../identity.ts";
+import { issueSvid } from "../issue.ts";
+import { readPrivateKey, spkiOf } from "../keys.ts";
+import { fromPem } from "../pem.ts";
+import type { MemberFiles } from "./member-files.ts";
+import { newPrivateKey } from "./new-key.ts";
+import type { RequestSvid } from "./renewal.ts";
+import { holdIdentity, renewIdentity } from "./renewal.ts";
+
+export interface AgentIdentities {
+  /** `/isthmus/agent`: serves xDS and renewals, probes gateways. */
+  readonly agent: IdentitySource;
+  /** `/isthmus/catalog`: signs heads. */
+  readonly catalog: IdentitySource;
+  readonly sign: Sign;
+  /** Ends when the signal aborts. */
+  readonly done: Promise<void>;
+}
+
+/** The agent's own identities, issued by itself; their keys are in memory alone. Throws as `issueSvid`. */
+export async function createAgentIdentities(options: {
+  readonly member: Pick<MemberFiles, "issuer" | "trustDomain">;
+  readonly bundle: () => Bundle;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Default 24 h. */
+  readonly lifeMs?: number;
+}): Promise<AgentIdentities> {
+  const { member, ...rest } = options;
+  const begin = async (role: InfrastructureRole): Promise<Running> => {
+    const id = infrastructureSpiffeId(member.trustDomain, role);
+    const requestSvid: RequestSvid = async (csrDer) => await issueOwn(id, csrDer, options);
+    const key = newPrivateKey();
+    const first = identityOf(key, await answerFor(id, spkiOf(key), options));
+    const holder = holdIdentity(first);
+    return { source: holder, done: renewIdentity({ holder, requestSvid, ...rest }) };
+  };
+  const [agent, catalog] = await Promise.all([begin("agent"), begin("catalog")]);
+  const done = Promise.all([agent.done, catalog.done]).then(() => undefined);
+  return { agent: agent.source, catalog: catalog.source, sign: signWith(catalog.source), done };
+}
+
+interface Running {
+  readonly source: IdentitySource;
+  readonly done: Promise<void>;
+}
+
+type Issuing = Pick<
+  Parameters<typeof createAgentIdentities>[0],
+  "member" | "bundle" | "clock" | "lifeMs"
+>;
+
+async function issueOwn(
+  id: SpiffeId,
+  csrDer: Uint8Array,
+  options: Issuing,
+): ReturnType<RequestSvid> {
+  return await answerFor(id, parseCsr(csrDer).spki, options);
+}
+
+async function answerFor(
+  id: SpiffeId,
+  spki: Uint8Array,
+  options: Issuing,
+): ReturnType<RequestSvid> {
+  const { issuer } = options.member;
+  const nowMs = options.clock.nowMs();
+  const life = options.lifeMs === undefined ? {} : { lifeMs: options.lifeMs };
+  const leaf = await issueSvid({ issuer, id, spki, nowMs, ...life });
+  return {
+    chainDer: [leaf.der, issuer.certificate.der],
+    bundleDer: options.bundle().roots.map((root) => root.der),
+  };
+}
+
+/** Signs with whatever the identity is now; the chain is parsed once for each. */
+export function signWith(source: IdentitySource): Sign {
+  let last: { identity: Identity; key: KeyObject; chain: readonly Uint8Array[] } | undefined;
+  return async (bytes) => {
+    const identity = source.current();
+    if (last?.identity !== identity) {
+      const chain = fromPem("CERTIFICATE", identity.certChainPem);
+      last = { identity, key: readPrivateKey(identity.privateKeyPem), chain };
+    }
+    return { bytes: sign("sha256", bytes, last.key), chain: last.chain };
+  };
+}

@@ -1,0 +1,85 @@
+import { join } from "node:path";
+import { MeshError } from "../../mesh/errors.ts";
+import type { MemberName, MeshDomain, TrustDomain } from "../../mesh/ids.ts";
+import { memberOfTrustDomain } from "../../mesh/ids.ts";
+import type { Bundle } from "../bundle.ts";
+import { parseBundle } from "../bundle.ts";
+import type { Certificate } from "../certificate.ts";
+import { parseCertificate } from "../certificate.ts";
+import type { TrustedCharter } from "../charter.ts";
+import { verifyCharter } from "../charter.ts";
+import { parseCharter } from "../charter-codec.ts";
+import { formatCharterFile, parseCharterFile } from "../charter-file.ts";
+import type { Authority } from "../issue.ts";
+import { fromPem } from "../pem.ts";
+import { issuerTrustDomain } from "../root-guard.ts";
+import { fileSigner } from "./file-signer.ts";
+import { readText, saveFile } from "./safe-files.ts";
+
+/** The folder `trust init` made: `root.pem`, `root.key`, `bundle.pem`, `charter.json`. */
+export interface RootFiles {
+  readonly root: Authority;
+  readonly bundle: Bundle;
+  readonly charter: TrustedCharter;
+}
+
+/** The folder `trust issue member` made: `member.pem`, `member.key`, `bundle.pem`, `charter.json`. */
+export interface MemberFiles {
+  readonly issuer: Authority;
+  readonly bundle: Bundle;
+  readonly charter: TrustedCharter;
+  readonly mesh: MeshDomain;
+  readonly member: MemberName;
+  readonly trustDomain: TrustDomain;
+}
+
+/** Throws MESH_FILE_UNREADABLE, MESH_TRUST_KEY_FILE_UNSAFE, MESH_TRUST_IDENTITY_REFUSED and what its parts throw. */
+export async function loadRoot(dir: string): Promise<RootFiles> {
+  const root = await loadAuthority(dir, "root");
+  const { bundle, charter } = await loadCharter(dir);
+  return { root, bundle, charter };
+}
+
+/** Throws as `loadRoot`. The issuer's time is not judged: whoever issues with it does. */
+export async function loadMember(dir: string): Promise<MemberFiles> {
+  const issuer = await loadAuthority(dir, "member");
+  const { bundle, charter } = await loadCharter(dir);
+  const { mesh } = charter.charter;
+  const trustDomain = issuerTrustDomain(issuer.certificate);
+  const member = trustDomain === undefined ? undefined : memberOfTrustDomain(trustDomain, mesh);
+  if (trustDomain === undefined || member === undefined) {
+    return refuse(dir, `its issuer is not bound to one member of ${mesh}`);
+  }
+  return { issuer, bundle, charter, mesh, member, trustDomain };
+}
+
+async function loadAuthority(dir: string, name: "root" | "member"): Promise<Authority> {
+  const signer = await fileSigner(join(dir, `${name}.key`));
+  const certificate = await readFirstCertificate(join(dir, `${name}.pem`));
+  if (certificate.spkiSha256 === signer.keyId) return { certificate, signer };
+  return refuse(dir, `${name}.key is not the key of ${name}.pem`);
+}
+
+async function readFirstCertificate(path: string): Promise<Certificate> {
+  const [first] = fromPem("CERTIFICATE", await readText(path));
+  return first === undefined ? refuse(path, "it holds no certificate") : parseCertificate(first);
+}
+
+async function loadCharter(dir: string): Promise<Pick<RootFiles, "bundle" | "charter">> {
+  const bundle = parseBundle(await readText(join(dir, "bundle.pem")));
+  const signed = parseCharterFile(await readText(join(dir, "charter.json")));
+  // Which mesh this is nobody else knows here; the signature says that the root agrees.
+  const { mesh } = parseCharter(signed.bytes);
+  return { bundle, charter: verifyCharter(signed, { mesh, bundle }) };
+}
+
+/** Keeps the newest charter beside the keys, for the next start without a hub. */
+export async function saveCharter(dir: string, charter: TrustedCharter): Promise<void> {
+  // The bundle first: a charter signed by a new root is read with it.
+  await saveFile(join(dir, "bundle.pem"), charter.bundle.pem);
+  await saveFile(join(dir, "charter.json"), formatCharterFile(charter.signed));
+}
+
+function refuse(path: string, truth: string): never {
+  throw new MeshError("MESH_TRUST_IDENTITY_REFUSED", `Cannot use "${path}": ${truth}`);
+}

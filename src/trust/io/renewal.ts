@@ -1,0 +1,105 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { Clock, Identity, IdentitySource, Log, Random } from "../../mesh/ports.ts";
+import { createCsr } from "../csr.ts";
+import { identityOf } from "../identity.ts";
+import { retryDelayMs, rotateAtMs } from "../rotation.ts";
+import { newPrivateKey } from "./new-key.ts";
+
+export interface SvidAnswer {
+  /** Leaf first. */
+  readonly chainDer: readonly Uint8Array[];
+  readonly bundleDer: readonly Uint8Array[];
+}
+
+/** Asks whoever issues: the agent over mTLS, or the own intermediate in memory. */
+export type RequestSvid = (csrDer: Uint8Array) => Promise<SvidAnswer>;
+
+/** An identity that others read and a renewal replaces. */
+export interface IdentityHolder extends IdentitySource {
+  readonly replace: (identity: Identity) => void;
+}
+
+export function holdIdentity(first: Identity): IdentityHolder {
+  let current = first;
+  const listeners = new Set<(identity: Identity) => void>();
+  return {
+    current: () => current,
+    onChange: (listener) => {
+      // One listener may be given twice; each cancels its own.
+      const own = (identity: Identity): void => listener(identity);
+      listeners.add(own);
+      return () => listeners.delete(own);
+    },
+    replace: (identity) => {
+      current = identity;
+      for (const listener of listeners) listener(identity);
+    },
+  };
+}
+
+export interface Renewal {
+  readonly holder: IdentityHolder;
+  readonly requestSvid: RequestSvid;
+  /** Called with each new identity before it is used; a failure to keep it does not stop its use. */
+  readonly save?: (identity: Identity) => Promise<void>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+// Clocks jump and machines sleep; the date is looked at again this often.
+const maxSleepMs = 60_000;
+
+/**
+ * Renews an identity at half its life until the signal aborts, each time with a fresh key that stays
+ * in this process. Failures are retried with growing pauses; the old identity stays meanwhile.
+ */
+export async function renewIdentity(renewal: Renewal): Promise<void> {
+  const { holder, clock, random, log, signal } = renewal;
+  let failures = 0;
+  let dueMs = rotateAtMs(holder.current(), random);
+  while (!signal.aborted) {
+    if (clock.nowMs() < dueMs) {
+      await sleep(Math.min(dueMs - clock.nowMs(), maxSleepMs), signal);
+      continue;
+    }
+    try {
+      await renewOnce(renewal);
+      failures = 0;
+      dueMs = rotateAtMs(holder.current(), random);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      failures += 1;
+      dueMs = clock.nowMs() + retryDelayMs(failures, random);
+      const { id, notAfterMs } = holder.current();
+      log.warn({ id, notAfterMs, reason: reasonOf(thrown) }, "SVID renewal failed");
+    }
+  }
+}
+
+/** Throws MESH_TRUST_IDENTITY_REFUSED when the answer is not what was asked for. */
+async function renewOnce(renewal: Renewal): Promise<void> {
+  const { holder, log, clock } = renewal;
+  const key = newPrivateKey();
+  const identity = identityOf(key, await renewal.requestSvid(createCsr(key)));
+  const { id } = holder.current();
+  const isNewer = identity.notAfterMs > clock.nowMs();
+  if (identity.id !== id || !isNewer) {
+    const truth = isNewer ? `it is for "${identity.id}"` : "it has expired already";
+    throw new MeshError("MESH_TRUST_IDENTITY_REFUSED", `Cannot renew "${id}": ${truth}`);
+  }
+  try {
+    await renewal.save?.(identity);
+  } catch (thrown) {
+    log.error({ id, reason: reasonOf(thrown) }, "SVID could not be saved");
+  }
+  holder.replace(identity);
+  log.info({ id, notAfterMs: identity.notAfterMs }, "SVID renewed");
+}
+
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  // Aborting is how this ends, not a failure.
+  await wait(ms, undefined, { signal, ref: false }).catch(() => undefined);
+}

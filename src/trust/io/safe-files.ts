@@ -1,0 +1,125 @@
+import type { FileHandle } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { Secret } from "../../mesh/secret.ts";
+
+// Nothing here is large; a stray device or log must not be read whole.
+const maxFileBytes = 4 * 1024 * 1024;
+
+/** Throws MESH_FILE_UNREADABLE. */
+export async function readText(path: string): Promise<string> {
+  return await reading(path, async (file) => await readBounded(path, file));
+}
+
+/**
+ * Reads a private key's file. Refused unless it is a plain file of this user (or root) that nobody
+ * else can read: a key that others could have read is not a key any more. No link is followed.
+ * Throws MESH_TRUST_KEY_FILE_UNSAFE and MESH_FILE_UNREADABLE.
+ */
+export async function readKeyFile(path: string): Promise<Secret> {
+  return await reading(path, async (file) => {
+    const { mode, uid } = await file.stat();
+    if ((mode & 0o077) !== 0) {
+      return unsafe(path, `others may read or write it (mode 0${(mode & 0o777).toString(8)})`);
+    }
+    const own = process.getuid?.();
+    if (own !== undefined && uid !== own && uid !== 0) {
+      return unsafe(path, `it belongs to another user (uid ${uid})`);
+    }
+    return new Secret(await readBounded(path, file));
+  });
+}
+
+async function reading<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (codeOf(cause) === "ELOOP") return unsafe(path, "it is a symbolic link");
+    throw new MeshError("MESH_FILE_UNREADABLE", `Cannot read "${path}": ${reasonOf(cause)}`, {
+      cause,
+    });
+  }
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+async function readBounded(path: string, file: FileHandle): Promise<string> {
+  const info = await file.stat();
+  if (!info.isFile() || info.size > maxFileBytes) {
+    throw new MeshError("MESH_FILE_UNREADABLE", `Cannot read "${path}": it is no small plain file`);
+  }
+  return await file.readFile("utf8");
+}
+
+function unsafe(path: string, truth: string): never {
+  throw new MeshError("MESH_TRUST_KEY_FILE_UNSAFE", `Cannot use "${path}": ${truth}`);
+}
+
+export interface FileContent {
+  readonly name: string;
+  readonly content: string | Secret;
+}
+
+/** Replaces one file so that readers and crashes see the old content or the new, never half of it. */
+export async function saveFile(path: string, content: string | Secret): Promise<void> {
+  const isSecret = content instanceof Secret;
+  const staging = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  await rm(staging, { force: true });
+  // O_EXCL with 0600 from the start: the content is never readable by others, not even for an instant.
+  const file = await open(staging, "wx", isSecret ? 0o600 : 0o644);
+  try {
+    await file.writeFile(isSecret ? content.reveal() : content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(staging, path);
+  await syncDir(dirname(path));
+}
+
+/** Writes files into one folder, in order: put last what makes the others count. */
+export async function saveFiles(dir: string, files: readonly FileContent[]): Promise<void> {
+  for (const { name, content } of files) await saveFile(join(dir, name), content);
+}
+
+/** A rename is on disk only when its folder is. */
+export async function syncDir(dir: string): Promise<void> {
+  const handle = await open(dir, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes a private folder. Throws as `checkEmpty`. */
+export async function makeEmptyDir(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  await checkEmpty(dir);
+  await chmod(dir, 0o700);
+}
+
+/** What is in a folder might be the only copy of a key. Throws MESH_USAGE. */
+export async function checkEmpty(dir: string): Promise<void> {
+  const found = await readdir(dir).catch((thrown: unknown): readonly string[] => {
+    if (codeOf(thrown) === "ENOENT") return [];
+    throw new MeshError("MESH_USAGE", `Cannot write into "${dir}": ${reasonOf(thrown)}`, {
+      cause: thrown,
+    });
+  });
+  if (found.length === 0) return;
+  throw new MeshError(
+    "MESH_USAGE",
+    `Cannot write into "${dir}": it is not empty, and nothing in it is ever overwritten`,
+  );
+}
+
+export function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : undefined;
+}

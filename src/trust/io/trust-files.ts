@@ -1,0 +1,185 @@
+import { open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { MeshError } from "../../mesh/errors.ts";
+import type { MemberName, MeshDomain, SpiffeId } from "../../mesh/ids.ts";
+import { infrastructureSpiffeId, trustDomainOf, workloadSpiffeId } from "../../mesh/ids.ts";
+import { bundleOf } from "../bundle.ts";
+import type { Certificate } from "../certificate.ts";
+import type { TrustedCharter } from "../charter.ts";
+import { signCharter } from "../charter.ts";
+import type { MemberClaims } from "../charter-edit.ts";
+import { firstCharter, withMember } from "../charter-edit.ts";
+import { formatCharterFile } from "../charter-file.ts";
+import { identityOf } from "../identity.ts";
+import { createRoot, issueIntermediate, issueSvid, probeIssuer } from "../issue.ts";
+import { privateKeyPemOf, spkiOf } from "../keys.ts";
+import { toPem } from "../pem.ts";
+import { signerOf } from "../signer.ts";
+import { loadMember, loadRoot } from "./member-files.ts";
+import { newPrivateKey } from "./new-key.ts";
+import type { FileContent } from "./safe-files.ts";
+import { checkEmpty, codeOf, makeEmptyDir, saveFiles } from "./safe-files.ts";
+
+export interface Issued {
+  /** The folder that was written. */
+  readonly dir: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** SHA-256 (hex) of the new certificate. */
+  readonly sha256: string;
+}
+
+export interface IssuedMember extends Issued {
+  readonly member: MemberName;
+  /** The charter's number that lists it. */
+  readonly number: number;
+}
+
+export interface IssuedSvid extends Issued {
+  readonly id: SpiffeId;
+}
+
+/** Makes a mesh: a root, and a charter without members. Throws MESH_USAGE when `dir` holds anything. */
+export async function initTrust(options: {
+  readonly dir: string;
+  readonly mesh: MeshDomain;
+  readonly nowMs: number;
+}): Promise<Issued> {
+  const { dir, mesh, nowMs } = options;
+  // Before anything is signed; looked at again when it is written.
+  await checkEmpty(dir);
+  const key = newPrivateKey();
+  const signer = signerOf(key);
+  const root = await createRoot({ mesh, signer, nowMs });
+  const bundle = bundleOf([root.der]);
+  const charter = await signCharter(firstCharter({ mesh, bundle, nowMs }), signer);
+  await writeNew(dir, [
+    { name: "root.key", content: privateKeyPemOf(key) },
+    { name: "root.pem", content: toPem("CERTIFICATE", root.der) },
+    ...charterFiles(charter),
+  ]);
+  return issued(dir, root);
+}
+
+/**
+ * Gives a member its issuer and enters it into the charter, whose number rises. `renew` is for a
+ * member that the charter has: its earlier issuers stay listed. Throws MESH_TRUST_ISSUE_REFUSED,
+ * MESH_USAGE and what reading the root throws.
+ */
+export async function issueMember(options: {
+  readonly dir: string;
+  readonly out: string;
+  readonly claims: MemberClaims;
+  readonly renew?: boolean;
+  readonly nowMs: number;
+}): Promise<IssuedMember> {
+  const { dir, out, claims, nowMs } = options;
+  await checkEmpty(out);
+  return await locked(dir, async () => {
+    const { root, charter: current } = await loadRoot(dir);
+    const { mesh } = current.charter;
+    const key = newPrivateKey();
+    const signer = signerOf(key);
+    const next = withMember(current.charter, {
+      claims,
+      issuerSpkiSha256: signer.keyId,
+      renew: options.renew ?? false,
+      nowMs,
+    });
+    const spki = spkiOf(key);
+    const member = claims.name;
+    const certificate = await issueIntermediate({ root, member, mesh, spki, nowMs });
+    const id = infrastructureSpiffeId(trustDomainOf(member, mesh), "agent");
+    const { roots } = current.bundle;
+    await probeIssuer({ certificate, signer }, { id, roots, nowMs });
+    const charter = await signCharter(next, root.signer);
+    // The charter first: an issuer that nobody holds does no harm, one number for two charters does.
+    await saveFiles(dir, charterFiles(charter));
+    await writeNew(out, [
+      { name: "member.key", content: privateKeyPemOf(key) },
+      { name: "member.pem", content: toPem("CERTIFICATE", certificate.der) },
+      ...charterFiles(charter),
+    ]);
+    return { ...issued(out, certificate), member, number: charter.charter.number };
+  });
+}
+
+/** `dir` is a member's folder. Throws as `issueMember`. */
+export async function issueGateway(options: SvidOptions): Promise<IssuedSvid> {
+  return await writeSvid(options, (trustDomain) => infrastructureSpiffeId(trustDomain, "gateway"));
+}
+
+/** `dir` is a member's folder. Throws as `issueMember`. */
+export async function issueWorkload(
+  options: SvidOptions & {
+    readonly account: { readonly namespace: string; readonly serviceAccount: string };
+  },
+): Promise<IssuedSvid> {
+  return await writeSvid(options, (trustDomain) => workloadSpiffeId(trustDomain, options.account));
+}
+
+export interface SvidOptions {
+  readonly dir: string;
+  readonly out: string;
+  readonly nowMs: number;
+  /** Default 24 h. */
+  readonly lifeMs?: number;
+}
+
+async function writeSvid(
+  options: SvidOptions,
+  idFor: (trustDomain: ReturnType<typeof trustDomainOf>) => SpiffeId,
+): Promise<IssuedSvid> {
+  const { dir, out, nowMs, lifeMs } = options;
+  await checkEmpty(out);
+  const { issuer, bundle, trustDomain } = await loadMember(dir);
+  const id = idFor(trustDomain);
+  const key = newPrivateKey();
+  const life = lifeMs === undefined ? {} : { lifeMs };
+  const leaf = await issueSvid({ issuer, id, spki: spkiOf(key), nowMs, ...life });
+  const identity = identityOf(key, {
+    chainDer: [leaf.der, issuer.certificate.der],
+    bundleDer: bundle.roots.map((root) => root.der),
+  });
+  await writeNew(out, [
+    { name: "svid.key", content: identity.privateKeyPem },
+    { name: "svid.pem", content: identity.certChainPem },
+    { name: "bundle.pem", content: identity.bundlePem },
+  ]);
+  return { ...issued(out, leaf), id };
+}
+
+function charterFiles(charter: TrustedCharter): readonly FileContent[] {
+  return [
+    { name: "bundle.pem", content: charter.bundle.pem },
+    { name: "charter.json", content: formatCharterFile(charter.signed) },
+  ];
+}
+
+function issued(dir: string, certificate: Certificate): Issued {
+  const { notBeforeMs, notAfterMs, sha256 } = certificate;
+  return { dir, notBeforeMs, notAfterMs, sha256 };
+}
+
+async function writeNew(dir: string, files: readonly FileContent[]): Promise<void> {
+  await makeEmptyDir(dir);
+  await saveFiles(dir, files);
+}
+
+/** Two at once would give one number to two charters. */
+async function locked<T>(dir: string, use: () => Promise<T>): Promise<T> {
+  const path = join(dir, ".lock");
+  const lock = await open(path, "wx", 0o600).catch((cause: unknown) => {
+    const truth =
+      codeOf(cause) === "EEXIST"
+        ? `another command is at work there; remove ${path} if that one died`
+        : "it cannot be written";
+    throw new MeshError("MESH_USAGE", `Cannot issue from "${dir}": ${truth}`, { cause });
+  });
+  try {
+    return await use();
+  } finally {
+    await lock.close();
+    await rm(path, { force: true });
+  }
+}
