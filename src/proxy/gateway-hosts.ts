@@ -39,6 +39,10 @@ function chosenGateways(remote: RemoteExport): readonly GatewayHost[] {
   return alive.length > 0 && remote.isUsable ? alive : remote.gateways;
 }
 
+/**
+ * A member's state decides whether it is held for dead; single probes only choose among siblings,
+ * because traffic that still arrives outweighs what the agent itself can reach.
+ */
 function gatewayHosts(
   gateways: readonly GatewayHost[],
   part: {
@@ -48,8 +52,7 @@ function gatewayHosts(
     readonly present: number;
   },
 ): PlannedHost[] {
-  const isDead = !part.remote.isUsable || gateways.every((gateway) => !gateway.isAlive);
-  const isServing = part.healthy > 0 && !isDead;
+  const isServing = part.healthy > 0 && part.remote.isUsable;
   // A member that can serve nothing weighs all it has: its level lost that much.
   const sum = isServing ? part.present : part.total * endpointWeight;
   const weight = Math.max(1, Math.round(sum / gateways.length));
@@ -59,7 +62,7 @@ function gatewayHosts(
     health: isServing ? "healthy" : "unhealthy",
     weight,
     via: { t: "gateway" },
-    ...(isDead && part.healthy > 0 ? { isInferredDead: true } : {}),
+    ...(part.healthy > 0 && !isServing ? { isInferredDead: true } : {}),
   }));
 }
 

@@ -40,7 +40,7 @@ function remoteCandidates(offer: Offer, viewer: Viewer): PlannedLevel[] {
   return remotes.map((remote, index) => {
     const level = levelFor(viewer, remote);
     const direct = isDirect(remote, { viewer, claims }) ? directLocalities(remote, offer.port) : [];
-    const localities = direct.length > 0 ? direct : gatewayLocalities(remote, { index });
+    const localities = direct.length > 0 ? direct : gatewayLocalities(remote, { index: index + 1 });
     return { level, rank: level === "other-region" ? remote.rank : 0, localities };
   });
 }

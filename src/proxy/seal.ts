@@ -55,9 +55,17 @@ export function seal(drafts: readonly Draft[]): Sealed {
   return { resources, withheld: [] };
 }
 
+/** What a subject has after a build: where a resource was withheld, its last good version. */
+export function withLastGood(before: Sealed, after: Sealed): Sealed {
+  if (after.withheld.length === 0) return after;
+  const withheld = new Set(after.withheld.map(keyText));
+  const kept = before.resources.filter((resource) => withheld.has(keyText(resource)));
+  return { resources: [...after.resources, ...kept], withheld: after.withheld };
+}
+
 /** From what a subject had in a set to what it should have; either may be nothing. */
 export function editBetween(before: Sealed, after: Sealed): ResourceEdit {
-  const keep = new Set([...after.resources, ...after.withheld].map(keyText));
+  const keep = new Set(after.resources.map(keyText));
   const old = new Map(before.resources.map((resource) => [keyText(resource), resource.version]));
   return {
     upserts: after.resources.filter((resource) => old.get(keyText(resource)) !== resource.version),

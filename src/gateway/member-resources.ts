@@ -1,0 +1,154 @@
+import type { MeshService } from "../discovery/mesh-service.ts";
+import type { ServiceId } from "../mesh/ids.ts";
+import { meshResources } from "../proxy/mesh-resources.ts";
+import type { ProxyNode } from "../proxy/node.ts";
+import { sidecarNodeResources } from "../proxy/node-resources.ts";
+import { dependsOn, inboundProtocolIn, outboundProtocolIn } from "../proxy/protocols.ts";
+import type { Sealed, Withheld } from "../proxy/seal.ts";
+import type { ResourceContext } from "../proxy/service-resources.ts";
+import type { ProxySettings } from "../proxy/settings.ts";
+import { SubjectSet } from "../proxy/subject-set.ts";
+import type { TrustView } from "../proxy/trust-view.ts";
+import type { Viewer } from "../proxy/viewer.ts";
+import type { View } from "../xds/view.ts";
+import type { GatewaySettings } from "./listener.ts";
+import { gatewayNodeResources } from "./resources.ts";
+import { ServiceSets } from "./service-sets.ts";
+
+export interface MemberResourcesOptions {
+  readonly place: Omit<Viewer, "zone" | "callers">;
+  readonly gateway: GatewaySettings;
+  readonly settings: ProxySettings;
+  readonly trust: TrustView;
+}
+
+/** One stream's share of the sets. `close` it when the stream ends; later calls do nothing. */
+export interface OpenView {
+  readonly view: View;
+  readonly close: () => void;
+}
+
+interface KnownNode {
+  node: ProxyNode;
+  streams: number;
+  readonly content: SubjectSet;
+}
+
+/**
+ * Everything that the proxies of one member are told, as sets that streams share. A change of a
+ * service touches its own resources, a node its own listeners; only the charter, a bundle or a
+ * timeout touches all.
+ */
+export class MemberResources {
+  readonly #gateway: GatewaySettings;
+  readonly #mesh = new SubjectSet("mesh");
+  readonly #services: ServiceSets;
+  readonly #nodes = new Map<string, KnownNode>();
+  #context: ResourceContext;
+
+  constructor(options: MemberResourcesOptions) {
+    this.#gateway = options.gateway;
+    this.#context = { trust: options.trust, settings: options.settings };
+    this.#services = new ServiceSets(options.place, this.#context);
+    this.#mesh.put("mesh", meshResources(options.trust));
+  }
+
+  /** Undefined: the service is gone for this member. */
+  update(id: ServiceId, service: MeshService | undefined): void {
+    this.#services.update(id, service);
+    for (const known of this.#nodes.values()) {
+      if (known.node.t === "sidecar" && dependsOn(known.node, id)) this.#build(known);
+    }
+  }
+
+  /** After a new charter or bundle. */
+  setTrust(trust: TrustView): void {
+    this.#context = { ...this.#context, trust };
+    this.#mesh.put("mesh", meshResources(trust));
+    this.#rebuild();
+  }
+
+  /** Timeouts: rebuilds every Envoy cluster, with all its connections. */
+  setSettings(settings: ProxySettings): void {
+    this.#context = { ...this.#context, settings };
+    this.#rebuild();
+  }
+
+  /**
+   * Takes the present spread of sidecars over zones into account. Call it every few seconds, not on
+   * each stream: it may touch the endpoints of every service.
+   */
+  refreshCallers(): void {
+    this.#services.refreshCallers();
+  }
+
+  /** What a stream of this node views. The newest stream's claims replace those of an older one. */
+  open(node: ProxyNode): OpenView {
+    const content = this.#nodes.get(node.id)?.content ?? new SubjectSet(`node/${node.id}`);
+    const streams = (this.#nodes.get(node.id)?.streams ?? 0) + 1;
+    const known = { node, content, streams };
+    this.#nodes.set(node.id, known);
+    this.#build(known);
+    const shared =
+      node.t === "gateway"
+        ? [this.#services.gateway]
+        : [this.#services.enterZone(node.zone), this.#services.sidecar];
+    const view = { sets: [content.set, ...shared, this.#mesh.set] };
+    let isOpen = true;
+    const close = (): void => {
+      if (isOpen) this.#leave(node);
+      isOpen = false;
+    };
+    return { view, close };
+  }
+
+  service(id: ServiceId): MeshService | undefined {
+    return this.#services.service(id);
+  }
+
+  services(): Iterable<MeshService> {
+    return this.#services.services();
+  }
+
+  nodes(): readonly ProxyNode[] {
+    return [...this.#nodes.values()].map(({ node }) => node);
+  }
+
+  /** As a sidecar in that zone sees the mesh. */
+  viewer(zone: string): Viewer {
+    return this.#services.viewer(zone);
+  }
+
+  /** Resources that broke a rule of the protocol; their last good versions are still served. */
+  withheld(): readonly Withheld[] {
+    const nodes = [...this.#nodes.values()].flatMap(({ content }) => [...content.withheld()]);
+    return [...this.#mesh.withheld(), ...this.#services.withheld(), ...nodes];
+  }
+
+  #leave(node: ProxyNode): void {
+    if (node.t === "sidecar") this.#services.leaveZone(node.zone);
+    const known = this.#nodes.get(node.id);
+    if (known === undefined) return;
+    known.streams -= 1;
+    if (known.streams === 0) this.#nodes.delete(node.id);
+  }
+
+  #rebuild(): void {
+    this.#services.setContext(this.#context);
+    for (const known of this.#nodes.values()) this.#build(known);
+  }
+
+  #build(known: KnownNode): void {
+    known.content.put("node", this.#sealed(known.node));
+  }
+
+  #sealed(node: ProxyNode): Sealed {
+    const { trust } = this.#context;
+    if (node.t === "gateway") return gatewayNodeResources(node, { settings: this.#gateway, trust });
+    return sidecarNodeResources(node, {
+      trust,
+      outboundProtocolOf: outboundProtocolIn(this.#services),
+      inboundProtocolOf: inboundProtocolIn(this.#services, node),
+    });
+  }
+}

@@ -1,0 +1,51 @@
+import type { MeshService } from "../discovery/mesh-service.ts";
+import type { ServiceId } from "../mesh/ids.ts";
+import { namespaceOf } from "../mesh/ids.ts";
+import type { AppProtocol } from "../mesh/service.ts";
+import { appProtocolOf } from "../mesh/service.ts";
+import type { InboundProtocolOf } from "./inbound-listeners.ts";
+import type { Inbound, SidecarNode } from "./node.ts";
+import type { ProtocolOf } from "./outbound-listeners.ts";
+
+/** Where a sidecar's listeners look up what a port speaks. */
+export interface ServiceLookup {
+  readonly service: (id: ServiceId) => MeshService | undefined;
+  readonly services: () => Iterable<MeshService>;
+}
+
+export function outboundProtocolIn(lookup: ServiceLookup): ProtocolOf {
+  return (target) => {
+    const ports = lookup.service(target.service)?.ports ?? [];
+    const port = ports.find(
+      (candidate) => candidate.port === target.port && candidate.protocol === "TCP",
+    );
+    return port === undefined ? "tcp" : appProtocolOf(port);
+  };
+}
+
+/** An inbound entry is what some service of the node's namespace calls a target port of an endpoint. */
+export function inboundProtocolIn(lookup: ServiceLookup, node: SidecarNode): InboundProtocolOf {
+  return (entry) => {
+    for (const service of lookup.services()) {
+      const isNear = namespaceOf(service.id) === node.namespace;
+      const protocol = isNear ? protocolBehind(service, entry) : undefined;
+      if (protocol !== undefined) return protocol;
+    }
+    return "tcp";
+  };
+}
+
+function protocolBehind(service: MeshService, entry: Inbound): AppProtocol | undefined {
+  const endpoint = service.local?.endpoints.find(({ address }) => address === entry.endpoint.host);
+  const port = service.local?.ports.find(
+    ({ name }) => endpoint?.ports[name] === entry.endpoint.port,
+  );
+  return port === undefined ? undefined : appProtocolOf(port);
+}
+
+/** Whether a change of the service can change the node's listeners: only of engines that speak HTTP. */
+export function dependsOn(node: SidecarNode, id: ServiceId): boolean {
+  if (node.engine === "embedded") return false;
+  const isInbound = node.inbound.length > 0 && namespaceOf(id) === node.namespace;
+  return isInbound || node.upstreams.some((upstream) => upstream.target.service === id);
+}
