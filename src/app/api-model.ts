@@ -1,0 +1,136 @@
+import type { Level } from "../mesh/locality.ts";
+import type { Finding, Health } from "../mesh/service.ts";
+import type { XdsType } from "../xds/resource.ts";
+
+/**
+ * What `/api/v1/` answers and `--json` prints. Field names are stable: they are added, never renamed.
+ * Plain words instead of branded ids, because a reader of JSON has no brands.
+ */
+export interface StatusAnswer {
+  readonly mesh: string;
+  readonly member: string;
+  readonly version: string;
+  readonly upMs: number;
+  /** Whether xDS streams are served. */
+  readonly isWarm: boolean;
+  /** What is waited for; empty when warm. */
+  readonly waitingFor: readonly string[];
+  readonly charterNumber: number;
+  readonly catalog: {
+    readonly store: string;
+    readonly state: string;
+    readonly epoch: number | undefined;
+    readonly seq: number | undefined;
+  };
+  readonly services: { readonly local: number; readonly exported: number; readonly remote: number };
+  readonly members: Readonly<Record<string, number>>;
+  readonly proxies: { readonly sidecars: number; readonly gateways: number; readonly refusing: number };
+  readonly findings: { readonly error: number; readonly warning: number; readonly info: number };
+  readonly identities: readonly { readonly id: string; readonly notAfterMs: number }[];
+}
+
+export interface MemberAnswer {
+  readonly name: string;
+  readonly cloud: string;
+  readonly region: string;
+  readonly network: string;
+  /** From the charter. */
+  readonly standing: string;
+  /** As seen from here; `self` for the agent's own. */
+  readonly state: string;
+  readonly lease: string;
+  readonly isUsable: boolean;
+  readonly share: number;
+  readonly exports: number;
+  /** Since the last new beat. */
+  readonly ageMs: number | undefined;
+  readonly rttMs: number | undefined;
+  readonly rank: number | undefined;
+  readonly gateways: readonly GatewayAnswer[];
+  readonly software: string | undefined;
+}
+
+export interface GatewayAnswer {
+  readonly address: string;
+  readonly isAlive: boolean;
+  readonly rttMs: number | undefined;
+}
+
+export interface ServiceAnswer {
+  readonly service: string;
+  readonly type: string;
+  readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[];
+  readonly isExported: boolean;
+  /** Whether `cluster.local` reaches the other members too. */
+  readonly isShared: boolean;
+  readonly local: { readonly healthy: number; readonly total: number; readonly proven: number } | undefined;
+  readonly remotes: readonly {
+    readonly member: string;
+    readonly healthy: number;
+    readonly total: number;
+    readonly isUsable: boolean;
+  }[];
+}
+
+/** In the order in which a sidecar tries. */
+export interface EndpointsAnswer {
+  readonly service: string;
+  readonly port: number;
+  readonly host: string;
+  readonly from: { readonly member: string; readonly zone: string };
+  readonly endpoints: readonly EndpointAnswer[];
+}
+
+export interface EndpointAnswer {
+  readonly priority: number;
+  readonly level: Level;
+  readonly member: string;
+  readonly region: string;
+  readonly zone: string;
+  readonly address: string;
+  readonly via: "sidecar" | "plaintext" | "gateway" | "placeholder";
+  readonly health: Health;
+  /** 0..1 of the priority's weight. */
+  readonly share: number;
+  readonly workload: string | undefined;
+  readonly why: string;
+}
+
+export interface ProxyAnswer {
+  readonly node: string;
+  readonly role: string;
+  readonly engine: string;
+  readonly zone: string;
+  readonly identity: string | undefined;
+  readonly userAgent: string;
+  readonly connectedMs: number;
+  readonly isStuck: boolean;
+  readonly types: readonly {
+    readonly type: XdsType;
+    readonly subscribed: number;
+    readonly unanswered: number;
+    readonly refused: number;
+    readonly lastNack: string | undefined;
+  }[];
+}
+
+export interface ProxyConfigAnswer {
+  readonly node: string;
+  readonly resources: readonly {
+    readonly type: XdsType;
+    readonly name: string;
+    readonly version: string;
+    readonly state: string;
+    /** As Envoy's own JSON; no private key is ever part of a resource. */
+    readonly resource: unknown;
+  }[];
+}
+
+export interface FindingsAnswer {
+  readonly findings: readonly Finding[];
+}
+
+export interface ErrorAnswer {
+  readonly code: string;
+  readonly message: string;
+}

@@ -1,0 +1,60 @@
+import type { ErrorAnswer } from "../app/api-model.ts";
+import { type ErrorCode, errorCodes, MeshError, reasonOf } from "../mesh/errors.ts";
+import type { Arguments, Option, Terminal } from "./command.ts";
+
+export const agentOption: Readonly<Record<"agent", Option>> = {
+  agent: {
+    type: "string",
+    hint: "URL",
+    about: "the agent's HTTP port (default: $ISTHMUS_AGENT or http://127.0.0.1:15080)",
+  },
+};
+
+// The agent answers from memory: what takes longer is not coming.
+const timeoutMs = 10_000;
+
+/** Asks the agent; throws MESH_UNREACHABLE, or what the agent says is wrong. */
+export async function askAgent<Answer>(
+  path: string,
+  options: { readonly args: Arguments; readonly terminal: Terminal },
+): Promise<Answer> {
+  const { args, terminal } = options;
+  const base = args.text("agent") ?? terminal.env["ISTHMUS_AGENT"] ?? "http://127.0.0.1:15080";
+  const url = urlOf(base, path);
+  let response: Response;
+  try {
+    response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
+  } catch (cause) {
+    const truth = `nothing answers there (${innermost(cause)}); --agent names another address`;
+    throw new MeshError("MESH_UNREACHABLE", `Cannot ask the agent at ${base}: ${truth}`, { cause });
+  }
+  const body: unknown = await response.json().catch(() => undefined);
+  if (response.ok && body !== undefined) return body as Answer;
+  throw refusalOf(base, { status: response.status, body });
+}
+
+function urlOf(base: string, path: string): URL {
+  try {
+    return new URL(path, base);
+  } catch (cause) {
+    throw new MeshError("MESH_USAGE", `Cannot use agent "${base}": it is not a URL`, { cause });
+  }
+}
+
+function refusalOf(
+  base: string,
+  answer: { readonly status: number; readonly body: unknown },
+): MeshError {
+  const { code, message } = (answer.body ?? {}) as Partial<ErrorAnswer>;
+  const known: ErrorCode | undefined = errorCodes.find((each) => each === code);
+  if (known !== undefined && message !== undefined) return new MeshError(known, message);
+  const truth = `it answered ${answer.status}; is this an agent?`;
+  return new MeshError("MESH_UNREACHABLE", `Cannot ask the agent at ${base}: ${truth}`);
+}
+
+/** `fetch failed` says nothing; its cause says ECONNREFUSED. */
+function innermost(thrown: unknown): string {
+  let cause = thrown;
+  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
+  return reasonOf(cause) || "no answer";
+}

@@ -1,0 +1,63 @@
+import type { EndpointAnswer, EndpointsAnswer } from "../app/api-model.ts";
+import { agentOption, askAgent } from "./agent-api.ts";
+import { type Command, exitCodes, jsonOption } from "./command.ts";
+import { stateCell } from "./phrases.ts";
+import { type Cell, type Column, table } from "./table.ts";
+
+const columns: readonly Column[] = [
+  { title: "TRY", align: "right" },
+  { title: "MEMBER", isElastic: true },
+  { title: "ZONE", isElastic: true },
+  { title: "ADDRESS" },
+  { title: "VIA" },
+  { title: "HEALTH" },
+  { title: "SHARE", align: "right" },
+  { title: "WHY", isElastic: true },
+];
+
+export const endpoints: Command = {
+  name: "endpoints",
+  usage: "NAMESPACE/NAME [--port N] [--from MEMBER[/ZONE]] [--agent URL] [--json]",
+  about:
+    "Lists where a sidecar of this member tries a service, in order. TRY is the priority: the next one is\n" +
+    "used when too little of the ones before is healthy. --from asks for the view of another place.",
+  options: {
+    ...agentOption,
+    ...jsonOption,
+    from: { type: "string", hint: "MEMBER[/ZONE]", about: "the caller's member and zone" },
+    port: { type: "string", hint: "N", about: "the service port (default: all)" },
+  },
+  positionals: { min: 1, max: 1 },
+  run: async (args, terminal) => {
+    const query = new URLSearchParams({ service: args.positionals[0] ?? "" });
+    for (const name of ["from", "port"]) {
+      const value = args.text(name);
+      if (value !== undefined) query.set(name, value);
+    }
+    const path = `/api/v1/endpoints?${query.toString()}`;
+    const answer = await askAgent<{ ports: EndpointsAnswer[] }>(path, { args, terminal });
+    if (args.has("json")) terminal.out(`${JSON.stringify(answer, null, 2)}\n`);
+    else for (const port of answer.ports) terminal.out(page(port, terminal));
+    return exitCodes.done;
+  },
+};
+
+function page(answer: EndpointsAnswer, terminal: Parameters<typeof table>[2]): string {
+  const { member, zone } = answer.from;
+  const head = `${answer.host}:${answer.port} from ${zone === "" ? member : `${member}/${zone}`}\n`;
+  if (answer.endpoints.length === 0) return `${head}  no endpoints\n\n`;
+  return `${head}${table(columns, answer.endpoints.map(row), terminal)}\n`;
+}
+
+function row(endpoint: EndpointAnswer): (Cell | string)[] {
+  return [
+    String(endpoint.priority + 1),
+    endpoint.member,
+    endpoint.zone,
+    endpoint.address,
+    { text: endpoint.via, tone: endpoint.via === "plaintext" ? "warn" : "plain" },
+    stateCell(endpoint.health),
+    `${Math.round(endpoint.share * 100)} %`,
+    { text: endpoint.why, tone: "quiet" },
+  ];
+}

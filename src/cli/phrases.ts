@@ -1,0 +1,52 @@
+import type { Cell, Tone } from "./table.ts";
+
+/** `1.2 s`, `3 min`, `2 h`, `5 d`: one unit, for tables. */
+export function spanOf(ms: number | undefined): string {
+  if (ms === undefined) return "-";
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms < 120_000) return `${Math.round(ms / 1000)} s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
+  if (ms < 172_800_000) return `${Math.round(ms / 3_600_000)} h`;
+  return `${Math.round(ms / 86_400_000)} d`;
+}
+
+export function rttOf(ms: number | undefined): string {
+  return ms === undefined ? "-" : ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
+}
+
+/** `3 services`, `1 service` */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** `7/8`, red when nobody is healthy, yellow when some are not. */
+export function healthyOf(count: { readonly healthy: number; readonly total: number }): Cell {
+  const tone: Tone =
+    count.total === 0 || count.healthy === count.total
+      ? "plain"
+      : count.healthy === 0
+        ? "bad"
+        : "warn";
+  return { text: `${count.healthy}/${count.total}`, tone };
+}
+
+const tones: Readonly<Record<string, Tone>> = {
+  self: "good",
+  live: "good",
+  healthy: "good",
+  stale: "warn",
+  draining: "warn",
+  leaving: "warn",
+  absent: "warn",
+  warning: "warn",
+  unreachable: "bad",
+  down: "bad",
+  unhealthy: "bad",
+  denied: "bad",
+  error: "bad",
+};
+
+export function stateCell(state: string): Cell {
+  return { text: state, tone: tones[state] ?? "plain" };
+}

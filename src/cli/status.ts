@@ -1,0 +1,77 @@
+import type { StatusAnswer } from "../app/api-model.ts";
+import { agentOption, askAgent } from "./agent-api.ts";
+import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
+import { counted, spanOf } from "./phrases.ts";
+import { type Cell, painted } from "./table.ts";
+
+export const status: Command = {
+  name: "status",
+  usage: "[--agent URL] [--json]",
+  about: "Says how this agent is: what it knows, whom it serves, what it complains about.",
+  options: { ...agentOption, ...jsonOption },
+  positionals: { min: 0, max: 0 },
+  run: async (args, terminal) => {
+    const answer = await askAgent<StatusAnswer>("/api/v1/status", { args, terminal });
+    terminal.out(args.has("json") ? `${JSON.stringify(answer, null, 2)}\n` : page(answer, terminal));
+    return exitCodes.done;
+  },
+};
+
+function page(answer: StatusAnswer, terminal: Terminal): string {
+  const rows: readonly (readonly [string, Cell])[] = [
+    ["member", { text: `${answer.member} of ${answer.mesh}` }],
+    ["agent", { text: `isthmus ${answer.version}, up ${spanOf(answer.upMs)}` }],
+    ["serves proxies", warmth(answer)],
+    ["charter", { text: `number ${answer.charterNumber}` }],
+    ["catalog", catalog(answer)],
+    ["members", { text: membersLine(answer) }],
+    ["services", { text: servicesLine(answer) }],
+    ["proxies", proxies(answer)],
+    ["findings", findings(answer)],
+  ];
+  return rows
+    .map(([title, cell]) => {
+      const head = painted({ text: title.padEnd(16), tone: "quiet" }, terminal);
+      return `${head}${painted(cell, terminal)}\n`;
+    })
+    .join("");
+}
+
+function warmth(answer: StatusAnswer): Cell {
+  return answer.isWarm
+    ? { text: "yes", tone: "good" }
+    : { text: `not yet: waiting for ${answer.waitingFor.join(", ")}`, tone: "warn" };
+}
+
+function catalog({ catalog: { store, state, epoch, seq } }: StatusAnswer): Cell {
+  const position = epoch === undefined ? "" : `, epoch ${epoch} seq ${seq ?? 0}`;
+  const isGood = state === "synced";
+  return { text: `${store}: ${state}${position}`, tone: isGood ? "plain" : "warn" };
+}
+
+function membersLine(answer: StatusAnswer): string {
+  const states = Object.entries(answer.members).filter(([, count]) => count > 0);
+  return states.length === 0
+    ? "no other"
+    : states.map(([state, count]) => `${count} ${state}`).join(", ");
+}
+
+function servicesLine({ services: { local, exported, remote } }: StatusAnswer): string {
+  return `${local} here (${exported} exported), ${remote} of other members`;
+}
+
+function proxies({ proxies: { sidecars, gateways, refusing } }: StatusAnswer): Cell {
+  const text = `${counted(sidecars, "sidecar")}, ${counted(gateways, "gateway")}`;
+  return refusing === 0
+    ? { text }
+    : { text: `${text}; ${refusing} refuse what they were told (isthmus proxy list)`, tone: "bad" };
+}
+
+function findings({ findings: { error, warning, info } }: StatusAnswer): Cell {
+  if (error + warning + info === 0) return { text: "none", tone: "good" };
+  const parts = [counted(error, "error"), counted(warning, "warning"), `${info} info`];
+  return {
+    text: `${parts.join(", ")} (isthmus check)`,
+    tone: error > 0 ? "bad" : warning > 0 ? "warn" : "plain",
+  };
+}
