@@ -11,7 +11,10 @@ export interface FirstBytes {
  * shorter one, any name beats none; then a stated transport beats any.
  * Source: Envoy, FilterChainMatch.
  */
-export function chooseChain(chains: readonly ChainModel[], first: FirstBytes): ChainModel | undefined {
+export function chooseChain(
+  chains: readonly ChainModel[],
+  first: FirstBytes,
+): ChainModel | undefined {
   let best: ChainModel | undefined;
   let bestScore = 0;
   for (const chain of chains) {

@@ -56,7 +56,10 @@ export function zeroCounters(): EngineCounters {
     xdsAcks: 0,
     xdsNacks: 0,
     xdsStreams: 0,
-    refused: Object.fromEntries(refusalReasons.map((reason) => [reason, 0])) as Record<RefusalReason, number>,
+    refused: Object.fromEntries(refusalReasons.map((reason) => [reason, 0])) as Record<
+      RefusalReason,
+      number
+    >,
   };
 }
 

@@ -30,8 +30,13 @@ export function levelsOf(pool: Pool, nowMs: number): Level[] {
     else list.push(host);
   }
   const priorities = [...byPriority.keys()].sort((a, b) => a - b);
-  const levels = priorities.map((priority) => levelOf(pool, { priority, hosts: byPriority.get(priority) ?? [], nowMs }));
-  shareLoad(levels.map(({ level }) => level), levels.map(({ available }) => available));
+  const levels = priorities.map((priority) =>
+    levelOf(pool, { priority, hosts: byPriority.get(priority) ?? [], nowMs }),
+  );
+  shareLoad(
+    levels.map(({ level }) => level),
+    levels.map(({ available }) => available),
+  );
   spreadPanic(levels, pool.model.panicPercent);
   return levels.map(({ level }) => level);
 }
@@ -51,13 +56,19 @@ interface Rated {
 
 function levelOf(
   pool: Pool,
-  { priority, hosts, nowMs }: { readonly priority: number; readonly hosts: readonly Host[]; readonly nowMs: number },
+  {
+    priority,
+    hosts,
+    nowMs,
+  }: { readonly priority: number; readonly hosts: readonly Host[]; readonly nowMs: number },
 ): Rated {
   // A draining host neither takes connections nor counts as a loss.
   const counted = hosts.filter(({ model }) => model.health !== "draining");
   const eligible = counted.filter((host) => isEligible(host, nowMs));
   const size = (list: readonly Host[]): number =>
-    pool.assignment.isHealthWeighted ? list.reduce((sum, { model }) => sum + model.weight, 0) : list.length;
+    pool.assignment.isHealthWeighted
+      ? list.reduce((sum, { model }) => sum + model.weight, 0)
+      : list.length;
   const { overprovisioningPercent } = pool.assignment;
   const share = counted.length === 0 ? 0 : size(eligible) / size(counted);
   const level: Level = {
@@ -96,7 +107,10 @@ function localitiesOf(
 
 /** Level n+1 gets what level n cannot take; too little in all is stretched to 100. */
 function shareLoad(levels: readonly Level[], available: readonly number[]): void {
-  const total = Math.min(100, available.reduce((sum, part) => sum + part, 0));
+  const total = Math.min(
+    100,
+    available.reduce((sum, part) => sum + part, 0),
+  );
   if (total === 0) return;
   let left = 100;
   for (const [index, level] of levels.entries()) {

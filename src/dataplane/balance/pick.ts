@@ -20,7 +20,8 @@ const triesPerLevel = 2;
 export function pickHost(pool: Pool, attempt: Attempt): Host | undefined {
   const levels = currentLevels(pool, attempt.nowMs);
   const tries = new Map<number, number>();
-  for (const { model } of attempt.tried) tries.set(model.priority, (tries.get(model.priority) ?? 0) + 1);
+  for (const { model } of attempt.tried)
+    tries.set(model.priority, (tries.get(model.priority) ?? 0) + 1);
   const open = levels.filter((level) => candidatesIn(level, attempt).length > 0);
   const fresh = open.filter(({ priority }) => (tries.get(priority) ?? 0) < triesPerLevel);
   // Tried levels come last, so that a lone level is still tried to its end.
@@ -32,7 +33,9 @@ export function currentLevels(pool: Pool, nowMs: number): readonly Level[] {
   if (pool.levels === undefined || nowMs >= pool.levelsUntilMs) {
     pool.levels = levelsOf(pool, nowMs);
     pool.levelsUntilMs = Math.min(
-      ...[...pool.hosts.values()].map((host) => (host.ejectedUntilMs > nowMs ? host.ejectedUntilMs : Infinity)),
+      ...[...pool.hosts.values()].map((host) =>
+        host.ejectedUntilMs > nowMs ? host.ejectedUntilMs : Infinity,
+      ),
     );
   }
   return pool.levels;
@@ -60,7 +63,10 @@ function hostIn(
 ): Host | undefined {
   if (level.isPanic) return chooseHost(candidatesIn(level, attempt), { pool, attempt });
   const localities = level.localities
-    .map(({ weight, hosts }) => ({ weight, hosts: hosts.filter((host) => !attempt.tried.has(host)) }))
+    .map(({ weight, hosts }) => ({
+      weight,
+      hosts: hosts.filter((host) => !attempt.tried.has(host)),
+    }))
     .filter(({ hosts }) => hosts.length > 0);
   return chooseHost(chooseLocality(localities, attempt.random), { pool, attempt });
 }

@@ -33,7 +33,11 @@ export interface Pool {
   levelsUntilMs: number;
 }
 
-const noHosts: AssignmentModel = { overprovisioningPercent: 140, isHealthWeighted: false, hosts: [] };
+const noHosts: AssignmentModel = {
+  overprovisioningPercent: 140,
+  isHealthWeighted: false,
+  hosts: [],
+};
 
 export function createPool(model: ClusterModel, assignment: AssignmentModel | undefined): Pool {
   const pool: Pool = {

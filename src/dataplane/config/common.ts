@@ -25,7 +25,8 @@ export function msOf(duration: Duration | undefined, otherwise: number): number 
 export function addressOf(address: Address | undefined, path: string): HostPort {
   if (address?.address.case !== "socketAddress") unsupported(path, "is not a socket address");
   const { address: host, portSpecifier } = address.address.value;
-  if (portSpecifier.case !== "portValue" || portSpecifier.value > 65_535) unsupported(path, "has no port");
+  if (portSpecifier.case !== "portValue" || portSpecifier.value > 65_535)
+    unsupported(path, "has no port");
   if (!isIp(host)) unsupported(path, `names "${host}", which is not an IP address`);
   return { host, port: portSpecifier.value };
 }
@@ -67,29 +68,41 @@ export function isMatch(match: NameMatch, name: string): boolean {
 }
 
 /** Undefined: plain bytes. */
-export function upstreamTlsOf(socket: TransportSocket | undefined, path: string): UpstreamTls | undefined {
+export function upstreamTlsOf(
+  socket: TransportSocket | undefined,
+  path: string,
+): UpstreamTls | undefined {
   if (socket === undefined) return undefined;
   const message = unpackExtension(configOf(socket), path);
   if (isMessage(message, RawBufferSchema)) return undefined;
-  if (!isMessage(message, UpstreamTlsContextSchema)) return unsupported(path, "is no upstream socket");
+  if (!isMessage(message, UpstreamTlsContextSchema))
+    return unsupported(path, "is no upstream socket");
   const common = message.commonTlsContext;
   requireOwnIdentity(common, path);
-  return { sni: message.sni, validation: validationOf(common, path), alpn: common?.alpnProtocols ?? [] };
+  return {
+    sni: message.sni,
+    validation: validationOf(common, path),
+    alpn: common?.alpnProtocols ?? [],
+  };
 }
 
-export function downstreamTlsOf(socket: TransportSocket | undefined, path: string): DownstreamTls | undefined {
+export function downstreamTlsOf(
+  socket: TransportSocket | undefined,
+  path: string,
+): DownstreamTls | undefined {
   if (socket === undefined) return undefined;
   const message = unpackExtension(configOf(socket), path);
   if (isMessage(message, RawBufferSchema)) return undefined;
-  if (!isMessage(message, DownstreamTlsContextSchema)) return unsupported(path, "is no downstream socket");
+  if (!isMessage(message, DownstreamTlsContextSchema))
+    return unsupported(path, "is no downstream socket");
   requireOwnIdentity(message.commonTlsContext, path);
   if (message.requireClientCertificate !== true) {
-    unsupported(`${path}.requireClientCertificate`, "is not true, and callers without identity are not served");
+    unsupported(
+      `${path}.requireClientCertificate`,
+      "is not true, and callers without identity are not served",
+    );
   }
-  return {
-    requireClientCertificate: true,
-    validation: validationOf(message.commonTlsContext, path),
-  };
+  return { validation: validationOf(message.commonTlsContext, path) };
 }
 
 function configOf(socket: TransportSocket): Parameters<typeof unpackExtension>[0] {
@@ -99,11 +112,17 @@ function configOf(socket: TransportSocket): Parameters<typeof unpackExtension>[0
 function requireOwnIdentity(common: CommonTlsContext | undefined, path: string): void {
   const names = common?.tlsCertificateSdsSecretConfigs.map((config) => config.name) ?? [];
   if (names.length !== 1 || names[0] !== identityName) {
-    unsupported(`${path}.tlsCertificateSdsSecretConfigs`, `is not the one secret "${identityName}"`);
+    unsupported(
+      `${path}.tlsCertificateSdsSecretConfigs`,
+      `is not the one secret "${identityName}"`,
+    );
   }
   const params = common?.tlsParams;
   const newest = params?.tlsMaximumProtocolVersion ?? TlsParameters_TlsProtocol.TLS_AUTO;
-  if (newest !== TlsParameters_TlsProtocol.TLS_AUTO && newest !== TlsParameters_TlsProtocol.TLSv1_3) {
+  if (
+    newest !== TlsParameters_TlsProtocol.TLS_AUTO &&
+    newest !== TlsParameters_TlsProtocol.TLSv1_3
+  ) {
     unsupported(`${path}.tlsParams.tlsMaximumProtocolVersion`, "leaves out TLS 1.3");
   }
   const curves = params?.ecdhCurves ?? [];

@@ -57,7 +57,10 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
     ),
   ],
   [`${listener}.ListenerFilter`, rule("typedConfig", "name")],
-  [`${listener}.FilterChain`, rule("filterChainMatch filters transportSocket", "name metadata transportSocketConnectTimeout")],
+  [
+    `${listener}.FilterChain`,
+    rule("filterChainMatch filters transportSocket transportSocketConnectTimeout", "name metadata"),
+  ],
   [`${listener}.FilterChainMatch`, rule("serverNames transportProtocol")],
   [`${listener}.Filter`, rule("typedConfig", "name")],
   [
@@ -75,7 +78,10 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
   ],
   [`${network}.sni_cluster.v3.SniCluster`, rule("")],
   [`${network}.direct_response.v3.Config`, rule("response")],
-  [`${network}.rbac.v3.RBAC`, rule("rules", "statPrefix shadowRules shadowRulesStatPrefix enforcementType")],
+  [
+    `${network}.rbac.v3.RBAC`,
+    rule("rules", "statPrefix shadowRules shadowRulesStatPrefix enforcementType"),
+  ],
   ["envoy.config.rbac.v3.RBAC", rule("action policies")],
   ["envoy.config.rbac.v3.Policy", rule("permissions principals")],
   ["envoy.config.rbac.v3.Permission", rule("any")],
@@ -94,7 +100,13 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
     ),
   ],
   [`${cluster}.EdsClusterConfig`, rule("edsConfig serviceName")],
-  [`${cluster}.CommonLbConfig`, rule("healthyPanicThreshold localityWeightedLbConfig", "updateMergeWindow ignoreNewHostsUntilFirstHc")],
+  [
+    `${cluster}.CommonLbConfig`,
+    rule(
+      "healthyPanicThreshold localityWeightedLbConfig",
+      "updateMergeWindow ignoreNewHostsUntilFirstHc",
+    ),
+  ],
   [`${cluster}.CommonLbConfig.LocalityWeightedLbConfig`, rule("")],
   ["envoy.type.v3.Percent", rule("value")],
   [`${cluster}.TransportSocketMatch`, rule("match transportSocket", "name")],
@@ -102,7 +114,13 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
   [`${core}.TcpKeepalive`, rule("keepaliveTime", "keepaliveProbes keepaliveInterval")],
   ["envoy.config.cluster.v3.CircuitBreakers", rule("thresholds")],
   // Requests and retries are HTTP's.
-  ["envoy.config.cluster.v3.CircuitBreakers.Thresholds", rule("priority maxConnections maxPendingRequests", "maxRequests maxRetries retryBudget trackRemaining maxConnectionPools")],
+  [
+    "envoy.config.cluster.v3.CircuitBreakers.Thresholds",
+    rule(
+      "priority maxConnections maxPendingRequests",
+      "maxRequests maxRetries retryBudget trackRemaining maxConnectionPools",
+    ),
+  ],
   [
     "envoy.config.cluster.v3.OutlierDetection",
     // Answers are not seen at L4, so everything that judges answers changes nothing.
@@ -116,30 +134,53 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
   [
     `${tls}.DownstreamTlsContext`,
     // Sessions: tickets die with their context, which is replaced with every new identity or bundle.
-    rule("commonTlsContext requireClientCertificate", "disableStatelessSessionResumption disableStatefulSessionResumption sessionTimeout"),
+    rule(
+      "commonTlsContext requireClientCertificate",
+      "disableStatelessSessionResumption disableStatefulSessionResumption sessionTimeout",
+    ),
   ],
   [`${tls}.UpstreamTlsContext`, rule("commonTlsContext sni", "maxSessionKeys")],
-  [`${tls}.CommonTlsContext`, rule("tlsParams tlsCertificateSdsSecretConfigs validationContextSdsSecretConfig combinedValidationContext alpnProtocols")],
-  [`${tls}.CommonTlsContext.CombinedCertificateValidationContext`, rule("defaultValidationContext validationContextSdsSecretConfig")],
+  [
+    `${tls}.CommonTlsContext`,
+    rule(
+      "tlsParams tlsCertificateSdsSecretConfigs validationContextSdsSecretConfig combinedValidationContext alpnProtocols",
+    ),
+  ],
+  [
+    `${tls}.CommonTlsContext.CombinedCertificateValidationContext`,
+    rule("defaultValidationContext validationContextSdsSecretConfig"),
+  ],
   // TLS 1.3 with our own order of key exchanges is what this engine always speaks; the reader
   // refuses a version range without 1.3 and curves without one of ours.
   [`${tls}.TlsParameters`, rule("tlsMinimumProtocolVersion tlsMaximumProtocolVersion ecdhCurves")],
   [`${tls}.SdsSecretConfig`, rule("name sdsConfig")],
-  [`${core}.ConfigSource`, rule("ads self pathConfigSource", "resourceApiVersion initialFetchTimeout")],
+  [
+    `${core}.ConfigSource`,
+    rule("ads self pathConfigSource", "resourceApiVersion initialFetchTimeout"),
+  ],
   [`${core}.AggregatedConfigSource`, rule("")],
   [`${core}.SelfConfigSource`, rule("", "transportApiVersion")],
   // The launcher hands over the identity itself: the path is Envoy's way to the same bytes.
   [`${core}.PathConfigSource`, rule("", "path watchedDirectory")],
   [`${tls}.Secret`, rule("name validationContext")],
-  [`${tls}.CertificateValidationContext`, rule("trustedCa matchTypedSubjectAltNames", "maxVerifyDepth")],
+  [
+    `${tls}.CertificateValidationContext`,
+    rule("trustedCa matchTypedSubjectAltNames", "maxVerifyDepth"),
+  ],
   [`${tls}.SubjectAltNameMatcher`, rule("sanType matcher")],
   [`${core}.DataSource`, rule("inlineBytes inlineString")],
   [`${core}.Address`, rule("socketAddress")],
   [`${core}.SocketAddress`, rule("protocol address portValue", "ipv4Compat")],
   [`${endpoint}.ClusterLoadAssignment`, rule("clusterName endpoints policy")],
-  [`${endpoint}.ClusterLoadAssignment.Policy`, rule("overprovisioningFactor weightedPriorityHealth")],
+  [
+    `${endpoint}.ClusterLoadAssignment.Policy`,
+    rule("overprovisioningFactor weightedPriorityHealth"),
+  ],
   // Proximity is Envoy's unused hint.
-  [`${endpoint}.LocalityLbEndpoints`, rule("locality lbEndpoints loadBalancingWeight priority", "metadata proximity")],
+  [
+    `${endpoint}.LocalityLbEndpoints`,
+    rule("locality lbEndpoints loadBalancingWeight priority", "metadata proximity"),
+  ],
   [`${core}.Locality`, rule("region zone subZone")],
   [`${endpoint}.LbEndpoint`, rule("endpoint healthStatus metadata loadBalancingWeight")],
   // Health checks are the agent's.

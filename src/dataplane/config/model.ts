@@ -37,8 +37,9 @@ export type ChainEnd =
     };
 
 export interface DownstreamTls {
-  readonly requireClientCertificate: boolean;
   readonly validation: ValidationRef;
+  /** Undefined: the engine's own limit. */
+  readonly handshakeTimeoutMs?: number;
 }
 
 /** Which peers a TLS context believes; the proxy's own certificate comes from its launcher. */

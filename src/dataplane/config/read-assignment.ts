@@ -51,10 +51,15 @@ function hostsOf(group: LocalityLbEndpoints, path: string): HostModel[] {
   }));
 }
 
-function hostOf(entry: LbEndpoint, path: string): Pick<HostModel, "address" | "health" | "weight" | "labels"> {
+function hostOf(
+  entry: LbEndpoint,
+  path: string,
+): Pick<HostModel, "address" | "health" | "weight" | "labels"> {
   if (entry.hostIdentifier.case !== "endpoint") return unsupported(path, "holds no endpoint");
   const labels: Record<string, string> = {};
-  for (const [key, value] of Object.entries(entry.metadata?.filterMetadata[socketMatchNamespace] ?? {})) {
+  for (const [key, value] of Object.entries(
+    entry.metadata?.filterMetadata[socketMatchNamespace] ?? {},
+  )) {
     if (typeof value === "string") labels[key] = value;
   }
   return {

@@ -15,7 +15,13 @@ import { decodeSupported, unsupported } from "./supported.ts";
 const defaultConnectTimeoutMs = 5_000;
 const defaultMaxConnections = 1_024;
 const defaultPanicPercent = 50;
-const defaultOutlier = { consecutive: 5, intervalMs: 10_000, baseMs: 30_000, maxMs: 300_000, maxPercent: 10 };
+const defaultOutlier = {
+  consecutive: 5,
+  intervalMs: 10_000,
+  baseMs: 30_000,
+  maxMs: 300_000,
+  maxPercent: 10,
+};
 
 /** Throws MESH_XDS_UNSUPPORTED or MESH_XDS_RESOURCE_INVALID. */
 export function readCluster(bytes: Uint8Array): ClusterModel {
@@ -38,7 +44,10 @@ export function readCluster(bytes: Uint8Array): ClusterModel {
     ...(tls === undefined ? {} : { tls }),
     socketMatches: cluster.transportSocketMatches.map((entry, index) => {
       const path = `transportSocketMatches[${index}]`;
-      return socketMatchOf({ labels: entry.match, tls: upstreamTlsOf(entry.transportSocket, path) }, path);
+      return socketMatchOf(
+        { labels: entry.match, tls: upstreamTlsOf(entry.transportSocket, path) },
+        path,
+      );
     }),
   };
 }
@@ -100,7 +109,8 @@ function socketMatchOf(
 ): SocketMatch {
   const match: Record<string, string> = {};
   for (const [key, value] of Object.entries(entry.labels ?? {})) {
-    if (typeof value !== "string") return unsupported(`${path}.match`, `compares "${key}" with other than text`);
+    if (typeof value !== "string")
+      return unsupported(`${path}.match`, `compares "${key}" with other than text`);
     match[key] = value;
   }
   return { match, ...(entry.tls === undefined ? {} : { tls: entry.tls }) };

@@ -1,7 +1,13 @@
 import { isMessage } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import { type Listener, ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import type { FilterChain, FilterChainMatch } from "../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import {
+  type Listener,
+  ListenerSchema,
+} from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import type {
+  FilterChain,
+  FilterChainMatch,
+} from "../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { TlsInspectorSchema } from "../../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { ConfigSchema as DirectResponseSchema } from "../../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
 import { RBACSchema as NetworkRbacSchema } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
@@ -9,7 +15,14 @@ import { SniClusterSchema } from "../../xds/gen/envoy/extensions/filters/network
 import type { TcpProxy } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { addressOf, bytesOf, downstreamTlsOf, msOf } from "./common.ts";
-import type { ChainEnd, ChainMatch, ChainModel, ListenerModel, RbacRules } from "./model.ts";
+import type {
+  ChainEnd,
+  ChainMatch,
+  ChainModel,
+  DownstreamTls,
+  ListenerModel,
+  RbacRules,
+} from "./model.ts";
 import { rbacOf } from "./read-rbac.ts";
 import { decodeSupported, unpackExtension, unsupported } from "./supported.ts";
 
@@ -30,9 +43,13 @@ export function readListener(bytes: Uint8Array): ListenerModel {
     unsupported("continueOnListenerFiltersTimeout", "is true: silence would choose a filter chain");
   }
   const inspector = inspectorOf(listener);
-  const chains = listener.filterChains.map((chain, index) => chainOf(chain, `filterChains[${index}]`));
+  const chains = listener.filterChains.map((chain, index) =>
+    chainOf(chain, `filterChains[${index}]`),
+  );
   if (chains.length === 0) unsupported("filterChains", "is empty");
-  const isChoice = chains.some(({ match }) => match.serverNames.length > 0 || match.transport !== "any");
+  const isChoice = chains.some(
+    ({ match }) => match.serverNames.length > 0 || match.transport !== "any",
+  );
   if (isChoice && inspector === undefined) {
     unsupported("filterChains", "are chosen by the ClientHello, and no tls_inspector reads it");
   }
@@ -73,9 +90,10 @@ function inspectorOf(listener: Listener): ListenerModel["inspector"] {
 }
 
 function chainOf(chain: FilterChain, path: string): ChainModel {
-  const tls = downstreamTlsOf(chain.transportSocket, `${path}.transportSocket`);
+  const tls = tlsOf(chain, path);
   const filters = chain.filters.map((filter, index) => {
-    const any: Any | undefined = filter.configType.case === "typedConfig" ? filter.configType.value : undefined;
+    const any: Any | undefined =
+      filter.configType.case === "typedConfig" ? filter.configType.value : undefined;
     return unpackExtension(any, `${path}.filters[${index}]`);
   });
   const last = filters.pop();
@@ -86,11 +104,27 @@ function chainOf(chain: FilterChain, path: string): ChainModel {
       const rules = rbacOf(filter, `${path}.filters[${index}]`);
       if (rules !== undefined) rbac.push(rules);
     } else if (isMessage(filter, SniClusterSchema)) isBySni = true;
-    else unsupported(`${path}.filters[${index}]`, "stands before the end and is neither rbac nor sni_cluster");
+    else
+      unsupported(
+        `${path}.filters[${index}]`,
+        "stands before the end and is neither rbac nor sni_cluster",
+      );
   }
   const end = endOf(last, { isBySni, path: `${path}.filters[${filters.length}]` });
   if (isBySni && tls !== undefined) unsupported(path, "ends TLS and forwards by SNI");
-  return { match: matchOf(chain.filterChainMatch, path), ...(tls === undefined ? {} : { tls }), rbac, end };
+  return {
+    match: matchOf(chain.filterChainMatch, path),
+    ...(tls === undefined ? {} : { tls }),
+    rbac,
+    end,
+  };
+}
+
+function tlsOf(chain: FilterChain, path: string): DownstreamTls | undefined {
+  const tls = downstreamTlsOf(chain.transportSocket, `${path}.transportSocket`);
+  const timeout = chain.transportSocketConnectTimeout;
+  if (tls === undefined || timeout === undefined) return tls;
+  return { ...tls, handshakeTimeoutMs: msOf(timeout, 0) };
 }
 
 function endOf(
@@ -98,7 +132,10 @@ function endOf(
   { isBySni, path }: { readonly isBySni: boolean; readonly path: string },
 ): ChainEnd {
   if (filter !== undefined && isMessage(filter, DirectResponseSchema)) {
-    return { t: "respond", body: filter.response === undefined ? new Uint8Array() : bytesOf(filter.response, path) };
+    return {
+      t: "respond",
+      body: filter.response === undefined ? new Uint8Array() : bytesOf(filter.response, path),
+    };
   }
   if (filter === undefined || !isMessage(filter, TcpProxySchema)) {
     return unsupported(path, "is neither tcp_proxy nor direct_response");

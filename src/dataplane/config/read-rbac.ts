@@ -1,4 +1,8 @@
-import type { Policy, Principal as PrincipalMessage, RBAC } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
+import type {
+  Policy,
+  Principal as PrincipalMessage,
+  RBAC,
+} from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
 import { RBAC_Action } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
 import type { RBAC as NetworkRbac } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { nameMatchOf } from "./common.ts";
@@ -8,7 +12,10 @@ import { unsupported } from "./supported.ts";
 /** Undefined: the filter has no rules and lets everyone pass, as in Envoy. */
 export function rbacOf(filter: NetworkRbac, path: string): RbacRules | undefined {
   if (filter.rules === undefined) return undefined;
-  return { action: actionOf(filter.rules, path), principals: principalsOf(filter.rules, `${path}.rules`) };
+  return {
+    action: actionOf(filter.rules, path),
+    principals: principalsOf(filter.rules, `${path}.rules`),
+  };
 }
 
 function actionOf(rules: RBAC, path: string): RbacRules["action"] {

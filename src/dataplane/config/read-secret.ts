@@ -7,15 +7,19 @@ import { decodeSupported, unsupported } from "./supported.ts";
 /** Throws MESH_XDS_UNSUPPORTED for anything but a validation context: keys never travel over ADS. */
 export function readSecret(bytes: Uint8Array): ValidationModel {
   const secret = decodeSupported(SecretSchema, bytes);
-  if (secret.type.case !== "validationContext") return unsupported("type", "is not a validation context");
+  if (secret.type.case !== "validationContext")
+    return unsupported("type", "is not a validation context");
   const context = secret.type.value;
-  const bundlePem = Buffer.from(bytesOf(context.trustedCa, "validationContext.trustedCa")).toString("utf8");
+  const bundlePem = Buffer.from(bytesOf(context.trustedCa, "validationContext.trustedCa")).toString(
+    "utf8",
+  );
   if (!bundlePem.includes("-----BEGIN CERTIFICATE-----")) {
     unsupported("validationContext.trustedCa", "holds no PEM certificate");
   }
   const names = context.matchTypedSubjectAltNames.map((matcher, index) => {
     const path = `validationContext.matchTypedSubjectAltNames[${index}]`;
-    if (matcher.sanType !== SubjectAltNameMatcher_SanType.URI) unsupported(`${path}.sanType`, "is not URI");
+    if (matcher.sanType !== SubjectAltNameMatcher_SanType.URI)
+      unsupported(`${path}.sanType`, "is not URI");
     return nameMatchOf(matcher.matcher, path);
   });
   return { bundlePem, names };

@@ -52,7 +52,13 @@ export interface Refusal {
 }
 
 export function emptyConfig(): ConfigState {
-  return { cluster: new Map(), endpoint: new Map(), secret: new Map(), listener: new Map(), answered: new Set() };
+  return {
+    cluster: new Map(),
+    endpoint: new Map(),
+    secret: new Map(),
+    listener: new Map(),
+    answered: new Set(),
+  };
 }
 
 /** Takes what is good of one response; a bad resource never stops the others. */
@@ -96,7 +102,10 @@ function upsert(
 }
 
 /** Named types remember an absence: whoever waits for the answer has it. */
-function remove(state: ConfigState, { type, name }: { readonly type: EngineType; readonly name: string }): void {
+function remove(
+  state: ConfigState,
+  { type, name }: { readonly type: EngineType; readonly name: string },
+): void {
   switch (type) {
     case "cluster":
     case "listener":
@@ -110,7 +119,9 @@ function remove(state: ConfigState, { type, name }: { readonly type: EngineType;
 }
 
 /** What EDS and SDS must be asked for, given the clusters and listeners at hand. */
-export function wantedNames(state: ConfigState): Readonly<Record<"endpoint" | "secret", ReadonlySet<string>>> {
+export function wantedNames(
+  state: ConfigState,
+): Readonly<Record<"endpoint" | "secret", ReadonlySet<string>>> {
   const endpoint = new Set<string>();
   const secret = new Set<string>();
   for (const { model } of state.cluster.values()) {
@@ -146,7 +157,8 @@ export function forgetUnwanted(state: ConfigState): void {
 /** For `initial_resource_versions`: what this client holds. */
 export function versionsOf(state: ConfigState, type: EngineType): Record<string, string> {
   const versions: Record<string, string> = {};
-  for (const [name, entry] of state[type]) if (entry.model !== undefined) versions[name] = entry.version;
+  for (const [name, entry] of state[type])
+    if (entry.model !== undefined) versions[name] = entry.version;
   return versions;
 }
 

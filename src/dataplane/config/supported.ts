@@ -36,7 +36,8 @@ export function decodeSupported<Desc extends DescMessage>(
 /** The message inside an `Any` of a type in `extensions`; the caller's walk has proven that it is. */
 export function unpackExtension(any: Any | undefined, path: string): Message {
   const message = any === undefined ? undefined : anyUnpack(any, extensions);
-  if (message === undefined) unsupported(path, `has type "${any?.typeUrl ?? ""}", which is not known here`);
+  if (message === undefined)
+    unsupported(path, `has type "${any?.typeUrl ?? ""}", which is not known here`);
   return message;
 }
 
@@ -46,7 +47,8 @@ export function unsupported(path: string, truth: string): never {
 
 function requireSupported(message: ReflectMessage, path: string): void {
   const rule = knownFields.get(message.desc.typeName);
-  if (rule === undefined) unsupported(path, `is a ${message.desc.typeName}, which this engine does not have`);
+  if (rule === undefined)
+    unsupported(path, `is a ${message.desc.typeName}, which this engine does not have`);
   const [unknown] = message.message.$unknown ?? [];
   if (unknown !== undefined) {
     unsupported(`${path === "" ? "" : `${path}.`}#${unknown.no}`, "is newer than this engine");
@@ -54,13 +56,15 @@ function requireSupported(message: ReflectMessage, path: string): void {
   for (const field of message.fields) {
     if (!message.isSet(field) || rule.ignored.has(field.localName)) continue;
     const inner = path === "" ? field.localName : `${path}.${field.localName}`;
-    if (!rule.used.has(field.localName)) unsupported(inner, "is not supported by the embedded engine");
+    if (!rule.used.has(field.localName))
+      unsupported(inner, "is not supported by the embedded engine");
     for (const [at, value] of messagesIn(message, field)) requireMessage(value, `${inner}${at}`);
   }
 }
 
 function requireMessage(message: ReflectMessage, path: string): void {
-  if (message.desc.typeName === AnySchema.typeName) return requireExtension(message.message as Any, path);
+  if (message.desc.typeName === AnySchema.typeName)
+    return requireExtension(message.message as Any, path);
   if (!message.desc.typeName.startsWith(leafPrefix)) requireSupported(message, path);
 }
 
@@ -72,11 +76,18 @@ function requireExtension(any: Any, path: string): void {
     requireSupported(reflect(schema, fromBinary(schema, any.value)), path);
   } catch (cause) {
     if (cause instanceof MeshError) throw cause;
-    throw new MeshError("MESH_XDS_RESOURCE_INVALID", `Cannot decode field ${path}: ${reasonOf(cause)}`, { cause });
+    throw new MeshError(
+      "MESH_XDS_RESOURCE_INVALID",
+      `Cannot decode field ${path}: ${reasonOf(cause)}`,
+      { cause },
+    );
   }
 }
 
-function messagesIn(message: ReflectMessage, field: DescField): [at: string, value: ReflectMessage][] {
+function messagesIn(
+  message: ReflectMessage,
+  field: DescField,
+): [at: string, value: ReflectMessage][] {
   switch (field.fieldKind) {
     case "message":
       return [["", message.get(field)]];
@@ -85,7 +96,10 @@ function messagesIn(message: ReflectMessage, field: DescField): [at: string, val
       return [...message.get(field)].map((item, index) => [`[${index}]`, item as ReflectMessage]);
     case "map":
       if (field.mapKind !== "message") return [];
-      return [...message.get(field)].map(([key, item]) => [`["${String(key)}"]`, item as ReflectMessage]);
+      return [...message.get(field)].map(([key, item]) => [
+        `["${String(key)}"]`,
+        item as ReflectMessage,
+      ]);
     default:
       return [];
   }

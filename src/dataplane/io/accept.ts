@@ -13,7 +13,10 @@ import { connectUpstream } from "./upstream.ts";
 const answerMs = 5_000;
 
 /** Takes one accepted connection from its first byte to its filter chain. */
-export function accept(context: EngineContext, { raw, listener }: { readonly raw: FlowSocket; readonly listener: ListenerView }): void {
+export function accept(
+  context: EngineContext,
+  { raw, listener }: { readonly raw: FlowSocket; readonly listener: ListenerView },
+): void {
   const { counters, limits } = context;
   counters.accepted += 1;
   const flow = newFlow(context, { raw, listener });
@@ -93,7 +96,10 @@ function onFirstEnd(this: FlowSocket): void {
   if (flow?.phase === "hello") refuse(flow, "hello-cut");
 }
 
-function choose(flow: Flow, { bytes, first }: { readonly bytes: Buffer; readonly first: FirstBytes }): void {
+function choose(
+  flow: Flow,
+  { bytes, first }: { readonly bytes: Buffer; readonly first: FirstBytes },
+): void {
   const { raw } = flow;
   const chain = chooseChain(flow.listener.chains, first);
   if (chain === undefined) return refuse(flow, "no-filter-chain");
@@ -113,12 +119,13 @@ function choose(flow: Flow, { bytes, first }: { readonly bytes: Buffer; readonly
   admit(flow);
 }
 
-function startTls(flow: Flow, { validation }: DownstreamTls): void {
+function startTls(flow: Flow, { validation, handshakeTimeoutMs }: DownstreamTls): void {
   const { context, raw } = flow;
   const model = context.config.secret.get(validation.secret)?.model;
   if (model === undefined) return refuse(flow, "no-validation", { resource: validation.secret });
   makeRoom(context);
-  flow.deadlineMs = context.clock.monotonicMs() + context.limits.handshakeTimeoutMs;
+  const timeoutMs = handshakeTimeoutMs ?? context.limits.handshakeTimeoutMs;
+  flow.deadlineMs = context.clock.monotonicMs() + timeoutMs;
   enter(flow, "handshake");
   const key = tupleOf(raw);
   handshakes.set(key, flow);

@@ -105,7 +105,10 @@ export class AdsClient {
     const { log, random, agent } = this.#options;
     const ceilingMs = Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(this.#failures, 10));
     const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
-    log.warn({ address: formatHostPort(agent), reason, delayMs }, "Agent not reachable, configuration kept");
+    log.warn(
+      { address: formatHostPort(agent), reason, delayMs },
+      "Agent not reachable, configuration kept",
+    );
     this.#retry = setTimeout(() => this.#open(), delayMs);
   }
 }
@@ -115,7 +118,10 @@ class Session {
   readonly #options: AdsClientOptions;
   readonly #onEnd: (reason: string) => void;
   readonly #client: Client;
-  readonly #subscribed: Record<"endpoint" | "secret", Set<string>> = { endpoint: new Set(), secret: new Set() };
+  readonly #subscribed: Record<"endpoint" | "secret", Set<string>> = {
+    endpoint: new Set(),
+    secret: new Set(),
+  };
   readonly #asked = new Set<EngineType>();
   #stream: Stream | undefined;
   isAnswered = false;
@@ -179,7 +185,10 @@ class Session {
   }
 
   /** The first request of a type tells what this client already holds; CDS and LDS are wildcards. */
-  #ask(type: EngineType, names: { readonly added: string[]; readonly gone: string[] } = { added: [], gone: [] }): void {
+  #ask(
+    type: EngineType,
+    names: { readonly added: string[]; readonly gone: string[] } = { added: [], gone: [] },
+  ): void {
     const { config, node } = this.#options;
     const isFirstOfStream = this.#asked.size === 0;
     const isFirst = !this.#asked.has(type);
@@ -190,32 +199,52 @@ class Session {
       resourceNamesUnsubscribe: names.gone,
       ...(isFirst ? { initialResourceVersions: versionsOf(config, type) } : {}),
       // As with Envoy's set_node_on_first_message_only.
-      ...(isFirstOfStream ? { node: create(NodeSchema, { ...node, userAgentName: "isthmus" }) } : {}),
+      ...(isFirstOfStream
+        ? { node: create(NodeSchema, { ...node, userAgentName: "isthmus" }) }
+        : {}),
     });
   }
 
   #answer(response: DeltaDiscoveryResponse): void {
     const { counters, log, onDelta, onAnswered } = this.#options;
     const type = engineTypes.find((candidate) => typeUrls[candidate] === response.typeUrl);
-    if (type === undefined) return this.#end(`the agent sent type "${response.typeUrl}", which was not asked for`);
+    if (type === undefined)
+      return this.#end(`the agent sent type "${response.typeUrl}", which was not asked for`);
     this.isAnswered = true;
     const delta = deltaOf(type, response);
     const { refused } = onDelta(delta);
     if (refused.length === 0) counters.xdsAcks += 1;
     else counters.xdsNacks += 1;
     // The form in which Envoy names bad resources; agents read the names out of it.
-    const message = refused.map(({ name, reason }) => `Error adding/updating ${type}(s) ${name}: ${reason}`).join("\n");
-    for (const { name, reason } of refused) log.warn({ type, resource: name, reason }, "Resource refused, last good one kept");
+    const message = refused
+      .map(({ name, reason }) => `Error adding/updating ${type}(s) ${name}: ${reason}`)
+      .join("\n");
+    for (const { name, reason } of refused)
+      log.warn({ type, resource: name, reason }, "Resource refused, last good one kept");
     this.#write({
       typeUrl: response.typeUrl,
       responseNonce: response.nonce,
-      ...(refused.length === 0 ? {} : { errorDetail: { $typeName: "google.rpc.Status", code: invalidArgument, message, details: [] } }),
+      ...(refused.length === 0
+        ? {}
+        : {
+            errorDetail: {
+              $typeName: "google.rpc.Status",
+              code: invalidArgument,
+              message,
+              details: [],
+            },
+          }),
     });
     this.resubscribe();
     onAnswered(delta);
   }
 
-  #write(request: Omit<Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1] & object, "$typeName">): void {
+  #write(
+    request: Omit<
+      Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1] & object,
+      "$typeName"
+    >,
+  ): void {
     this.#stream?.write(create(DeltaDiscoveryRequestSchema, request));
   }
 }
@@ -237,12 +266,18 @@ function targetOf(agent: HostPort): string {
   return `${agent.host.includes(":") ? "ipv6" : "ipv4"}:${formatHostPort(agent)}`;
 }
 
-function channelCredentials({ identity, agentId, spiffeIdOf }: AdsClientOptions): ReturnType<typeof credentials.createSsl> {
+function channelCredentials({
+  identity,
+  agentId,
+  spiffeIdOf,
+}: AdsClientOptions): ReturnType<typeof credentials.createSsl> {
   const context = secureContextFor(identity, identity.current().bundlePem);
   return credentials.createFromSecureContext(context, {
     checkServerIdentity: (_host, cert) => {
       const id = spiffeIdOf(cert.raw);
-      return id === agentId ? undefined : new Error(`the agent is ${id ?? "nobody"}, not ${agentId}`);
+      return id === agentId
+        ? undefined
+        : new Error(`the agent is ${id ?? "nobody"}, not ${agentId}`);
     },
   });
 }

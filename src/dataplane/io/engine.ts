@@ -51,7 +51,11 @@ export interface EngineStatus {
 }
 
 // 20,000 connections cost 130 MB and 40,000 file descriptors.
-const defaultLimits: EngineLimits = { maxConnections: 20_000, maxPendingHellos: 1_024, handshakeTimeoutMs: 10_000 };
+const defaultLimits: EngineLimits = {
+  maxConnections: 20_000,
+  maxPendingHellos: 1_024,
+  handshakeTimeoutMs: 10_000,
+};
 // A port may be free again soon: an old process that is going.
 const listenRetryMs = 1_000;
 
@@ -174,7 +178,8 @@ export class Engine {
       return;
     }
     const { fallen } = updatePool(pool, { model, assignment });
-    if (fallen.length > 0) this.#closeWhere(({ host }) => host !== undefined && fallen.includes(host));
+    if (fallen.length > 0)
+      this.#closeWhere(({ host }) => host !== undefined && fallen.includes(host));
   }
 
   /** An identity that left a validation context loses its connections too. */
@@ -239,14 +244,21 @@ export class Engine {
     // The same port with another kind of socket: the old one has to go first.
     if (old !== undefined && old.model.bind.port === model.bind.port) old.close();
     try {
-      const listener = await ListenerSocket.open(this.#context, { model, reusePort: this.#reusePort });
+      const listener = await ListenerSocket.open(this.#context, {
+        model,
+        reusePort: this.#reusePort,
+      });
       old?.close();
       this.#listeners.set(model.name, listener);
       return true;
     } catch (cause) {
       const reason = reasonOf(cause);
-      this.#context.log.error({ err: cause, listener: model.name, reason }, "Cannot listen, trying again");
-      const error = cause instanceof MeshError ? cause : new MeshError("MESH_LISTEN_FAILED", reason, { cause });
+      this.#context.log.error(
+        { err: cause, listener: model.name, reason },
+        "Cannot listen, trying again",
+      );
+      const error =
+        cause instanceof MeshError ? cause : new MeshError("MESH_LISTEN_FAILED", reason, { cause });
       this.#readiness.reject(error);
       clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.#openWarm(), listenRetryMs);
@@ -277,7 +289,10 @@ function contextOf(options: EngineOptions): EngineContext {
   };
 }
 
-function assignmentFor({ config }: EngineContext, model: ClusterModel): AssignmentModel | undefined {
+function assignmentFor(
+  { config }: EngineContext,
+  model: ClusterModel,
+): AssignmentModel | undefined {
   if (model.source.t === "static") return model.source.assignment;
   return config.endpoint.get(model.source.name)?.model;
 }

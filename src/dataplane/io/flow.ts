@@ -129,7 +129,13 @@ export function refuse(flow: Flow, reason: RefusalReason, about: RefusalAbout = 
   if (flow.phase === "closed") return;
   const { context, listener, serverName, peer, raw } = flow;
   const address = `${raw.remoteAddress ?? "?"}:${raw.remotePort ?? "?"}`;
-  context.refusals.note(reason, { listener: listener.name, sni: serverName, id: peer, address, ...about });
+  context.refusals.note(reason, {
+    listener: listener.name,
+    sni: serverName,
+    id: peer,
+    address,
+    ...about,
+  });
   closeFlow(flow);
 }
 

@@ -23,7 +23,8 @@ export class ListenerSocket {
       // Below the idle limits of the clouds' load balancers.
       keepAliveInitialDelay: 60_000,
       // Where no byte decides anything, none is read before an upstream is there to take it.
-      pauseOnConnect: model.inspector === undefined && model.chains.every(({ tls }) => tls === undefined),
+      pauseOnConnect:
+        model.inspector === undefined && model.chains.every(({ tls }) => tls === undefined),
     });
     this.#server.on("connection", (raw) => accept(this.#context, { raw, listener: this.#view() }));
   }
@@ -88,6 +89,7 @@ export class ListenerSocket {
 
 /** Equal texts: one socket serves both. */
 function socketOf(model: ListenerModel): string {
-  const isPaused = model.inspector === undefined && model.chains.every(({ tls }) => tls === undefined);
+  const isPaused =
+    model.inspector === undefined && model.chains.every(({ tls }) => tls === undefined);
   return `${formatHostPort(model.bind)} ${model.backlog} ${isPaused}`;
 }

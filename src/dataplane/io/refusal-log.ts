@@ -11,7 +11,11 @@ export class RefusalLog {
   readonly #counters: EngineCounters;
   readonly #last = new Map<RefusalReason, { atMs: number; unsaid: number }>();
 
-  constructor(options: { readonly log: Log; readonly clock: Clock; readonly counters: EngineCounters }) {
+  constructor(options: {
+    readonly log: Log;
+    readonly clock: Clock;
+    readonly counters: EngineCounters;
+  }) {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#counters = options.counters;

@@ -92,12 +92,19 @@ export class TlsContexts {
   } {
     const { certChainPem, privateKeyPem } = this.#identity.current();
     const key = privateKeyPem.reveal();
-    return { cert: certChainPem, key, ca: bundlePem, minVersion: "TLSv1.3", ecdhCurve: keyExchanges };
+    return {
+      cert: certChainPem,
+      key,
+      ca: bundlePem,
+      minVersion: "TLSv1.3",
+      ecdhCurve: keyExchanges,
+    };
   }
 
   #renew(): void {
     this.#clients.clear();
-    for (const [bundlePem, server] of this.#servers) server.setSecureContext(this.#serverOptions(bundlePem));
+    for (const [bundlePem, server] of this.#servers)
+      server.setSecureContext(this.#serverOptions(bundlePem));
   }
 }
 

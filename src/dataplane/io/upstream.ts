@@ -6,7 +6,16 @@ import type { Host } from "../balance/pool.ts";
 import type { UpstreamTls } from "../config/model.ts";
 import type { Flow, FlowSocket } from "./flow.ts";
 import { closeFlow, enter, flowKey, proxyOf, refuse, reset } from "./flow.ts";
-import { join, nextReadBuffer, onClose, onData, onDrain, onEnd, onError, onUpstreamRead } from "./relay.ts";
+import {
+  join,
+  nextReadBuffer,
+  onClose,
+  onData,
+  onDrain,
+  onEnd,
+  onError,
+  onUpstreamRead,
+} from "./relay.ts";
 
 // Below the idle limits of the clouds' load balancers (the shortest is 4 min).
 const defaultKeepaliveMs = 60_000;
@@ -50,7 +59,9 @@ function open(flow: Flow, host: Host): FlowSocket {
     keepAlive: true,
     keepAliveInitialDelay: flow.pool?.model.keepaliveIdleMs ?? defaultKeepaliveMs,
     // TLS sessions allocate by themselves, exactly as much as they need.
-    ...(host.tls === undefined ? { onread: { buffer: nextReadBuffer, callback: onUpstreamRead } } : {}),
+    ...(host.tls === undefined
+      ? { onread: { buffer: nextReadBuffer, callback: onUpstreamRead } }
+      : {}),
   });
   socket[flowKey] = flow;
   socket.on("error", onError);
