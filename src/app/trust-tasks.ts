@@ -1,0 +1,75 @@
+import { parseIpRange } from "../mesh/address.ts";
+import {
+  parseMemberName,
+  parseMeshDomain,
+  parseNamespace,
+  parseNetworkName,
+  parseServiceId,
+} from "../mesh/ids.ts";
+import { describeFiles, type FileDescription } from "../trust/io/describe-files.ts";
+import {
+  initTrust,
+  type Issued,
+  type IssuedMember,
+  type IssuedSvid,
+  issueGateway,
+  issueMember,
+  issueWorkload,
+} from "../trust/io/trust-files.ts";
+
+/** What an operator types of a new member; words are judged here. */
+export interface MemberWords {
+  readonly name: string;
+  readonly dir: string;
+  readonly out: string;
+  readonly cloud: string | undefined;
+  readonly region: string | undefined;
+  readonly network: string | undefined;
+  readonly gatewayRanges: readonly string[];
+  readonly mayExport: readonly string[];
+  readonly renew: boolean;
+}
+
+export function makeRoot(words: { readonly mesh: string; readonly dir: string }): Promise<Issued> {
+  return initTrust({ dir: words.dir, mesh: parseMeshDomain(words.mesh), nowMs: Date.now() });
+}
+
+/** Throws MESH_ID_INVALID, MESH_ADDRESS_INVALID and as `issueMember`. */
+export function makeMember(words: MemberWords): Promise<IssuedMember> {
+  const name = parseMemberName(words.name);
+  for (const range of words.gatewayRanges) parseIpRange(range);
+  for (const namespace of words.mayExport) if (namespace !== "*") parseNamespace(namespace);
+  const claims = {
+    name,
+    cloud: words.cloud ?? "onprem",
+    // Two members whose regions nobody named are not near each other.
+    region: words.region ?? name,
+    network: parseNetworkName(words.network ?? name),
+    gatewayRanges: words.gatewayRanges,
+    mayExport: words.mayExport,
+  };
+  const { dir, out, renew } = words;
+  return issueMember({ dir, out, claims, renew, nowMs: Date.now() });
+}
+
+export function makeGateway(words: {
+  readonly dir: string;
+  readonly out: string;
+}): Promise<IssuedSvid> {
+  return issueGateway({ ...words, nowMs: Date.now() });
+}
+
+/** `account` is `namespace/serviceAccount`. */
+export function makeWorkload(words: {
+  readonly account: string;
+  readonly dir: string;
+  readonly out: string;
+}): Promise<IssuedSvid> {
+  const [namespace = "", serviceAccount = ""] = parseServiceId(words.account).split("/");
+  const { dir, out } = words;
+  return issueWorkload({ dir, out, account: { namespace, serviceAccount }, nowMs: Date.now() });
+}
+
+export function describeTrust(paths: readonly string[]): Promise<readonly FileDescription[]> {
+  return describeFiles(paths);
+}
