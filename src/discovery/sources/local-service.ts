@@ -28,16 +28,18 @@ export function localServiceOf(objects: ServiceObjects): LocalService | undefine
 
 /** Sorted, so that the same state has the same content whatever the order of files and slices. */
 function endpointsOf(service: KubeService, slices: readonly KubeSlice[]): Endpoint[] {
-  const byAddress = new Map<string, Endpoint>();
+  // Two workloads may share an address and differ in their ports, as pods on the host's network do.
+  const byWorkload = new Map<string, Endpoint>();
   for (const slice of oneFamilyEach(service, slices)) {
     const ports = targetPorts(service.ports, slice);
     for (const found of slice.endpoints) {
       const endpoint = endpointOf(found, { ports, slice, service });
-      const twin = byAddress.get(found.address);
-      byAddress.set(found.address, twin === undefined ? endpoint : joined(twin, endpoint));
+      const key = `${found.workload} ${found.address}`;
+      const twin = byWorkload.get(key);
+      byWorkload.set(key, twin === undefined ? endpoint : joined(twin, endpoint));
     }
   }
-  return [...byAddress.values()].sort(
+  return [...byWorkload.values()].sort(
     (a, b) => compareText(a.workload, b.workload) || compareText(a.address, b.address),
   );
 }

@@ -64,15 +64,16 @@ function conflictFindings({ slices }: ServiceView): SourceFinding[] {
   const seen = new Map<string, { readonly health: string; readonly origin: Origin }>();
   const findings: SourceFinding[] = [];
   for (const { object, origin } of slices) {
-    for (const { address, health } of object.endpoints) {
-      const twin = seen.get(address);
+    for (const { workload, address, health } of object.endpoints) {
+      const key = `${workload} ${address}`;
+      const twin = seen.get(key);
       if (twin !== undefined && twin.health !== health) {
         const message =
-          `${address} of ${object.service} is ${health} here and ${twin.health} in ` +
+          `${workload} of ${object.service} is ${health} here and ${twin.health} in ` +
           `${originText(twin.origin)}; the worse counts, delete one of the two`;
         findings.push(finding("SOURCE_ENDPOINT_CONFLICT", origin, { message }));
       }
-      seen.set(address, { health, origin });
+      seen.set(key, { health, origin });
     }
   }
   return findings;
