@@ -155,14 +155,23 @@ export class DeltaSession {
   }
 
   #removal(nowMs: number): Delivery | undefined {
-    if (!this.#mayBreak()) return undefined;
-    const ledgers = removalOrder
+    if (!this.#isAtRest("listener")) return undefined;
+    // An old listener used its routes until the new one was accepted; from then on nobody does.
+    const routes = this.#removalOf(["route"], { nowMs, graceMs: 0 });
+    if (routes !== undefined || !this.#isAtRest("route")) return routes;
+    return this.#removalOf(removalOrder, { nowMs, graceMs: this.#limits.removalGraceMs });
+  }
+
+  #removalOf(
+    types: readonly XdsType[],
+    { nowMs, graceMs }: { readonly nowMs: number; readonly graceMs: number },
+  ): Delivery | undefined {
+    const ledgers = types
       .map((type) => this.#ledgers.get(type))
       .filter((known) => known !== undefined);
-    const { removalGraceMs, maxResponseBytes } = this.#limits;
-    for (const ledger of ledgers) ledger.scheduleGone(nowMs + removalGraceMs);
+    for (const ledger of ledgers) ledger.scheduleGone(nowMs + graceMs);
     for (const ledger of ledgers) {
-      const removed = ledger.takeGone(nowMs, maxResponseBytes);
+      const removed = ledger.takeGone(nowMs, this.#limits.maxResponseBytes);
       if (removed.length === 0) continue;
       if (this.#mustWait(ledger)) return undefined;
       return this.#deliver(ledger, { type: ledger.type, upserts: [], removed });
@@ -170,9 +179,8 @@ export class DeltaSession {
     return undefined;
   }
 
-  // A refused listener or route goes on as it was, with clusters that may be gone from the view by now.
-  #mayBreak(): boolean {
-    for (const type of referring) if (this.#ledgers.get(type)?.isAtRest === false) return false;
-    return true;
+  // A refused listener or route goes on as it was, with what may be gone from the view by now.
+  #isAtRest(type: XdsType): boolean {
+    return this.#ledgers.get(type)?.isAtRest !== false;
   }
 }

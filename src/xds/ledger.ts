@@ -4,15 +4,15 @@ import type { Resource, XdsType } from "./resource.ts";
 import type { Receipt } from "./responses.ts";
 import { type View, viewed, viewedAll } from "./view.ts";
 
-/** A name that must be answered, whatever the client has of it. */
+/** The client has nothing of that name and must be answered. */
 const owed = "";
-/** The client has some version or none: a refused response does not say. */
+/** The client may have any version, or none: it is told the present one. */
 const unknown = "?";
 
 const wildcardName = "*";
 const wildcardTypes: ReadonlySet<XdsType> = new Set(["cluster", "listener"]);
-/** Types that others do not refer to for long: what left the view leaves the client at once. */
-const removedAtOnce: ReadonlySet<XdsType> = new Set(["listener", "route"]);
+/** Nothing refers to these: what left the view leaves the client at once. */
+const removedAtOnce: ReadonlySet<XdsType> = new Set(["listener"]);
 /** What a poorer version would harm, were it sent by an agent that does not know all yet. */
 const shrinkingTypes: ReadonlySet<XdsType> = new Set(["endpoint", "secret"]);
 
@@ -319,7 +319,9 @@ export class Ledger {
   }
 
   #owe(name: string): void {
-    this.#held.set(name, owed);
+    // What the client may have it loses in the order of removals, should it be gone by now.
+    const hasSome = (this.#held.get(name) ?? owed) !== owed;
+    this.#held.set(name, hasSome ? unknown : owed);
     this.#refused.delete(name);
     this.#dirty.add(name);
   }
@@ -338,9 +340,9 @@ export class Ledger {
     const shared = resource?.name ?? name;
     if (shrinkingTypes.has(this.type)) this.#carried.add(shared);
     // Endpoints are sent whatever the client has: it may be warming a cluster and not ask again.
-    if (this.type !== "endpoint") {
-      this.#held.set(shared, resource?.version === version ? resource.version : version || unknown);
-    }
+    const isUseless = this.type === "endpoint" || version === "";
+    const kept = resource?.version === version ? resource.version : version;
+    this.#held.set(shared, isUseless ? unknown : kept);
     this.#dirty.add(shared);
   }
 
