@@ -32,8 +32,10 @@ export interface TestTrust {
 
 export async function testTrust(): Promise<TestTrust> {
   const nowMs = Date.now();
+  // Old enough that a leaf of the past fits into its life.
+  const rootNowMs = nowMs - 7_200_000;
   const rootKey = signerOf(newPrivateKey());
-  const certificate = await createRoot({ mesh, signer: rootKey, nowMs });
+  const certificate = await createRoot({ mesh, signer: rootKey, nowMs: rootNowMs });
   const root: Authority = { certificate, signer: rootKey };
   const members = new Map<string, Promise<Authority>>();
   const memberOf = (name: string): Promise<Authority> => {
@@ -64,7 +66,6 @@ async function issueMember(root: Authority, name: string): Promise<Authority> {
   const signer = signerOf(newPrivateKey());
   const spki = spkiOf(signer.publicKey);
   const member = parseMemberName(name);
-  // Old enough that a leaf of the past fits into its life.
   const nowMs = Date.now() - 3_600_000;
   return { certificate: await issueIntermediate({ root, member, mesh, spki, nowMs }), signer };
 }

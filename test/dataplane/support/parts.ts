@@ -111,6 +111,7 @@ export function dialTls(
     key: own.privateKeyPem.reveal(),
     ca: own.bundlePem,
     minVersion: "TLSv1.3",
+    ecdhCurve: "X25519MLKEM768:X25519",
     checkServerIdentity: () => undefined,
   });
   socket.on("error", () => {});
