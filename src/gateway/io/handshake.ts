@@ -1,0 +1,114 @@
+import { clearTimeout, setTimeout } from "node:timers";
+import { connect, type TLSSocket } from "node:tls";
+import type { HostPort } from "../../mesh/address.ts";
+import { formatHostPort } from "../../mesh/address.ts";
+import { MeshError } from "../../mesh/errors.ts";
+import type { SpiffeId } from "../../mesh/ids.ts";
+import type { Clock, Identity, VerifyPeer } from "../../mesh/ports.ts";
+
+export interface HandshakeOptions {
+  readonly identity: Identity;
+  readonly sni: string;
+  /** Who must answer. */
+  readonly expected: SpiffeId;
+  readonly verifyPeer: VerifyPeer;
+  readonly clock: Clock;
+  /** After so long the connection is given up. */
+  readonly maxMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Handshake {
+  readonly tookMs: number;
+  /** Of the TCP connect; undefined when the system did not say. */
+  readonly rttMs: number | undefined;
+}
+
+/**
+ * Completes a TLS 1.3 handshake with the full-size hybrid hello: a hung process accepts TCP, and a
+ * small hello passes where a large one does not. Rejects with MESH_UNREACHABLE.
+ */
+export function shakeHands(address: HostPort, options: HandshakeOptions): Promise<Handshake> {
+  const { clock } = options;
+  const startMs = clock.monotonicMs();
+  const socket = connectTo(address, options);
+  let rttMs: number | undefined;
+  socket.once("connect", () => {
+    rttMs = clock.monotonicMs() - startMs;
+  });
+  return new Promise<Handshake>((resolve, reject) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      options.signal.removeEventListener("abort", abort);
+    };
+    const fail = (reason: string, cause?: unknown): void => {
+      end();
+      socket.destroy();
+      const text = `Cannot probe gateway "${formatHostPort(address)}": ${reason}`;
+      reject(new MeshError("MESH_UNREACHABLE", text, { cause }));
+    };
+    const abort = (): void => fail("the probe was called off");
+    const timer = setTimeout(() => fail("it does not finish its handshake"), options.maxMs);
+    options.signal.addEventListener("abort", abort);
+    socket.on("error", (error) => fail(error.message, error));
+    socket.once("close", () => fail("it closed the connection"));
+    socket.once("secureConnect", () => {
+      const tookMs = clock.monotonicMs() - startMs;
+      const refusal = refusalOf(socket, options);
+      if (refusal !== undefined) return fail(refusal);
+      end();
+      resolve({ tookMs, rttMs });
+      farewell(socket);
+    });
+  });
+}
+
+function connectTo(address: HostPort, options: HandshakeOptions): TLSSocket {
+  const { identity } = options;
+  return connect({
+    host: address.host,
+    port: address.port,
+    servername: options.sni,
+    cert: identity.certChainPem,
+    key: identity.privateKeyPem.reveal(),
+    ca: identity.bundlePem,
+    minVersion: "TLSv1.3",
+    ecdhCurve: "X25519MLKEM768:X25519:P-256",
+    // The peer has a SPIFFE ID and no host name: VerifyPeer judges the chain, below.
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
+}
+
+function refusalOf(socket: TLSSocket, options: HandshakeOptions): string | undefined {
+  const verdict = options.verifyPeer(chainOf(socket), { nowMs: options.clock.nowMs() });
+  if (verdict.t === "refused") return verdict.reason;
+  return verdict.peer.id === options.expected ? undefined : `${verdict.peer.id} answers`;
+}
+
+const maxChain = 10;
+
+/** The chain as the peer sent it, DER, leaf first; a root at its end is left out. */
+function chainOf(socket: TLSSocket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = [];
+  let certificate = socket.getPeerCertificate(true);
+  while (certificate?.raw !== undefined && chain.length < maxChain) {
+    const issuer = certificate.issuerCertificate;
+    const isRoot = issuer === certificate;
+    if (!isRoot || chain.length === 0) chain.push(certificate.raw);
+    if (isRoot || issuer === undefined) break;
+    certificate = issuer;
+  }
+  return chain;
+}
+
+// The verdict is in; whatever the peer still says is read and thrown away, so that it can end well.
+const farewellMs = 1_000;
+
+function farewell(socket: TLSSocket): void {
+  const timer = setTimeout(() => socket.destroy(), farewellMs);
+  timer.unref();
+  socket.once("close", () => clearTimeout(timer));
+  socket.resume();
+  socket.end();
+}

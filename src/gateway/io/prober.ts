@@ -1,0 +1,192 @@
+import { clearTimeout, setInterval, setTimeout } from "node:timers";
+import { formatHostPort } from "../../mesh/address.ts";
+import { reasonOf } from "../../mesh/errors.ts";
+import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
+import { infrastructureSpiffeId, trustDomainOf } from "../../mesh/ids.ts";
+import { probeSniOf } from "../../mesh/names.ts";
+import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
+import type { ProbeOutcome, ProbeState } from "../probe-state.ts";
+import { afterProbe, maxProbeMs, newProbeState } from "../probe-state.ts";
+import type { RttWindow } from "../rtt-window.ts";
+import { addRtt, emptyRttWindow, minRtt } from "../rtt-window.ts";
+import type { Handshake } from "./handshake.ts";
+import { shakeHands } from "./handshake.ts";
+import { LoopLag } from "./loop-lag.ts";
+
+/** One gateway address of another member. */
+export interface ProbeTarget {
+  readonly member: MemberName;
+  /** IP literal. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What is known of it after a probe. */
+export interface ProbeReport extends ProbeTarget {
+  readonly isAlive: boolean;
+  /** 5-minute minimum of the TCP round trip; undefined until one was measured. */
+  readonly rttMs: number | undefined;
+}
+
+export interface ProberOptions {
+  readonly mesh: MeshDomain;
+  readonly identity: IdentitySource;
+  readonly verifyPeer: VerifyPeer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Called when an address falls or rises, and with its first result. */
+  readonly onReport: (report: ProbeReport) => void;
+  /** Default: one probe a second to each address. */
+  readonly intervalMs?: number;
+}
+
+interface Probed {
+  readonly target: ProbeTarget;
+  state: ProbeState;
+  rtt: RttWindow;
+  isReported: boolean;
+  timer: NodeJS.Timeout;
+  readonly ended: AbortController;
+}
+
+/** Probes every gateway address of the other members, each on its own beat. */
+export class GatewayProber implements Disposable {
+  readonly #options: ProberOptions;
+  readonly #lag: LoopLag;
+  readonly #probed = new Map<string, Probed>();
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+    this.#lag = new LoopLag(options.clock);
+  }
+
+  /** Replaces the whole list; what stays keeps its history. */
+  setTargets(targets: readonly ProbeTarget[]): void {
+    const wanted = new Map(targets.map((target) => [keyOf(target), target]));
+    for (const [key, probed] of this.#probed) {
+      if (!wanted.has(key)) this.#drop(key, probed);
+    }
+    for (const [key, target] of wanted) {
+      if (!this.#probed.has(key)) this.#add(key, target);
+    }
+  }
+
+  /** Everything known, for `status`. */
+  reports(): readonly ProbeReport[] {
+    return [...this.#probed.values()].map((probed) => this.#reportOf(probed));
+  }
+
+  [Symbol.dispose](): void {
+    for (const [key, probed] of this.#probed) this.#drop(key, probed);
+    this.#lag[Symbol.dispose]();
+  }
+
+  #add(key: string, target: ProbeTarget): void {
+    const intervalMs = this.#options.intervalMs ?? defaultIntervalMs;
+    // Spread over the interval: a burst of handshakes would be the very lag that voids them.
+    const timer = setTimeout(() => {
+      probed.timer = setInterval(() => this.#start(probed), intervalMs);
+      this.#start(probed);
+    }, this.#options.random() * intervalMs);
+    const probed: Probed = {
+      target,
+      state: newProbeState,
+      rtt: emptyRttWindow,
+      isReported: false,
+      timer,
+      ended: new AbortController(),
+    };
+    this.#probed.set(key, probed);
+  }
+
+  #drop(key: string, probed: Probed): void {
+    this.#probed.delete(key);
+    // Node's clearTimeout takes both kinds of timer.
+    clearTimeout(probed.timer);
+    probed.ended.abort();
+  }
+
+  #start(probed: Probed): void {
+    this.#probe(probed).catch((error: unknown) => {
+      this.#options.log.error({ err: error, member: probed.target.member }, "Probe broke");
+    });
+  }
+
+  /** Judged once at its timeout; one that finishes after that takes the failure back. */
+  async #probe(probed: Probed): Promise<void> {
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    let isTimedOut = false;
+    const timer = setTimeout(() => {
+      isTimedOut = true;
+      const reason = `it does not finish its handshake within ${probed.state.timeoutMs} ms`;
+      this.#fail(probed, { isTimeout: true, startMs, reason });
+    }, probed.state.timeoutMs);
+    try {
+      const { tookMs, rttMs } = await this.#shakeHands(probed);
+      this.#learn(probed, { t: isTimedOut ? "finished-late" : "finished", tookMs, rttMs });
+    } catch (error) {
+      if (!isTimedOut) this.#fail(probed, { isTimeout: false, startMs, reason: reasonOf(error) });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #shakeHands({ target, ended }: Probed): Promise<Handshake> {
+    const { mesh, identity, verifyPeer, clock } = this.#options;
+    return shakeHands(
+      { host: target.address, port: target.port },
+      {
+        identity: identity.current(),
+        sni: probeSniOf(target.member, mesh),
+        expected: infrastructureSpiffeId(trustDomainOf(target.member, mesh), "gateway"),
+        verifyPeer,
+        clock,
+        maxMs: maxProbeMs,
+        signal: ended.signal,
+      },
+    );
+  }
+
+  #fail(
+    probed: Probed,
+    failure: { readonly isTimeout: boolean; readonly startMs: number; readonly reason: string },
+  ): void {
+    const lagMs = this.#lag.worstSince(failure.startMs);
+    this.#learn(probed, { t: "failed", isTimeout: failure.isTimeout, lagMs }, failure.reason);
+  }
+
+  #learn(probed: Probed, outcome: ProbeOutcome, reason?: string): void {
+    if (probed.ended.signal.aborted) return;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (outcome.t !== "failed" && outcome.rttMs !== undefined) {
+      probed.rtt = addRtt(probed.rtt, { rttMs: outcome.rttMs, nowMs });
+    }
+    const before = probed.state;
+    probed.state = afterProbe(before, outcome, { nowMs, minRttMs: minRtt(probed.rtt, nowMs) });
+    const isTurn = before.isAlive !== probed.state.isAlive;
+    if (!isTurn && (probed.isReported || outcome.t === "failed")) return;
+    probed.isReported = true;
+    if (isTurn) this.#tell(probed, reason);
+    this.#options.onReport(this.#reportOf(probed));
+  }
+
+  #tell({ target, state }: Probed, reason: string | undefined): void {
+    const { log } = this.#options;
+    const address = formatHostPort({ host: target.address, port: target.port });
+    if (state.isAlive) log.info({ member: target.member, address }, "Gateway answers again");
+    else log.warn({ member: target.member, address, reason }, "Gateway does not answer");
+  }
+
+  #reportOf(probed: Probed): ProbeReport {
+    const rttMs = minRtt(probed.rtt, this.#options.clock.monotonicMs());
+    return { ...probed.target, isAlive: probed.state.isAlive, rttMs };
+  }
+}
+
+const defaultIntervalMs = 1_000;
+
+function keyOf(target: ProbeTarget): string {
+  return `${target.member} ${target.address} ${target.port}`;
+}

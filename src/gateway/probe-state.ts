@@ -1,0 +1,72 @@
+/** What probing one gateway address has taught so far. */
+export interface ProbeState {
+  /** Alive until three failures in a row say otherwise. */
+  readonly isAlive: boolean;
+  readonly failures: number;
+  /** When the next probe counts as failed. */
+  readonly timeoutMs: number;
+  /** Raised by probes that finished late; the round-trip time never lowers the timeout below it. */
+  readonly floorMs: number;
+  readonly floorUntilMs: number;
+}
+
+export type ProbeOutcome =
+  | { readonly t: "finished"; readonly tookMs: number; readonly rttMs: number | undefined }
+  /** It took longer than its timeout, and finished all the same. */
+  | { readonly t: "finished-late"; readonly tookMs: number; readonly rttMs: number | undefined }
+  /** Refused, reset, a wrong certificate, or the timeout. `lagMs`: the worst of this very process meanwhile. */
+  | { readonly t: "failed"; readonly isTimeout: boolean; readonly lagMs: number };
+
+export const minProbeTimeoutMs = 500;
+/** A probe is open for so long at most; then its connection is given up. */
+export const maxProbeMs = 5_000;
+const failuresToFall = 3;
+// A path that was slow once is believed to be slow for a while: congestion comes in waves.
+const floorForMs = 300_000;
+
+export const newProbeState: ProbeState = {
+  isAlive: true,
+  failures: 0,
+  timeoutMs: 1_000, // before the first measurement: most of the world is nearer than 250 ms
+  floorMs: minProbeTimeoutMs,
+  floorUntilMs: Number.NEGATIVE_INFINITY,
+};
+
+/** Times are monotonic. `minRttMs` is the present 5-minute minimum. */
+export function afterProbe(
+  state: ProbeState,
+  outcome: ProbeOutcome,
+  at: { readonly nowMs: number; readonly minRttMs: number | undefined },
+): ProbeState {
+  switch (outcome.t) {
+    case "finished":
+      return timed({ ...state, isAlive: true, failures: 0 }, at);
+    case "finished-late": {
+      const floorMs = Math.min(maxProbeMs, Math.max(state.floorMs, 1.5 * outcome.tookMs));
+      const raised = { floorMs, floorUntilMs: at.nowMs + floorForMs };
+      return timed({ ...state, ...raised, isAlive: true, failures: 0 }, at);
+    }
+    case "failed": {
+      if (isVoid(outcome, state.timeoutMs)) return state;
+      const failures = Math.min(failuresToFall, state.failures + 1);
+      return { ...state, failures, isAlive: state.isAlive && failures < failuresToFall };
+    }
+  }
+}
+
+/** A busy event loop fakes a timeout, never a refusal. */
+function isVoid(
+  outcome: { readonly isTimeout: boolean; readonly lagMs: number },
+  timeoutMs: number,
+): boolean {
+  return outcome.isTimeout && outcome.lagMs > timeoutMs / 5;
+}
+
+function timed(
+  state: ProbeState,
+  at: { readonly nowMs: number; readonly minRttMs: number | undefined },
+): ProbeState {
+  const floorMs = at.nowMs < state.floorUntilMs ? state.floorMs : minProbeTimeoutMs;
+  const wantedMs = Math.max(floorMs, 4 * (at.minRttMs ?? 0));
+  return { ...state, floorMs, timeoutMs: Math.min(maxProbeMs, Math.ceil(wantedMs)) };
+}
