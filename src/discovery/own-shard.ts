@@ -50,9 +50,11 @@ interface Pending {
  * `base` is what an earlier life of this member published: what the sources no longer say is withdrawn
  * from it by the same rules as any other export.
  */
-export function createOwnShard(
-  options: ExportOptions & { readonly base?: RawRecords },
-): OwnShard {
+export function createOwnShard(options: {
+  /** The charter may change it. */
+  readonly exportOptions: () => ExportOptions;
+  readonly base?: RawRecords;
+}): OwnShard {
   const published = new Map<ServiceId, ExportContent>(exportsIn(options.base ?? new Map()));
   const content = createBuckets([...published.values()].flatMap((one) => [...one.encoded]));
   const publishedAtMs = new Map<ServiceId, number>();
@@ -79,7 +81,8 @@ export function createOwnShard(
   };
 
   const stage = (change: SourceChange, nowMs: number): void => {
-    for (const service of change.upserts) stageOne(service.id, exportOf(service, options), nowMs);
+    const how = options.exportOptions();
+    for (const service of change.upserts) stageOne(service.id, exportOf(service, how), nowMs);
     for (const id of change.removed) stageOne(id, undefined, nowMs);
   };
 

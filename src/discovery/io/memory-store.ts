@@ -55,7 +55,8 @@ export function createMemoryHub(options: {
   };
 
   const store = (write: ShardWrite, shard: HubShard | undefined, held: HeldHead): void => {
-    const records = write.t === "whole" ? new Map(write.changed) : new Map(shard?.records);
+    const isWhole = write.t === "whole" || shard === undefined;
+    const records = isWhole ? new Map(write.changed) : shard.records;
     if (write.t === "delta") {
       for (const [key, bytes] of write.changed) records.set(key, bytes);
       for (const key of write.removed) records.delete(key);
@@ -88,7 +89,10 @@ export function createMemoryHub(options: {
     return entries;
   };
 
-  const news = (options: { readonly waitMs: number; readonly signal: AbortSignal }): Promise<void> =>
+  const news = (options: {
+    readonly waitMs: number;
+    readonly signal: AbortSignal;
+  }): Promise<void> =>
     new Promise((resolve, reject) => {
       const settle = (): void => {
         cancel();

@@ -1,0 +1,343 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { Charter, SignedCharter } from "../../mesh/charter.ts";
+import { charterMember } from "../../mesh/charter.ts";
+import type { MemberName, ServiceId } from "../../mesh/ids.ts";
+import { trustDomainOf } from "../../mesh/ids.ts";
+import type { Clock, Log, Random, Sign, VerifySignature } from "../../mesh/ports.ts";
+import type { Finding, LocalService } from "../../mesh/service.ts";
+import type { CatalogEvent } from "../catalog-event.ts";
+import type { CheckClaim } from "../claims.ts";
+import type { ExportOptions } from "../export-records.ts";
+import type { OwnShard } from "../own-shard.ts";
+import { createOwnShard } from "../own-shard.ts";
+import type { GatewayRecord, MemberRecord } from "../records.ts";
+import { schemas } from "../records.ts";
+import { createRemoteShard } from "../remote-shard.ts";
+import type { ShardContent } from "../shard-content.ts";
+import type { Instant, MemberStatus } from "../shard-set.ts";
+import { createShardSet } from "../shard-set.ts";
+import type { SnapshotStore } from "../snapshot-store.ts";
+import type { SourceChange } from "../source.ts";
+import type { CatalogStore, RawRecords } from "../store.ts";
+import type { Timers } from "../timers.ts";
+import type { CatalogWriter, WriterStatus } from "./catalog-writer.ts";
+import { createCatalogWriter } from "./catalog-writer.ts";
+import type { CharterSender } from "./charter-sender.ts";
+import { startCharterSender } from "./charter-sender.ts";
+import { createCopySaver } from "./copy-saver.ts";
+import type { HubReader } from "./hub-reader.ts";
+import { startHubReader } from "./hub-reader.ts";
+import { within } from "./waiting.ts";
+
+export interface CatalogOptions {
+  readonly member: MemberName;
+  /** The newest charter that this agent knows, verified. */
+  readonly charter: Charter;
+  /** The same as it was signed, to be stated in the hubs. */
+  readonly signedCharter: SignedCharter;
+  /** All hubs; each alone can carry the mesh. The catalog closes them. */
+  readonly stores: readonly CatalogStore[];
+  /** With this member's `/isthmus/catalog` identity. */
+  readonly sign: Sign;
+  readonly verify: VerifySignature;
+  readonly checkClaim: CheckClaim;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  /** Version of this program. */
+  readonly software: string;
+  readonly leaseMs?: number;
+  /** Deadline of each call to a hub. */
+  readonly timeoutMs?: number;
+  /** Absent: nothing survives a restart. */
+  readonly snapshots?: SnapshotStore;
+  readonly onEvent: (event: CatalogEvent) => void;
+}
+
+/** The federated catalog as one agent uses it: publishes the own shard, follows all others. */
+export interface Catalog extends AsyncDisposable {
+  /**
+   * Loads copies from disk, starts to read, and claims this member's name. Throws
+   * MESH_CATALOG_NAME_TAKEN when another living instance holds it.
+   */
+  readonly start: (signal: AbortSignal) => Promise<void>;
+  /** All services of this member, when its sources are synced; nothing is published before. */
+  readonly publishAll: (services: readonly LocalService[]) => void;
+  /** What changed since. */
+  readonly publish: (change: SourceChange) => void;
+  readonly publishMember: (own: {
+    readonly gateways: readonly GatewayRecord[];
+    readonly bundleDigest?: string;
+  }) => void;
+  /** Lets held withdrawals go: an operator says that they are meant. */
+  readonly confirmWithdrawals: () => void;
+  readonly setCharter: (charter: Charter, signed: SignedCharter) => void;
+  readonly shard: (member: MemberName) => ShardContent | undefined;
+  /** Members of the charter that are not denied, without the own one. */
+  readonly members: () => readonly MemberName[];
+  readonly memberStatus: () => readonly MemberStatus[];
+  readonly writerStatus: () => WriterStatus | undefined;
+  readonly hubs: () => readonly { readonly name: string; readonly isReadable: boolean }[];
+  /** Members neither loaded nor known to be absent from every readable hub. */
+  readonly missing: () => readonly MemberName[];
+  /** Whether streams may be taken, as far as the catalog goes. Source: design section 3. */
+  readonly isWarm: () => boolean;
+  readonly findings: () => readonly Finding[];
+}
+
+const defaults = {
+  // Three renewals of 3 s.
+  leaseMs: 10_000,
+  // Longer than a slow hub takes, shorter than a lease: a hung one costs no member its life.
+  timeoutMs: 5000,
+};
+/** After this the agent serves what it has. */
+const warmAfterMs = 30_000;
+/** How late a lost lease may be noticed. */
+const leaseTickMs = 500;
+const pollsPerLease = 3.3;
+
+export function createCatalog(options: CatalogOptions): Catalog {
+  const { member: self, clock, timers, log, snapshots, random } = options;
+  const { mesh } = options.charter;
+  const leaseMs = options.leaseMs ?? defaults.leaseMs;
+  const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+  const pollMs = leaseMs / pollsPerLease;
+  const closing = new AbortController();
+  const { signal } = closing;
+  const now = (): Instant => ({ nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
+  const locals = new Map<ServiceId, LocalService>();
+  const shards = createShardSet({
+    ...options,
+    self,
+    onEvent: (event) => {
+      if (event.t === "gone") saver.touch(event.member);
+      options.onEvent(event);
+    },
+  });
+  const saver = createCopySaver({
+    snapshots,
+    timers,
+    log,
+    copyOf: (one) => shards.get(one)?.copy(),
+  });
+  let charter = options.charter;
+  let startedAtMs = Number.POSITIVE_INFINITY;
+  let isSynced = false;
+  let memberRecord: MemberRecord = memberRecordOf(options.software, { gateways: [] });
+  let readers: readonly HubReader[] = [];
+  let charters: CharterSender | undefined;
+  let signedCharter = options.signedCharter;
+  let shard: OwnShard | undefined;
+  let writer: CatalogWriter | undefined;
+  let cancelTick = (): void => {};
+
+  const exportOptions = (): ExportOptions => ({
+    trustDomain: trustDomainOf(self, mesh),
+    isNetworkShared: isNetworkShared(charter, self),
+  });
+  const stageAll = (): void => {
+    if (shard === undefined || !isSynced) return;
+    const atMs = clock.monotonicMs();
+    shard.stageMember(memberRecord, atMs);
+    shard.stageAll([...locals.values()], atMs);
+    writer?.kick();
+  };
+  const startReading = (): void => {
+    readers = options.stores.map((store) =>
+      startHubReader({
+        store,
+        timers,
+        random,
+        signal,
+        log,
+        timeoutMs,
+        pollMs,
+        members: shards.members,
+        take: (member, input) => {
+          const outcome = shards.take(member, input, now());
+          if (outcome.change !== undefined) saver.touch(member);
+          return outcome;
+        },
+        positionOf: (member) => shards.get(member)?.status().position,
+        charterNumber: () => charter.number,
+        onCharters: (found) => options.onEvent({ t: "charters", charters: found }),
+      }),
+    );
+  };
+  const loadCopies = async (): Promise<void> => {
+    if (snapshots === undefined) return;
+    await Promise.all(
+      shards.members().map(async (member) => {
+        const snapshot = await snapshots.load(member);
+        if (snapshot !== undefined) shards.take(member, { t: "disk", snapshot }, now());
+      }),
+    );
+  };
+  /** What this member published last, by its own signature: the best copy of disk and hubs. */
+  const loadOwn = async (): Promise<RawRecords> => {
+    const own = createRemoteShard({
+      mesh,
+      member: self,
+      verify: options.verify,
+      checkClaim: () => ({ t: "ok" }),
+    });
+    const onDisk = await snapshots?.load(self);
+    if (onDisk !== undefined) own.take({ t: "disk", snapshot: onDisk }, now());
+    const reads = options.stores.map(async (store) => {
+      const what = `read ${store.name}`;
+      const snapshot = await within({ ms: timeoutMs, timers, signal, what }, (inner) =>
+        store.readSnapshot(self, inner),
+      );
+      if (snapshot !== undefined) own.take({ t: "snapshot", snapshot }, now());
+    });
+    await Promise.allSettled(reads);
+    return own.copy()?.records ?? new Map();
+  };
+  const tick = (): void => {
+    shards.tick(now());
+    cancelTick = timers.after(leaseTickMs, tick);
+  };
+
+  return {
+    start: async (outer) => {
+      startedAtMs = clock.monotonicMs();
+      const memory = (await snapshots?.loadWriter()) ?? { instance: randomUUID(), epoch: 0 };
+      const saveEpoch = async (epoch: number): Promise<void> =>
+        snapshots?.saveWriter({ instance: memory.instance, epoch });
+      await saveEpoch(memory.epoch);
+      await loadCopies();
+      startReading();
+      charters = startCharterSender({
+        ...options,
+        charter,
+        signedCharter,
+        pollMs,
+        timeoutMs,
+        signal,
+      });
+      tick();
+      shard = createOwnShard({ exportOptions, base: await loadOwn() });
+      writer = createCatalogWriter({
+        ...options,
+        mesh,
+        owner: { instance: memory.instance, host: hostname() },
+        leaseMs,
+        timeoutMs,
+        shard,
+        epoch: memory.epoch,
+        saveEpoch,
+        onPublished: (copy) => saver.touchOwn(self, copy),
+      });
+      await writer.claim(outer);
+      stageAll();
+    },
+    publishAll: (services) => {
+      locals.clear();
+      for (const service of services) locals.set(service.id, service);
+      isSynced = true;
+      stageAll();
+    },
+    publish: (change) => {
+      for (const service of change.upserts) locals.set(service.id, service);
+      for (const id of change.removed) locals.delete(id);
+      if (!isSynced || shard === undefined) return;
+      shard.stage(change, clock.monotonicMs());
+      writer?.kick();
+    },
+    publishMember: (own) => {
+      memberRecord = memberRecordOf(options.software, own);
+      if (!isSynced || shard === undefined) return;
+      shard.stageMember(memberRecord, clock.monotonicMs());
+      writer?.kick();
+    },
+    confirmWithdrawals: () => {
+      shard?.confirmWithdrawals(clock.monotonicMs());
+      writer?.kick();
+    },
+    setCharter: (next, signed) => {
+      charter = next;
+      shards.setCharter(next, now());
+      signedCharter = signed;
+      charters?.send({ member: self, number: next.number, charter: signed });
+      stageAll();
+    },
+    shard: (member) => shards.get(member)?.content,
+    members: shards.members,
+    memberStatus: () => shards.status(now()),
+    writerStatus: () => writer?.status(),
+    hubs: () => readers.map((one) => ({ name: one.name, isReadable: one.isReadable() })),
+    missing,
+    isWarm: () => missing().length === 0 || clock.monotonicMs() - startedAtMs >= warmAfterMs,
+    findings: () => [...shards.findings(), ...writerFindings(self, { shard, writer, readers })],
+    [Symbol.asyncDispose]: async () => {
+      cancelTick();
+      await writer?.close();
+      closing.abort(new Error("the catalog is closing"));
+      await Promise.all([...readers.map((one) => one.done), charters?.done]);
+      await saver.close();
+      await Promise.all(options.stores.map((store) => store[Symbol.asyncDispose]()));
+    },
+  };
+
+  function missing(): readonly MemberName[] {
+    const readable = readers.filter((one) => one.isReadable());
+    return shards.members().filter((member) => {
+      if (shards.get(member)?.status().position !== undefined) return false;
+      return readable.length === 0 || !readable.every((one) => one.isAbsent(member));
+    });
+  }
+}
+
+function memberRecordOf(
+  software: string,
+  own: Pick<MemberRecord, "gateways" | "bundleDigest">,
+): MemberRecord {
+  return { t: "member", software, schemas, ...own };
+}
+
+function isNetworkShared(charter: Charter, self: MemberName): boolean {
+  const network = charterMember(charter, self)?.network;
+  return charter.members.some(
+    (one) => one.name !== self && one.state !== "denied" && one.network === network,
+  );
+}
+
+function writerFindings(
+  self: MemberName,
+  from: {
+    readonly shard: OwnShard | undefined;
+    readonly writer: CatalogWriter | undefined;
+    readonly readers: readonly HubReader[];
+  },
+): readonly Finding[] {
+  const held = from.shard?.held() ?? [];
+  const fencedBy = from.writer?.status().fencedBy;
+  const findings: Finding[] = from.readers
+    .filter((one) => !one.isReadable())
+    .map((one) => ({
+      code: "CATALOG_HUB_UNREACHABLE",
+      severity: "warning",
+      subject: one.name,
+      message: "this hub does not answer; the last state stays",
+    }));
+  if (held.length > 0) {
+    findings.push({
+      code: "CATALOG_WITHDRAWAL_HELD",
+      severity: "error",
+      subject: self,
+      message: `more than half of the exports vanished at once; still published: ${held.slice(0, 10).join(", ")}`,
+    });
+  }
+  if (fencedBy !== undefined) {
+    findings.push({
+      code: "CATALOG_NAME_TAKEN",
+      severity: "error",
+      subject: self,
+      message: `instance ${fencedBy.instance} on ${fencedBy.host} holds this member's name`,
+    });
+  }
+  return findings;
+}

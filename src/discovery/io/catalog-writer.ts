@@ -1,0 +1,330 @@
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
+import type { Clock, Log, Sign, VerifySignature } from "../../mesh/ports.ts";
+import { claimantOf, nextEpoch } from "../epoch.ts";
+import type { Head, ShardOwner } from "../head.ts";
+import { createHeadSigner, positionOf, verifyHead } from "../head.ts";
+import { createLeaseClock } from "../lease-clock.ts";
+import type { OwnShard } from "../own-shard.ts";
+import type { ShardCopy } from "../snapshot-store.ts";
+import type { CatalogStore, HeldHead, RawRecords, SignedHead } from "../store.ts";
+import type { Timers } from "../timers.ts";
+import type { HubState, HubWriter, ShardTarget } from "./hub-writer.ts";
+import { createHubWriter } from "./hub-writer.ts";
+import { pause, within } from "./waiting.ts";
+
+/** Publishes this member's shard to every hub and renews its lease. */
+export interface CatalogWriter {
+  /**
+   * Claims the member's name. Throws MESH_CATALOG_NAME_TAKEN when another instance that lives holds
+   * it; waits up to a lease to see whether it lives.
+   */
+  readonly claim: (signal: AbortSignal) => Promise<void>;
+  /** The shard has something new, or may be published for the first time. */
+  readonly kick: () => void;
+  readonly status: () => WriterStatus;
+  /** Sends what waits and stops; gives up on hubs that do not answer. */
+  readonly close: () => Promise<void>;
+}
+
+export interface WriterStatus {
+  readonly epoch: number;
+  readonly seq: number;
+  readonly beat: number;
+  readonly hubs: readonly { readonly name: string; readonly state: HubState }[];
+  /** Another instance took the name over; this one is silent until that one is. */
+  readonly fencedBy?: ShardOwner;
+}
+
+export interface WriterOptions {
+  readonly mesh: MeshDomain;
+  readonly member: MemberName;
+  readonly owner: ShardOwner;
+  readonly stores: readonly CatalogStore[];
+  readonly sign: Sign;
+  readonly verify: VerifySignature;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly log: Log;
+  readonly leaseMs: number;
+  readonly timeoutMs: number;
+  readonly shard: OwnShard;
+  /** Highest epoch that this instance remembers. */
+  readonly epoch: number;
+  readonly saveEpoch: (epoch: number) => Promise<void>;
+  /** Content changed; the copy is taken when it is asked for. */
+  readonly onPublished: (copy: () => ShardCopy | undefined) => void;
+}
+
+/** Three renewals fit into a lease: one may be lost and one late. */
+const renewalsPerLease = 3.3;
+const retrySignMs = 1000;
+/** Every so many renewals the records in each hub are compared with their head: a minute by default. */
+const beatsPerAudit = 20;
+
+export function createCatalogWriter(options: WriterOptions): CatalogWriter {
+  const { member, clock, shard, log, timers } = options;
+  const renewMs = options.leaseMs / renewalsPerLease;
+  const closing = new AbortController();
+  const signHead = createHeadSigner(options.sign);
+  let epoch = options.epoch;
+  let seq = 0;
+  let beat = 0;
+  let target: ShardTarget | undefined;
+  let isClaimed = false;
+  // An epoch under the own name that this writer's must exceed.
+  let epochAbove: number | undefined;
+  let isStale = true;
+  let beatDueMs = 0;
+  let fencedBy: ShardOwner | undefined;
+  let cancelTimer = (): void => {};
+  let working: Promise<void> | undefined;
+  let isKicked = false;
+
+  const judge = (held: HeldHead): "overwrite" | "leave" => {
+    const head = judgeHead(held.head);
+    // Junk: whoever wrote it, it is not the word of this member.
+    if (head === undefined) return "overwrite";
+    const claimant = claimantOf(head, { epoch, seq, instance: options.owner.instance });
+    switch (claimant.t) {
+      case "older":
+        return "overwrite";
+      case "own-newer":
+        // The next step raises the epoch and brings every hub in step again.
+        askForEpochAbove(head.epoch);
+        return "leave";
+      case "other":
+        fence(claimant.owner);
+        return "leave";
+    }
+  };
+  const judgeHead = (signed: SignedHead): Head | undefined => {
+    const { mesh, verify } = options;
+    const nowMs = clock.nowMs();
+    const verdict = verifyHead(signed, { mesh, member, verify, nowMs, allowExpired: true });
+    return verdict.t === "ok" ? verdict.head : undefined;
+  };
+  const hubs: readonly HubWriter[] = options.stores.map((store) =>
+    createHubWriter({
+      store,
+      timers,
+      timeoutMs: options.timeoutMs,
+      signal: closing.signal,
+      log,
+      member,
+      // Between a change and its signature content and head do not fit; the signed change follows.
+      target: () => (isStale ? undefined : target),
+      judge,
+    }),
+  );
+
+  const askForEpochAbove = (seen: number): void => {
+    epochAbove = Math.max(seen, epochAbove ?? 0);
+    isStale = true;
+    kick();
+  };
+  const raiseEpoch = async (above: number): Promise<void> => {
+    const next = nextEpoch({ seen: [above, epoch], nowMs: clock.nowMs() });
+    // On disk before the first use: an epoch that was used and forgotten could be used twice.
+    await options.saveEpoch(next);
+    epoch = next;
+    seq = 0;
+    beat = 0;
+    epochAbove = undefined;
+  };
+  const fence = (owner: ShardOwner): void => {
+    if (fencedBy?.instance === owner.instance) return;
+    fencedBy = owner;
+    log.error({ member, owner }, "Another instance took over this member's name");
+    void watchHolder().catch((cause: unknown) =>
+      log.error({ reason: reasonOf(cause) }, "Cannot watch"),
+    );
+  };
+
+  const headNow = (): Head => ({
+    mesh: options.mesh,
+    member,
+    epoch,
+    seq,
+    beat,
+    leaseMs: options.leaseMs,
+    buckets: shard.content.count(),
+    digest: shard.content.digest(),
+    timeMs: Math.floor(clock.nowMs()),
+    owner: options.owner,
+  });
+  /** Signs the present content as the next seq. */
+  const signContent = async (): Promise<ShardTarget> => {
+    seq += 1;
+    return signBeat();
+  };
+  const signBeat = async (): Promise<ShardTarget> => {
+    beat += 1;
+    // Heads that fail to be signed leave numbers out; readers of a log then read the snapshot.
+    const head = headNow();
+    const signed = await signHead(head);
+    const records = (): RawRecords => new Map(shard.content.entries());
+    target = { position: positionOf(head), head: signed, records };
+    beatDueMs = clock.monotonicMs() + renewMs;
+    return target;
+  };
+
+  const step = async (): Promise<void> => {
+    if (!isClaimed || fencedBy !== undefined) return;
+    if (epochAbove !== undefined) await raiseEpoch(epochAbove);
+    const batch = shard.takeBatch(clock.monotonicMs());
+    if (batch === undefined && !isStale && clock.monotonicMs() < beatDueMs) return;
+    const wasStale = isStale;
+    // Until it is signed, the content is ahead of every head that exists.
+    if (batch !== undefined) isStale = true;
+    const isContentNew = wasStale || batch !== undefined;
+    const signed = isContentNew ? await signContent() : await signBeat();
+    isStale = false;
+    if (isContentNew) options.onPublished(copyNow);
+    if (wasStale) for (const hub of hubs) hub.resync();
+    else {
+      const { position, head } = signed;
+      const { changed, removed } = batch ?? { changed: new Map(), removed: [] };
+      const t = batch === undefined ? "beat" : "delta";
+      for (const hub of hubs) hub.push({ t, member, position, changed, removed, head });
+    }
+    if (beat % beatsPerAudit === 0) void audit();
+  };
+
+  const copyNow = (): ShardCopy | undefined =>
+    target === undefined || isStale ? undefined : { head: target.head, records: target.records() };
+
+  /** A hub may lose records and keep the head; only reading them tells. */
+  const audit = async (): Promise<void> => {
+    await Promise.all(
+      options.stores.map(async (store, index) => {
+        try {
+          const read = within(limit(`read ${store.name}`), (signal) =>
+            store.readSnapshot(member, signal),
+          );
+          if (!holds((await read)?.records)) hubs[index]?.resync();
+        } catch (cause) {
+          log.debug({ hub: store.name, reason: reasonOf(cause) }, "Cannot audit a hub");
+        }
+      }),
+    );
+  };
+  const holds = (records: RawRecords | undefined): boolean => {
+    const size = records?.size ?? 0;
+    if (size !== shard.content.size()) return false;
+    return [...(records ?? [])].every(([key, bytes]) => {
+      const own = shard.content.get(key);
+      return own !== undefined && Buffer.compare(own, bytes) === 0;
+    });
+  };
+  const limit = (
+    what: string,
+  ): { ms: number; timers: Timers; signal: AbortSignal; what: string } => ({
+    ms: options.timeoutMs,
+    timers,
+    signal: closing.signal,
+    what,
+  });
+
+  const work = async (): Promise<void> => {
+    let waitMs = 0;
+    do {
+      isKicked = false;
+      try {
+        await step();
+        waitMs = Math.min(beatDueMs, shard.nextDueMs() ?? Infinity) - clock.monotonicMs();
+      } catch (cause) {
+        isStale = true;
+        waitMs = retrySignMs;
+        log.error({ member, reason: reasonOf(cause) }, "Cannot sign the shard's head");
+      }
+    } while (isKicked);
+    if (closing.signal.aborted || fencedBy !== undefined || !isClaimed) return;
+    cancelTimer = timers.after(Math.max(0, waitMs), kick);
+  };
+  const kick = (): void => {
+    isKicked = true;
+    if (closing.signal.aborted || working !== undefined) return;
+    cancelTimer();
+    working = work().finally(() => {
+      working = undefined;
+    });
+  };
+
+  const readOwnHeads = async (): Promise<readonly Head[]> => {
+    const reads = options.stores.map(async (store) => {
+      const heads = await within(limit(`read ${store.name}`), (signal) =>
+        store.readHeads([member], signal),
+      );
+      const signed = heads.get(member);
+      return signed === undefined ? undefined : judgeHead(signed);
+    });
+    const settled = await Promise.allSettled(reads);
+    return settled.flatMap((one) => (one.status === "fulfilled" && one.value ? [one.value] : []));
+  };
+
+  /** Resolves with the highest epoch seen once no other instance shows life. */
+  const awaitSilence = async (
+    signal: AbortSignal,
+    onSecondBeat: (owner: ShardOwner) => void,
+  ): Promise<number> => {
+    const lease = createLeaseClock();
+    let newest = 0;
+    let beats = 0;
+    for (;;) {
+      const heads = await readOwnHeads();
+      signal.throwIfAborted();
+      newest = Math.max(newest, ...heads.map((head) => head.epoch));
+      for (const head of heads) {
+        if (head.owner.instance === options.owner.instance) continue;
+        const at = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+        // Hubs lag behind each other: two heads in one look are no sign of life.
+        const isLate = beats > 0 && head.epoch >= newest && lease.isNews(head);
+        lease.beat(head, at);
+        if (isLate) onSecondBeat(head.owner);
+      }
+      if (lease.leaseAt(clock.monotonicMs()) === "lost") return newest;
+      beats += 1;
+      await pause(Math.min(500, renewMs), { timers, signal });
+    }
+  };
+
+  const watchHolder = async (): Promise<void> => {
+    const newest = await awaitSilence(closing.signal, () => {});
+    fencedBy = undefined;
+    log.warn({ member }, "Takes this member's name back from an instance that fell silent");
+    askForEpochAbove(newest);
+  };
+
+  return {
+    claim: async (signal) => {
+      const newest = await awaitSilence(signal, (owner) => {
+        throw new MeshError(
+          "MESH_CATALOG_NAME_TAKEN",
+          `Cannot publish as "${member}": instance ${owner.instance} on ${owner.host} holds that name`,
+        );
+      });
+      epochAbove = newest;
+      isClaimed = true;
+    },
+    kick,
+    status: () => ({
+      epoch,
+      seq,
+      beat,
+      hubs: hubs.map((hub) => ({ name: hub.name, state: hub.state() })),
+      ...(fencedBy === undefined ? {} : { fencedBy }),
+    }),
+    close: async () => {
+      cancelTimer();
+      await working;
+      await Promise.race([
+        Promise.all(hubs.map((hub) => hub.settled())),
+        pause(options.timeoutMs, { timers, signal: new AbortController().signal }),
+      ]);
+      closing.abort(
+        new MeshError("MESH_CATALOG_UNAVAILABLE", "Cannot go on: the agent is closing"),
+      );
+    },
+  };
+}
