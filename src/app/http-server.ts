@@ -1,0 +1,153 @@
+import { type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import { formatHostPort, type HostPort, isIp, isRoutable } from "../mesh/address.ts";
+import { type ErrorCode, MeshError, reasonOf } from "../mesh/errors.ts";
+import type { Log } from "../mesh/ports.ts";
+import { redactText } from "../telemetry/redact.ts";
+import type { ErrorAnswer } from "./api-model.ts";
+
+/** A question that is answered from memory. Only GET exists: nothing here changes anything. */
+export interface HttpRoute {
+  /** `/api/v1/proxies/:node/config` */
+  readonly path: string;
+  readonly answer: (query: HttpQuery) => HttpAnswer | Promise<HttpAnswer>;
+}
+
+export interface HttpQuery {
+  /** From the path or the query string; undefined when absent or given twice. */
+  readonly text: (name: string) => string | undefined;
+}
+
+export type HttpAnswer =
+  | { readonly t: "json"; readonly body: object; readonly status?: number }
+  | { readonly t: "text"; readonly body: string; readonly type?: string; readonly status?: number };
+
+export interface RunningHttp {
+  /** With the port that was really bound. */
+  readonly address: HostPort;
+  readonly url: string;
+  readonly close: () => Promise<void>;
+}
+
+// Questions are small and answers come from memory: whoever is slower than this holds a socket for nothing.
+const requestTimeoutMs = 10_000;
+const keepAliveMs = 5000;
+const maxConnections = 256;
+const maxHeaderBytes = 8192;
+// A node id has up to 512 characters.
+const maxParamLength = 600;
+
+/** Throws MESH_LISTEN_FAILED. */
+export async function startHttp(options: {
+  readonly listen: HostPort;
+  readonly routes: readonly HttpRoute[];
+  readonly log: Log;
+}): Promise<RunningHttp> {
+  const { listen, log } = options;
+  const app = fastify({
+    logger: false,
+    bodyLimit: 1024,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveMs,
+    routerOptions: { maxParamLength },
+    http: { maxHeaderSize: maxHeaderBytes },
+    forceCloseConnections: true,
+  });
+  app.server.maxConnections = maxConnections;
+  const isPrivate = isIp(listen.host) && !isRoutable(listen.host) && listen.host !== "0.0.0.0";
+  if (isPrivate) {
+    app.addHook("onRequest", async (request, reply) => {
+      if (!isLocalName(request.headers.host)) await refuseHost(reply);
+    });
+  }
+  for (const route of options.routes) {
+    app.get(route.path, async (request, reply) => {
+      await send(reply, await route.answer(queryOf(request)));
+      return reply;
+    });
+  }
+  app.setNotFoundHandler((_request, reply) =>
+    sendError(reply, new MeshError("MESH_NOT_FOUND", "Cannot answer: there is no such page")),
+  );
+  app.setErrorHandler((error, request, reply) => {
+    const status = sendError(reply, error);
+    if (status >= 500) log.error({ err: error, name: request.url }, "HTTP request failed");
+  });
+  try {
+    await app.listen({ host: listen.host, port: listen.port });
+  } catch (cause) {
+    await app.close();
+    const where = formatHostPort(listen);
+    throw new MeshError("MESH_LISTEN_FAILED", `Cannot listen on ${where}: ${reasonOf(cause)}`, {
+      cause,
+    });
+  }
+  const address = boundTo(listen, app.server.address());
+  return { address, url: `http://${formatHostPort(dialable(address))}`, close: () => app.close() };
+}
+
+function queryOf(request: FastifyRequest): HttpQuery {
+  const params = request.params as Readonly<Record<string, unknown>>;
+  const query = request.query as Readonly<Record<string, unknown>>;
+  return {
+    text: (name) => {
+      const value = params[name] ?? query[name];
+      return typeof value === "string" ? value : undefined;
+    },
+  };
+}
+
+async function send(reply: FastifyReply, answer: HttpAnswer): Promise<void> {
+  reply.code(answer.status ?? 200).header("cache-control", "no-store");
+  if (answer.t === "json") await reply.send(answer.body);
+  else await reply.type(answer.type ?? "text/plain; charset=utf-8").send(answer.body);
+}
+
+const statuses: Partial<Record<ErrorCode, number>> = {
+  MESH_NOT_FOUND: 404,
+  MESH_USAGE: 400,
+  MESH_ID_INVALID: 400,
+  MESH_ADDRESS_INVALID: 400,
+};
+
+/** What went wrong inside is for the log; the asker learns codes that are his. */
+function sendError(reply: FastifyReply, thrown: unknown): number {
+  const code = thrown instanceof MeshError ? thrown.code : undefined;
+  const own = code === undefined ? httpStatusOf(thrown) : statuses[code];
+  const status = own ?? 500;
+  const answer: ErrorAnswer =
+    own === undefined
+      ? { code: "MESH_INTERNAL", message: "Cannot answer: see the agent's log" }
+      : { code: code ?? "MESH_USAGE", message: redactText(reasonOf(thrown)) };
+  void reply.code(status).header("cache-control", "no-store").send(answer);
+  return status;
+}
+
+function httpStatusOf(thrown: unknown): number | undefined {
+  const status =
+    thrown instanceof Error && "statusCode" in thrown ? Number(thrown.statusCode) : undefined;
+  return status !== undefined && status >= 400 && status < 500 ? status : undefined;
+}
+
+/** A page in a browser that rebinds its own name to this machine sends that name. */
+function isLocalName(host: string | undefined): boolean {
+  if (host === undefined) return true;
+  const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  return name === "localhost" || isIp(name);
+}
+
+async function refuseHost(reply: FastifyReply): Promise<void> {
+  await reply.code(403).send({
+    code: "MESH_USAGE",
+    message: "Cannot answer: ask by address or as localhost",
+  } satisfies ErrorAnswer);
+}
+
+function boundTo(listen: HostPort, bound: unknown): HostPort {
+  const port = typeof bound === "object" && bound !== null && "port" in bound ? bound.port : 0;
+  return { host: listen.host, port: Number(port) };
+}
+
+function dialable(address: HostPort): HostPort {
+  if (address.host === "0.0.0.0") return { ...address, host: "127.0.0.1" };
+  return address.host === "::" ? { ...address, host: "::1" } : address;
+}
