@@ -122,7 +122,10 @@ function linkBroken(
     timeBroken(ca, search.atMs) ??
     namesBroken(ca, [search.leaf, ...issuers]);
   if (broken !== undefined) return broken;
-  if (search.checksLeft <= 0) return "the chain needs too many signature checks";
+  if (search.checksLeft <= 0) {
+    search.reason = "the chain needs too many signature checks";
+    return search.reason;
+  }
   search.checksLeft -= 1;
   const subject = below.at(-1) ?? search.leaf;
   const isSigned = verify(subject.hash, subject.tbs, ca.publicKey, subject.signature);
