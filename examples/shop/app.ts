@@ -20,6 +20,8 @@ export interface ShopApp {
   readonly port: number;
   /** What `/healthz` answers: 200 while healthy, 503 else. Requests are served either way. */
   readonly setHealthy: (isHealthy: boolean) => void;
+  /** While draining, every answer asks its caller to close the connection and go elsewhere. */
+  readonly setDraining: (isDraining: boolean) => void;
   /** Requests in flight finish first. */
   readonly close: () => Promise<void>;
   /** What a crash looks like from outside: the port closes and every connection is reset. */
@@ -62,8 +64,10 @@ export async function startShopApp(options: ShopAppOptions): Promise<ShopApp> {
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });
   const sockets = new Set<Socket>();
   let isHealthy = true;
+  let isDraining = false;
   const server = createServer((incoming, outgoing) => {
     incoming.resume();
+    if (isDraining) outgoing.setHeader("connection", "close");
     if (incoming.url === "/healthz") answerHealth(outgoing, isHealthy);
     else void answer(outgoing, { options, agent });
   });
@@ -86,6 +90,9 @@ export async function startShopApp(options: ShopAppOptions): Promise<ShopApp> {
     port,
     setHealthy(next) {
       isHealthy = next;
+    },
+    setDraining(next) {
+      isDraining = next;
     },
     close,
     async crash() {
