@@ -32,28 +32,20 @@ export function addressOf(address: Address | undefined, path: string): HostPort 
 }
 
 export function bytesOf(source: DataSource | undefined, path: string): Uint8Array {
-  switch (source?.specifier.case) {
-    case "inlineBytes":
-      return source.specifier.value;
-    case "inlineString":
-      return Buffer.from(source.specifier.value);
-    default:
-      return unsupported(path, "holds no inline bytes");
-  }
+  const specifier = source?.specifier;
+  if (specifier?.case === "inlineBytes") return specifier.value;
+  if (specifier?.case === "inlineString") return Buffer.from(specifier.value);
+  return unsupported(path, "holds no inline bytes");
 }
 
 export function nameMatchOf(matcher: StringMatcher | undefined, path: string): NameMatch {
   const pattern = matcher?.matchPattern;
-  switch (pattern?.case) {
-    case "exact":
-    case "prefix":
-    case "suffix":
-      // An empty prefix or suffix would let everyone in.
-      if (pattern.value === "") unsupported(path, "is empty");
-      return { t: pattern.case, text: pattern.value };
-    default:
-      return unsupported(path, "is neither exact, prefix nor suffix");
+  if (pattern?.case !== "exact" && pattern?.case !== "prefix" && pattern?.case !== "suffix") {
+    return unsupported(path, "is neither exact, prefix nor suffix");
   }
+  // An empty prefix or suffix would let everyone in.
+  if (pattern.value === "") unsupported(path, "is empty");
+  return { t: pattern.case, text: pattern.value };
 }
 
 export function isMatch(match: NameMatch, name: string): boolean {

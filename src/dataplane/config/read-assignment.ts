@@ -70,15 +70,13 @@ function hostOf(
   };
 }
 
+const healthyStatuses: readonly HealthStatus[] = [
+  HealthStatus.UNKNOWN,
+  HealthStatus.HEALTHY,
+  HealthStatus.DEGRADED,
+];
+
 function healthOf(status: HealthStatus): HostModel["health"] {
-  switch (status) {
-    case HealthStatus.UNKNOWN:
-    case HealthStatus.HEALTHY:
-    case HealthStatus.DEGRADED:
-      return "healthy";
-    case HealthStatus.DRAINING:
-      return "draining";
-    default:
-      return "unhealthy";
-  }
+  if (healthyStatuses.includes(status)) return "healthy";
+  return status === HealthStatus.DRAINING ? "draining" : "unhealthy";
 }

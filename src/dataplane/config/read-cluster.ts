@@ -55,28 +55,26 @@ export function readCluster(bytes: Uint8Array): ClusterModel {
 function sourceOf(cluster: Cluster): ClusterModel["source"] {
   const type =
     cluster.clusterDiscoveryType.case === "type" ? cluster.clusterDiscoveryType.value : undefined;
-  switch (type) {
-    case Cluster_DiscoveryType.EDS:
-      return { t: "eds", name: cluster.edsClusterConfig?.serviceName || cluster.name };
-    case Cluster_DiscoveryType.STATIC:
-      if (cluster.loadAssignment === undefined) return unsupported("loadAssignment", "is missing");
-      return { t: "static", assignment: assignmentOf(cluster.loadAssignment) };
-    default:
-      return unsupported("type", "is neither EDS nor STATIC");
+  if (type === Cluster_DiscoveryType.EDS) {
+    return { t: "eds", name: cluster.edsClusterConfig?.serviceName || cluster.name };
   }
+  if (type !== Cluster_DiscoveryType.STATIC)
+    return unsupported("type", "is neither EDS nor STATIC");
+  if (cluster.loadAssignment === undefined) return unsupported("loadAssignment", "is missing");
+  return { t: "static", assignment: assignmentOf(cluster.loadAssignment) };
 }
 
+const policies: ReadonlyMap<Cluster_LbPolicy, ClusterModel["policy"]> = new Map([
+  [Cluster_LbPolicy.ROUND_ROBIN, "round-robin"],
+  [Cluster_LbPolicy.LEAST_REQUEST, "least-request"],
+  [Cluster_LbPolicy.RANDOM, "random"],
+]);
+
 function policyOf(policy: Cluster_LbPolicy): ClusterModel["policy"] {
-  switch (policy) {
-    case Cluster_LbPolicy.ROUND_ROBIN:
-      return "round-robin";
-    case Cluster_LbPolicy.LEAST_REQUEST:
-      return "least-request";
-    case Cluster_LbPolicy.RANDOM:
-      return "random";
-    default:
-      return unsupported("lbPolicy", `is number ${policy}, which this engine does not have`);
-  }
+  return (
+    policies.get(policy) ??
+    unsupported("lbPolicy", `is number ${policy}, which this engine does not have`)
+  );
 }
 
 function limitsOf(cluster: Cluster): Pick<ClusterModel, "maxConnections" | "maxPending"> {

@@ -1,6 +1,7 @@
 import type {
   Policy,
   Principal as PrincipalMessage,
+  Principal_Set,
   RBAC,
 } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
 import { RBAC_Action } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
@@ -19,14 +20,9 @@ export function rbacOf(filter: NetworkRbac, path: string): RbacRules | undefined
 }
 
 function actionOf(rules: RBAC, path: string): RbacRules["action"] {
-  switch (rules.action) {
-    case RBAC_Action.ALLOW:
-      return "allow";
-    case RBAC_Action.DENY:
-      return "deny";
-    default:
-      return unsupported(`${path}.rules.action`, "is neither ALLOW nor DENY");
-  }
+  if (rules.action === RBAC_Action.ALLOW) return "allow";
+  if (rules.action === RBAC_Action.DENY) return "deny";
+  return unsupported(`${path}.rules.action`, "is neither ALLOW nor DENY");
 }
 
 function principalsOf(rules: RBAC, path: string): Principal[] {
@@ -43,21 +39,13 @@ function requireAnyPermission(policy: Policy, path: string): void {
 }
 
 function principalOf({ identifier }: PrincipalMessage, path: string): Principal {
-  switch (identifier.case) {
-    case "any":
-      return identifier.value ? { t: "any" } : unsupported(path, `says "any: false"`);
-    case "authenticated": {
-      const { principalName } = identifier.value;
-      if (principalName === undefined) return { t: "authenticated" };
-      return { t: "authenticated", name: nameMatchOf(principalName, `${path}.principalName`) };
-    }
-    case "andIds":
-      return { t: "and", of: identifier.value.ids.map((id) => principalOf(id, path)) };
-    case "orIds":
-      return { t: "or", of: identifier.value.ids.map((id) => principalOf(id, path)) };
-    case "notId":
-      return { t: "not", of: principalOf(identifier.value, path) };
-    default:
-      return unsupported(path, "cannot be judged at L4");
-  }
+  const all = ({ ids }: Principal_Set): Principal[] => ids.map((id) => principalOf(id, path));
+  if (identifier.case === "any" && identifier.value) return { t: "any" };
+  if (identifier.case === "andIds") return { t: "and", of: all(identifier.value) };
+  if (identifier.case === "orIds") return { t: "or", of: all(identifier.value) };
+  if (identifier.case === "notId") return { t: "not", of: principalOf(identifier.value, path) };
+  if (identifier.case !== "authenticated") return unsupported(path, "cannot be judged at L4");
+  const { principalName } = identifier.value;
+  if (principalName === undefined) return { t: "authenticated" };
+  return { t: "authenticated", name: nameMatchOf(principalName, `${path}.principalName`) };
 }

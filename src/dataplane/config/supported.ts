@@ -88,19 +88,15 @@ function messagesIn(
   message: ReflectMessage,
   field: DescField,
 ): [at: string, value: ReflectMessage][] {
-  switch (field.fieldKind) {
-    case "message":
-      return [["", message.get(field)]];
-    case "list":
-      if (field.listKind !== "message") return [];
-      return [...message.get(field)].map((item, index) => [`[${index}]`, item as ReflectMessage]);
-    case "map":
-      if (field.mapKind !== "message") return [];
-      return [...message.get(field)].map(([key, item]) => [
-        `["${String(key)}"]`,
-        item as ReflectMessage,
-      ]);
-    default:
-      return [];
+  if (field.fieldKind === "message") return [["", message.get(field)]];
+  if (field.fieldKind === "list" && field.listKind === "message") {
+    return [...message.get(field)].map((item, index) => [`[${index}]`, item as ReflectMessage]);
   }
+  if (field.fieldKind === "map" && field.mapKind === "message") {
+    return [...message.get(field)].map(([key, item]) => [
+      `["${String(key)}"]`,
+      item as ReflectMessage,
+    ]);
+  }
+  return [];
 }

@@ -189,16 +189,8 @@ function answer(flow: Flow, body: Uint8Array): void {
 
 function onRawClose(this: FlowSocket, hadError: boolean): void {
   const flow = this[flowKey];
-  switch (flow?.phase) {
-    case "hello":
-      return refuse(flow, "hello-cut");
-    case "handshake":
-      return refuse(flow, "handshake-failed");
-    case "connecting":
-      return closeFlow(flow);
-    case "open":
-      return flow.down === this ? onClose.call(this, hadError) : undefined;
-    default:
-      return undefined;
-  }
+  if (flow?.phase === "hello") refuse(flow, "hello-cut");
+  else if (flow?.phase === "handshake") refuse(flow, "handshake-failed");
+  else if (flow?.phase === "connecting") closeFlow(flow);
+  else if (flow?.phase === "open" && flow.down === this) onClose.call(this, hadError);
 }

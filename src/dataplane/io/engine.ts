@@ -223,7 +223,7 @@ export class Engine {
       this.#listeners.delete(name);
     }
     let isWhole = true;
-    for (const { model } of [...config.listener.values()]) {
+    for (const { model } of config.listener.values()) {
       if (model === undefined || this.#listeners.get(model.name)?.model === model) continue;
       if (!isListenerWarm(config, model)) isWhole = false;
       else if (!(await this.#openListener(model))) isWhole = false;

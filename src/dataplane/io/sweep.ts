@@ -33,8 +33,8 @@ function sweepWaiting(context: EngineContext): void {
     if (flow.deadlineMs > nowMs) continue;
     refuse(flow, flow.phase === "hello" ? "hello-timeout" : "handshake-timeout");
   }
-  for (const flow of [...context.connecting]) {
-    if (flow.phase === "connecting" && flow.deadlineMs <= nowMs) failAttempt(flow);
+  for (const flow of context.connecting) {
+    if (flow.deadlineMs <= nowMs) failAttempt(flow);
   }
 }
 
