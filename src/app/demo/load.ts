@@ -1,8 +1,9 @@
 import { Agent, request } from "node:http";
 import type { HostPort } from "../../mesh/address.ts";
+import { reasonOf } from "../../mesh/errors.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import { parseMemberName } from "../../mesh/ids.ts";
-import { reasonOf } from "../../mesh/errors.ts";
+import { pause } from "./pause.ts";
 import type { Sample } from "./samples.ts";
 
 /** Steady traffic of one caller: a few lanes, each sending one request after another. */
@@ -56,6 +57,7 @@ async function useConnection(lane: LaneOptions): Promise<void> {
     if (lane.signal.aborted) break;
     lane.onSample({
       caller: lane.caller,
+      service: lane.service,
       startMs,
       endMs: epochMs(),
       ...outcome.result,
@@ -113,17 +115,4 @@ function outcomeOf(
 
 function epochMs(): number {
   return performance.timeOrigin + performance.now();
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done(): void {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

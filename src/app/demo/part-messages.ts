@@ -27,7 +27,14 @@ export interface LoadPart {
 
 /** What one process of the demo is. Each can be killed or stopped without touching the others. */
 export type Part =
-  | { readonly t: "workloads"; readonly groups: readonly { readonly member: MemberName; readonly workloads: readonly WorkloadPart[] }[]; readonly loads: readonly LoadPart[] }
+  | {
+      readonly t: "workloads";
+      readonly groups: readonly {
+        readonly member: MemberName;
+        readonly workloads: readonly WorkloadPart[];
+      }[];
+      readonly loads: readonly LoadPart[];
+    }
   | { readonly t: "gateway"; readonly config: GatewayConfig }
   | { readonly t: "wan"; readonly links: readonly WanLink[] };
 

@@ -1,7 +1,8 @@
+import { type ShopApp, startShopApp } from "../../../examples/shop/app.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Log } from "../../mesh/ports.ts";
-import { startShopApp, type ShopApp } from "../../../examples/shop/app.ts";
 import { startGateway, startSidecar } from "../engine-launcher.ts";
+import { demoLog } from "./demo-log.ts";
 import { runLoad } from "./load.ts";
 import type { FromPart, Part, ToPart, WorkloadPart } from "./part-messages.ts";
 import type { Sample } from "./samples.ts";
@@ -9,7 +10,7 @@ import { openWanLink } from "./wan-link.ts";
 
 /** What a part has running, reduced to what its parent may ask of it. */
 interface RunningPart {
-  readonly apps: readonly ShopApp[];
+  readonly setDraining: (service: string, isDraining: boolean) => void;
   readonly startLoad: () => void;
   readonly stop: () => Promise<void>;
 }
@@ -19,7 +20,8 @@ const batchMs = 50;
 const stopDeadlineMs = 500;
 
 /** The child's side of the demo: does what its parent says until told to stop or left alone. */
-export async function runPart(log: Log): Promise<void> {
+export async function runPart(options: { readonly logFile: string }): Promise<void> {
+  const log = demoLog(options.logFile);
   let running: RunningPart | undefined;
   const done = Promise.withResolvers<void>();
   const onMessage = async (message: ToPart): Promise<void> => {
@@ -28,10 +30,7 @@ export async function runPart(log: Log): Promise<void> {
         running = await startPart(message.part, log);
         return tell({ t: "ready" });
       case "drain":
-        for (const app of running?.apps ?? []) {
-          if (app.service === message.service) app.drain(message.isOn);
-        }
-        return;
+        return running?.setDraining(message.service, message.isOn);
       case "load":
         return running?.startLoad();
       case "stop":
@@ -66,7 +65,7 @@ async function startPart(part: Part, log: Log): Promise<RunningPart> {
 }
 
 function idle(stop: () => Promise<void>): RunningPart {
-  return { apps: [], startLoad: () => undefined, stop };
+  return { setDraining: () => undefined, startLoad: () => undefined, stop };
 }
 
 async function startWorkloads(
@@ -79,7 +78,9 @@ async function startWorkloads(
   const started = await Promise.all(each);
   const ended = new AbortController();
   return {
-    apps: started.map(({ app }) => app),
+    setDraining: (service, isDraining) => {
+      for (const each of started) if (each.service === service) each.app.setDraining(isDraining);
+    },
     startLoad: () => startLoads(part, ended.signal),
     stop: async () => {
       ended.abort();
@@ -91,15 +92,15 @@ async function startWorkloads(
 async function startWorkload(
   what: { readonly member: string; readonly workload: WorkloadPart },
   log: Log,
-): Promise<{ app: ShopApp; stop: () => Promise<void> }> {
-  const { sidecar: config, ...rest } = what.workload;
-  const app = await startShopApp({ ...rest, member: what.member });
+): Promise<{ service: string; app: ShopApp; stop: () => Promise<void> }> {
+  const { sidecar: config, listen, ...rest } = what.workload;
+  const app = await startShopApp({ ...rest, ...listen, member: what.member });
   const sidecar = await startSidecar(config, { log });
   await sidecar.whenReady;
   const stop = async (): Promise<void> => {
     await Promise.all([sidecar.stop({ deadlineMs: stopDeadlineMs }), app.close()]);
   };
-  return { app, stop };
+  return { service: what.workload.service, app, stop };
 }
 
 function startLoads(part: Extract<Part, { t: "workloads" }>, signal: AbortSignal): void {

@@ -1,5 +1,5 @@
 import type { MemberName } from "../../mesh/ids.ts";
-import type { DemoMember } from "./cast.ts";
+import type { DemoMember } from "./demo-members.ts";
 import type { PhaseReport } from "./render.ts";
 import { type Fault, type Sample, type Tally, tallyOf } from "./samples.ts";
 
@@ -21,7 +21,11 @@ export interface Stage {
 }
 
 export interface PhaseTelling {
-  readonly onStart: (phase: { readonly number: number; readonly name: string; readonly title: string }) => void;
+  readonly onStart: (phase: {
+    readonly number: number;
+    readonly name: string;
+    readonly title: string;
+  }) => void;
   readonly onEnd: (report: PhaseReport) => void;
 }
 
@@ -39,7 +43,10 @@ const afterSilenceMs = 5000;
 const homeLimitMs = 15_000;
 
 /** One round: everything breaks once and comes back. */
-export async function playRound(stage: Stage, telling: PhaseTelling): Promise<readonly PhaseReport[]> {
+export async function playRound(
+  stage: Stage,
+  telling: PhaseTelling,
+): Promise<readonly PhaseReport[]> {
   const reports: PhaseReport[] = [];
   for (const [index, phase] of phasesOf(stage).entries()) {
     telling.onStart({ number: index + 1, name: phase.name, title: phase.title });
@@ -133,7 +140,9 @@ async function untilHome(stage: Stage, home: MemberName): Promise<void> {
   while (stage.epochMs() < deadlineMs) {
     await stage.pause(100);
     const sinceMs = stage.epochMs() - 1000;
-    const recent = stage.samples().filter((sample) => isShown(sample, home) && sample.startMs > sinceMs);
+    const recent = stage
+      .samples()
+      .filter((sample) => isShown(sample, home) && sample.startMs > sinceMs);
     const isHome = recent.length > 0 && recent.every((sample) => sample.servedBy === home);
     if (isHome && recent.some((sample) => sample.startMs < sinceMs + 300)) return;
   }
@@ -153,9 +162,17 @@ function reportOf(
   const callers = stage.members.filter((member) => member.hasCallers);
   const byCaller = callers.map(({ name }) => ({
     caller: name,
-    tally: tallyOf(samples.filter((sample) => isShown(sample, name)), span.fault),
+    tally: tallyOf(
+      samples.filter((sample) => isShown(sample, name)),
+      span.fault,
+    ),
   }));
-  return { name: span.phase.name, title: span.phase.title, total: tallyOf(samples, span.fault), byCaller };
+  return {
+    name: span.phase.name,
+    title: span.phase.title,
+    total: tallyOf(samples, span.fault),
+    byCaller,
+  };
 }
 
 /** Per phase, as `--json` writes it. */
@@ -167,5 +184,10 @@ export interface PhaseJson extends Omit<Tally, "movedMs" | "lastFailureMs"> {
 
 export function phaseJson(report: PhaseReport): PhaseJson {
   const { movedMs, lastFailureMs, ...rest } = report.total;
-  return { name: report.name, ...rest, movedMs: movedMs ?? null, lastFailureMs: lastFailureMs ?? null };
+  return {
+    name: report.name,
+    ...rest,
+    movedMs: movedMs ?? null,
+    lastFailureMs: lastFailureMs ?? null,
+  };
 }

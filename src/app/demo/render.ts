@@ -1,6 +1,7 @@
-import type { DemoMember } from "./cast.ts";
-import { memberTone, painter, type Paint, type Screen } from "./paint.ts";
+import type { DemoMember } from "./demo-members.ts";
+import { memberTone, type Paint, painter, type Screen } from "./paint.ts";
 import type { Tally } from "./samples.ts";
+import type { SitePlan } from "./site-plan.ts";
 
 /** One phase as it is told to people and written to JSON. */
 export interface PhaseReport {
@@ -17,15 +18,18 @@ interface Stage {
 
 const minWidth = 72;
 
-export function bannerText(stage: Stage, version: string): string {
+export function bannerText(
+  stage: Stage,
+  what: { readonly version: string; readonly sites: readonly SitePlan[] },
+): string {
   const paint = painter(stage.screen);
-  const lines = stage.members.map((member, index) => {
-    const name = paint(member.name.padEnd(18), memberTone(index));
-    const place = `${member.cloud.padEnd(7)} ${member.region.padEnd(14)}`;
-    const services = fit(member.services.join(" "), widthOf(stage) - 45);
-    return `  ${name} ${place} ${paint(services, "dim")}`;
+  const lines = what.sites.map(({ member, workloads }, index) => {
+    const name = paint(member.name.padEnd(16), memberTone(index));
+    const place = `${member.cloud.padEnd(7)} ${member.region.padEnd(13)}`;
+    const services = [...new Set(workloads.map(({ service }) => service))].join(" ");
+    return `  ${name} ${place} ${paint(fit(services, widthOf(stage) - 42), "dim")}`;
   });
-  const title = `${paint("isthmus", "bold")} ${version}  one mesh, ${stage.members.length} members, this machine`;
+  const title = `${paint("isthmus", "bold")} ${what.version}  one mesh, ${stage.members.length} members, this machine`;
   return [title, "", ...lines, ""].join("\n");
 }
 
@@ -39,6 +43,13 @@ export function stepText(
   const what = fit(step.what, widthOf(stage) - time.length - 6);
   const gap = " ".repeat(Math.max(1, widthOf(stage) - 4 - what.length - time.length));
   return `  ${paint("✓", "good")} ${what}${gap}${paint(time, "dim")}`;
+}
+
+/** Where a curious person looks next, while it runs. */
+export function mapText(stage: Stage, urls: readonly string[]): string {
+  const paint = painter(stage.screen);
+  const [url = ""] = urls;
+  return `\n  ${paint("look around", "dim")}  isthmus members --agent ${url}`;
 }
 
 export function phaseHeading(

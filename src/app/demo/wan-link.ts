@@ -1,4 +1,4 @@
-import { createServer, connect, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import type { HostPort } from "../../mesh/address.ts";
 
 /** A relay that makes one machine feel like several regions: every byte waits half a round trip each way. */

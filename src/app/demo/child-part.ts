@@ -3,33 +3,37 @@ import { MeshError } from "../../mesh/errors.ts";
 import type { FromPart, Part, ToPart } from "./part-messages.ts";
 import type { Sample } from "./samples.ts";
 
-export interface CrewOptions {
-  /** The program's own entry, run again with a hidden command. */
-  readonly entry: string;
+export interface ChildPartOptions {
+  /** Where the process writes its log. */
+  readonly logFile: string;
   readonly onSamples: (samples: readonly Sample[]) => void;
-  /** Called when a process ends that nobody ended. */
-  readonly onLost: (name: string) => void;
+  /** Called with a sentence when a process ends that nobody ended. */
+  readonly onLost: (reason: string) => void;
 }
 
 /** One process of the demo, started empty so that its start-up overlaps with everything else. */
-export class CrewMember implements AsyncDisposable {
+export class ChildPart implements AsyncDisposable {
   readonly name: string;
   readonly #child: ChildProcess;
   readonly #ended = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
   #isExpected = false;
 
-  constructor(name: string, options: CrewOptions) {
+  constructor(name: string, options: ChildPartOptions) {
     this.name = name;
-    this.#child = fork(options.entry, ["demo-part", name], {
+    // The program runs itself again, with a hidden command.
+    const entry = process.argv[1] ?? "";
+    this.#child = fork(entry, ["demo-part", name, options.logFile], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#child.on("message", (message: FromPart) => this.#take(message, options));
     this.#child.once("error", (error) => this.#fail(error.message));
     this.#child.once("exit", (code, signal) => {
       this.#ended.resolve();
-      this.#fail(`its process ended with ${signal ?? `exit code ${String(code)}`}`);
-      if (!this.#isExpected) options.onLost(name);
+      const reason = `its process ended with ${signal ?? `exit code ${String(code)}`}`;
+      this.#fail(reason);
+      if (!this.#isExpected)
+        options.onLost(`Cannot go on without part "${name}" of the demo: ${reason}`);
     });
     // Nobody may be waiting yet when a start fails; whoever asks later still gets the reason.
     this.#ready.promise.catch(() => undefined);
@@ -75,7 +79,7 @@ export class CrewMember implements AsyncDisposable {
     clearTimeout(timer);
   }
 
-  #take(message: FromPart, options: CrewOptions): void {
+  #take(message: FromPart, options: ChildPartOptions): void {
     switch (message.t) {
       case "ready":
         return this.#ready.resolve();

@@ -12,11 +12,9 @@ export interface DemoMember {
   readonly example: string;
   /** Whether steady traffic starts here. */
   readonly hasCallers: boolean;
-  /** Short names of the services it runs, for the banner; filled from the example. */
-  readonly services: readonly string[];
 }
 
-type Place = Omit<DemoMember, "services" | "name"> & { readonly name: string };
+type Place = Omit<DemoMember, "name"> & { readonly name: string };
 
 // The first three and the VM site are the example's own; more of them repeat its folders elsewhere.
 const clusters: readonly Place[] = [
@@ -70,24 +68,23 @@ const clusters: readonly Place[] = [
   },
 ];
 const vmSite: Place = {
-  name: "vm-frankfurt",
+  name: "onprem",
   cloud: "onprem",
   region: "frankfurt",
   rttMs: 20,
-  example: "vm-frankfurt",
+  example: "onprem",
   hasCallers: false,
 };
 
-export const clusterCounts: { readonly least: number; readonly most: number } = {
+export const clusterLimits: { readonly least: number; readonly most: number } = {
   least: 3,
   most: clusters.length,
 };
 
 /** The clusters asked for and, always, the VM site. */
-export function castOf(clusterCount: number): readonly DemoMember[] {
+export function demoMembers(clusterCount: number): readonly DemoMember[] {
   return [...clusters.slice(0, clusterCount), vmSite].map((place) => ({
     ...place,
     name: parseMemberName(place.name),
-    services: [],
   }));
 }

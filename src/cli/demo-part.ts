@@ -1,0 +1,14 @@
+import { runPart } from "../app/demo/part-process.ts";
+import { type Command, exitCodes } from "./command.ts";
+
+export const demoPart: Command = {
+  name: "demo-part",
+  usage: "NAME LOGFILE",
+  about: "One process of the demo. It is started by the demo and does nothing on its own.",
+  options: {},
+  positionals: { min: 2, max: 2 },
+  run: async ({ positionals }) => {
+    await runPart({ logFile: positionals[1] ?? "" });
+    return exitCodes.done;
+  },
+};

@@ -1,0 +1,90 @@
+import { type DemoOptions, runDemo } from "../app/demo/demo.ts";
+import { clusterLimits } from "../app/demo/demo-members.ts";
+import { usage } from "./arguments.ts";
+import { type Arguments, type Command, exitCodes, type Terminal } from "./command.ts";
+
+export const demo: Command = {
+  name: "demo",
+  usage: "[--once] [--members N] [--port P] [--json FILE]",
+  about: [
+    "Runs three clusters in three clouds and one VM site on this machine, each with its own control plane,",
+    "gateway and sidecars, sends steady traffic through them, breaks one thing after the other and prints",
+    "what that cost. Without --once it goes on until Ctrl-C. Nothing is left behind.",
+  ].join("\n"),
+  options: {
+    once: { type: "boolean", about: "end after one round; exit 0 when no request failed" },
+    members: {
+      type: "string",
+      hint: "N",
+      about: `clusters, ${clusterLimits.least} to ${clusterLimits.most}; default 3`,
+    },
+    port: {
+      type: "string",
+      hint: "P",
+      about: "HTTP port of the first member's agent; default 15080 or a free one",
+    },
+    engine: {
+      type: "string",
+      hint: "embedded|envoy",
+      about: "what runs sidecars and gateways; envoy comes later",
+    },
+    store: {
+      type: "string",
+      hint: "memory|redis",
+      about: "where the catalog lives; redis comes later",
+    },
+    redis: { type: "string", hint: "URL", about: "the Redis to use with --store redis" },
+    json: { type: "string", hint: "FILE", about: "also write the phases there, after each round" },
+  },
+  positionals: { min: 0, max: 0 },
+  run: async (args, terminal) => {
+    const hasFailed = await runDemo(optionsFor(args, terminal));
+    return hasFailed ? exitCodes.failed : exitCodes.done;
+  },
+};
+
+function optionsFor(args: Arguments, terminal: Terminal): DemoOptions {
+  const json = args.text("json");
+  const port = args.text("port");
+  refuseWhatComesLater(args);
+  return {
+    isOnce: args.has("once"),
+    clusterCount: numberIn(args, { option: "members", fallback: 3, ...clusterLimits }),
+    ...(port === undefined
+      ? {}
+      : { httpPort: numberIn(args, { option: "port", fallback: 0, least: 1, most: 65_535 }) }),
+    ...(json === undefined ? {} : { jsonFile: json }),
+    screen: { width: terminal.columns ?? 100, hasColour: terminal.isColourful },
+    out: terminal.out,
+  };
+}
+
+/** Accepting a word and doing something else would be a lie. */
+function refuseWhatComesLater(args: Arguments): void {
+  const engine = args.text("engine") ?? "embedded";
+  const store = args.text("store") ?? "memory";
+  if (engine !== "embedded")
+    throw usage(demo, `--engine ${engine} is not there yet: only embedded is`);
+  if (store !== "memory") throw usage(demo, `--store ${store} is not there yet: only memory is`);
+  if (args.has("redis")) throw usage(demo, "--redis needs --store redis, which is not there yet");
+}
+
+function numberIn(
+  args: Arguments,
+  wanted: {
+    readonly option: string;
+    readonly fallback: number;
+    readonly least: number;
+    readonly most: number;
+  },
+): number {
+  const text = args.text(wanted.option);
+  if (text === undefined) return wanted.fallback;
+  const number = Number(text);
+  const isFine = /^\d+$/.test(text) && number >= wanted.least && number <= wanted.most;
+  if (isFine) return number;
+  throw usage(
+    demo,
+    `--${wanted.option} ${text} is not a number from ${wanted.least} to ${wanted.most}`,
+  );
+}
