@@ -4,7 +4,10 @@ import type { Head, ShardOwner } from "./head.ts";
  * The epoch of a new writer: above every one seen in hubs and on disk, and at least the wall clock in
  * ms, so that a writer that lost all memory is still above its earlier lives. Source: design section 3.
  */
-export function nextEpoch(from: { readonly seen: readonly number[]; readonly nowMs: number }): number {
+export function nextEpoch(from: {
+  readonly seen: readonly number[];
+  readonly nowMs: number;
+}): number {
   return Math.max(Math.floor(from.nowMs), ...from.seen.map((epoch) => epoch + 1));
 }
 

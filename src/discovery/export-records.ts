@@ -23,10 +23,7 @@ export interface ExportOptions {
 }
 
 /** Undefined when the service is not exported. */
-export function exportOf(
-  service: LocalService,
-  options: ExportOptions,
-): ExportContent | undefined {
+export function exportOf(service: LocalService, options: ExportOptions): ExportContent | undefined {
   if (service.exported === undefined) return undefined;
   const record = serviceRecordOf(service, {
     createdAtMs: service.exported.createdAtMs,

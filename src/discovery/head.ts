@@ -1,7 +1,12 @@
 import { hash } from "node:crypto";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { MemberName, MeshDomain } from "../mesh/ids.ts";
-import { infrastructureSpiffeId, parseMemberName, parseMeshDomain, trustDomainOf } from "../mesh/ids.ts";
+import {
+  infrastructureSpiffeId,
+  parseMemberName,
+  parseMeshDomain,
+  trustDomainOf,
+} from "../mesh/ids.ts";
 import type { Peer, Sign, VerifySignature } from "../mesh/ports.ts";
 import { isBucketCount } from "./buckets.ts";
 import type { JsonObject } from "./json-fields.ts";
@@ -62,7 +67,10 @@ export function createHeadSigner(sign: Sign): (head: Head) => Promise<SignedHead
       if (leaf === signer) return { bytes, signature };
       signer = leaf;
     }
-    throw new MeshError("MESH_INTERNAL", "Cannot sign a head: the identity changes with every call");
+    throw new MeshError(
+      "MESH_INTERNAL",
+      "Cannot sign a head: the identity changes with every call",
+    );
   };
 }
 
@@ -129,7 +137,9 @@ function wrongSigner(
 ): string | undefined {
   const owner = infrastructureSpiffeId(trustDomainOf(read.head.member, read.head.mesh), "catalog");
   if (peer.id !== owner) return `it is signed by ${peer.id}, not by ${owner}`;
-  return peer.leafSha256 === read.signer ? undefined : "its signer is not the certificate beside it";
+  return peer.leafSha256 === read.signer
+    ? undefined
+    : "its signer is not the certificate beside it";
 }
 
 type Decoded =

@@ -39,7 +39,12 @@ export function definitionOf(
     ];
     if (wrong.length === 0) continue;
     const message = `${member} defines it otherwise: ${wrong.join(", ")}`;
-    conflicts.push({ code: "CATALOG_PORT_CONFLICT", severity: "warning", subject: first.id, message });
+    conflicts.push({
+      code: "CATALOG_PORT_CONFLICT",
+      severity: "warning",
+      subject: first.id,
+      message,
+    });
   }
   return { type: first.type, ports: [...ports.values()], conflicts };
 }

@@ -11,11 +11,7 @@ export function objectIn(value: unknown, what: string): JsonObject {
   return value as JsonObject;
 }
 
-export function textIn(
-  fields: JsonObject,
-  name: string,
-  bound: { readonly max: number },
-): string {
+export function textIn(fields: JsonObject, name: string, bound: { readonly max: number }): string {
   const value = own(fields, name);
   if (typeof value !== "string" || value.length > bound.max || hasControl(value)) {
     throw new RangeError(`${name} is not a text of at most ${bound.max} characters`);
@@ -81,7 +77,8 @@ export function mapIn<Item>(
   if (pairs.length > options.max) throw new RangeError(`${name} has more than ${options.max} keys`);
   return Object.fromEntries(
     pairs.map(([key, value]) => {
-      if (key.length > 63 || hasControl(key)) throw new RangeError(`${name} has a key out of bounds`);
+      if (key.length > 63 || hasControl(key))
+        throw new RangeError(`${name} has a key out of bounds`);
       return [key, options.read(value, key)];
     }),
   );

@@ -7,7 +7,10 @@ import type { Lease } from "./member-state.ts";
  */
 export interface LeaseClock {
   /** Takes a verified head; returns whether its beat is new. */
-  readonly beat: (head: Head, at: { readonly nowMs: number; readonly monotonicMs: number }) => boolean;
+  readonly beat: (
+    head: Head,
+    at: { readonly nowMs: number; readonly monotonicMs: number },
+  ) => boolean;
   readonly isNews: (head: Pick<Head, "epoch" | "beat">) => boolean;
   readonly leaseAt: (monotonicMs: number) => Lease;
   /** When the lease runs out unless a beat comes; undefined: it is lost. */

@@ -116,11 +116,17 @@ export function createMeshView(options: {
   const claimRemote = (member: MemberName, id: ServiceId): Changed => {
     const isDialled = isNear(member) && shardOf(member)?.service(id) !== undefined;
     const endpoints = isDialled ? (shardOf(member)?.endpoints(id) ?? []) : [];
-    return claims.set({ member, id }, endpoints.map((one) => one.address));
+    return claims.set(
+      { member, id },
+      endpoints.map((one) => one.address),
+    );
   };
   const claimLocal = (id: ServiceId): Changed => {
     const endpoints = isNetworkShared() ? (locals.get(id)?.endpoints ?? []) : [];
-    return claims.set({ member: self, id }, endpoints.map((one) => one.address));
+    return claims.set(
+      { member: self, id },
+      endpoints.map((one) => one.address),
+    );
   };
   const canWait = (member: MemberName, id: ServiceId): boolean => {
     const shown = offers.get(id)?.get(member);
@@ -220,13 +226,17 @@ export function createMeshView(options: {
     },
     setRanks: (next) => {
       const members = [...exportsOf.keys()];
-      const moved = members.filter((one) => (next.get(one) ?? next.size) !== (ranks.get(one) ?? ranks.size));
+      const moved = members.filter(
+        (one) => (next.get(one) ?? next.size) !== (ranks.get(one) ?? ranks.size),
+      );
       ranks = next;
       return invalidate(moved.flatMap((member) => [...exportsBy(member)]));
     },
     hostChanged: (host) => {
       const members = [...gateways.keys()].filter((member) =>
-        shardOf(member)?.memberRecord()?.gateways.some((gateway) => gateway.host === host),
+        shardOf(member)
+          ?.memberRecord()
+          ?.gateways.some((gateway) => gateway.host === host),
       );
       const moved = members.filter(locateGateways);
       return invalidate(moved.flatMap((member) => [...exportsBy(member)]));

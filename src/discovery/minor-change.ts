@@ -6,7 +6,8 @@ const minorRatio = 0.1;
 /** Whether proxies may stay with the earlier counts: nothing but weights moved, and those hardly. */
 export function isMinorChange(shown: ServiceRecord, next: ServiceRecord): boolean {
   if (shown.zones.length !== next.zones.length) return false;
-  if (JSON.stringify({ ...shown, zones: [] }) !== JSON.stringify({ ...next, zones: [] })) return false;
+  if (JSON.stringify({ ...shown, zones: [] }) !== JSON.stringify({ ...next, zones: [] }))
+    return false;
   return shown.zones.every((before, index) => {
     const after = next.zones[index];
     if (after === undefined || after.zone !== before.zone) return false;

@@ -101,7 +101,10 @@ export function createOwnShard(options: {
     nextDueMs: () => {
       const times = [pendingMember?.dueMs, withdrawals.nextReleaseMs()];
       for (const one of pending.values()) times.push(one.dueMs);
-      return times.reduce((least, time) => Math.min(least ?? Infinity, time ?? Infinity), undefined);
+      return times.reduce(
+        (least, time) => Math.min(least ?? Infinity, time ?? Infinity),
+        undefined,
+      );
     },
     takeBatch: (nowMs) => {
       withdrawNow(withdrawals.release(nowMs), nowMs);

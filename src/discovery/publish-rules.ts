@@ -45,5 +45,7 @@ export function dueAtMs(
   urgency: Urgency,
   times: { readonly nowMs: number; readonly publishedAtMs: number },
 ): number {
-  return urgency === "now" ? times.nowMs : Math.max(times.nowMs, times.publishedAtMs + weightWindowMs);
+  return urgency === "now"
+    ? times.nowMs
+    : Math.max(times.nowMs, times.publishedAtMs + weightWindowMs);
 }

@@ -1,13 +1,6 @@
 import { isIp } from "../mesh/address.ts";
 import type { Endpoint, ServicePort, SidecarProof } from "../mesh/service.ts";
-import {
-  integerIn,
-  mapIn,
-  objectIn,
-  oneOf,
-  optionalTextIn,
-  textIn,
-} from "./json-fields.ts";
+import { integerIn, mapIn, objectIn, oneOf, optionalTextIn, textIn } from "./json-fields.ts";
 
 const port = { min: 1, max: 65_535 } as const;
 const maxPortsPerEndpoint = 128;

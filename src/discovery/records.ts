@@ -98,7 +98,8 @@ function bodyOf(record: CatalogRecord): JsonObject {
 export function parseRecord(key: string, bytes: Uint8Array): ParsedRecord {
   const about = parseRecordKey(key);
   if (about === undefined) return { t: "refused", reason: "its key is not one of ours" };
-  if (bytes.length > maxRecordBytes) return { t: "refused", reason: `it has ${bytes.length} bytes` };
+  if (bytes.length > maxRecordBytes)
+    return { t: "refused", reason: `it has ${bytes.length} bytes` };
   if (about.t === "other") return { t: "unknown" };
   try {
     const fields = objectIn(JSON.parse(Buffer.from(bytes).toString("utf8")), "record");

@@ -122,7 +122,11 @@ export function createRemoteShard(options: {
     return { t: "ok", found };
   };
 
-  const swap = (next: Held, edit: Parameters<ShardContent["apply"]>[0], at: Context): ContentChange => {
+  const swap = (
+    next: Held,
+    edit: Parameters<ShardContent["apply"]>[0],
+    at: Context,
+  ): ContentChange => {
     if (next.position.epoch !== held?.position.epoch) alarm = undefined;
     held = next;
     changedAtMs = at.monotonicMs;
@@ -227,7 +231,10 @@ interface Found {
 
 const nothing: ShardOutcome = { isNewBeat: false, isBehind: false };
 
-function problem(code: string, message: string): { readonly problem: ShardOutcome["problem"] & {} } {
+function problem(
+  code: string,
+  message: string,
+): { readonly problem: ShardOutcome["problem"] & {} } {
   return { problem: { code, message } };
 }
 

@@ -150,10 +150,7 @@ function wantedIn(charter: Charter, self: MemberName): readonly MemberName[] {
     .map((one) => one.name);
 }
 
-function isSameEntry(
-  left: CharterMember | undefined,
-  right: CharterMember | undefined,
-): boolean {
+function isSameEntry(left: CharterMember | undefined, right: CharterMember | undefined): boolean {
   return JSON.stringify(left) === JSON.stringify(right);
 }
 

@@ -6,7 +6,10 @@ import type { ServiceId } from "../mesh/ids.ts";
  */
 export interface Withdrawals {
   /** Whether this export may be withdrawn now; false: it is held. */
-  readonly ask: (id: ServiceId, at: { readonly nowMs: number; readonly exports: number }) => boolean;
+  readonly ask: (
+    id: ServiceId,
+    at: { readonly nowMs: number; readonly exports: number },
+  ) => boolean;
   /** The service is exported again. */
   readonly cancel: (id: ServiceId) => void;
   /** Held ones whose time is up; they are no longer held. */

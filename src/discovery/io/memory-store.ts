@@ -28,6 +28,11 @@ interface HubShard {
   readonly log: { readonly id: number; readonly entry: LogEntry }[];
 }
 
+interface Waiter {
+  readonly cursors: ReadonlyMap<MemberName, string>;
+  readonly wake: () => void;
+}
+
 export function createMemoryHub(options: {
   readonly name: string;
   readonly timers: Timers;
@@ -35,7 +40,7 @@ export function createMemoryHub(options: {
   const { timers } = options;
   const shards = new Map<MemberName, HubShard>();
   const charters = new Map<MemberName, KnownCharter>();
-  const waiting = new Set<() => void>();
+  const waiting = new Set<Waiter>();
   let lastId = 0;
 
   const publish = (write: ShardWrite): PublishResult => {
@@ -66,7 +71,7 @@ export function createMemoryHub(options: {
     lastId += 1;
     log.push({ id: lastId, entry: entryOf(write, lastId) });
     if (log.length > maxLogEntries) log.shift();
-    for (const wake of [...waiting]) wake();
+    for (const waiter of [...waiting]) if (waiter.cursors.has(write.member)) waiter.wake();
   };
 
   const snapshotOf = (member: MemberName): ShardSnapshot | undefined => {
@@ -89,14 +94,14 @@ export function createMemoryHub(options: {
     return entries;
   };
 
-  const news = (options: {
-    readonly waitMs: number;
-    readonly signal: AbortSignal;
-  }): Promise<void> =>
+  const news = (
+    cursors: ReadonlyMap<MemberName, string>,
+    options: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<void> =>
     new Promise((resolve, reject) => {
       const settle = (): void => {
         cancel();
-        waiting.delete(wake);
+        waiting.delete(waiter);
         options.signal.removeEventListener("abort", abort);
       };
       const wake = (): void => {
@@ -108,7 +113,8 @@ export function createMemoryHub(options: {
         reject(options.signal.reason);
       };
       const cancel = timers.after(options.waitMs, wake);
-      waiting.add(wake);
+      const waiter = { cursors, wake };
+      waiting.add(waiter);
       options.signal.addEventListener("abort", abort, { once: true });
     });
 
@@ -134,7 +140,7 @@ export function createMemoryHub(options: {
       signal.throwIfAborted();
       const present = entriesAfter(cursors);
       if (present.length > 0) return present;
-      await news({ waitMs, signal });
+      await news(cursors, { waitMs, signal });
       return entriesAfter(cursors);
     },
     readCharters: async ({ above }, signal) => {
