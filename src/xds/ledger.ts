@@ -110,8 +110,11 @@ export class Ledger {
   /** True when the change concerns this stream. */
   touch(name: string): boolean {
     const isMine = this.#isWildcard || this.#names.has(name);
-    if (isMine) this.#dirty.add(name);
-    return isMine;
+    if (!isMine) return false;
+    this.#dirty.add(name);
+    // It came back, were it for a moment: whatever refers to it again gets the whole grace.
+    if (this.#gone.has(name)) this.#gone.set(name, undefined);
+    return true;
   }
 
   /** Looks again at what was held back while the agent did not know all. */

@@ -133,3 +133,11 @@ export function shape(response: Seen): string {
 export function shapes(responses: readonly Seen[]): readonly string[] {
   return responses.map(shape);
 }
+
+/** The one response there is. */
+export function only(responses: readonly Seen[]): Seen {
+  assert.equal(responses.length, 1);
+  const [response] = responses;
+  assert.ok(response);
+  return response;
+}

@@ -108,6 +108,8 @@ export class StrictClient {
     const { type } = response;
     const version = response.versions.get(name) ?? "";
     assert.notEqual(version, "", "a resource comes without a version");
+    // It crossed the unsubscription on its way.
+    if (!this.isInterested(type, name)) return;
     this.held[type].set(name, { version, body });
     if (type === "cluster") this.#warming.add(name);
     if (type === "endpoint" && this.#warming.delete(name)) this.#warmClusters.add(name);
