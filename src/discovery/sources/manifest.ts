@@ -117,6 +117,7 @@ export function mayBeUnfinished(previous: Manifest | undefined, next: Manifest):
   if (next.findings.some(({ severity }) => severity === "error")) return true;
   if (previous === undefined) return false;
   for (const key of previous.objects.keys()) if (!next.objects.has(key)) return true;
-  const isSameTail = next.tail.keys.every((key) => previous.tail.keys.includes(key));
-  return !isSameTail || next.tail.chars < previous.tail.chars;
+  const known = next.tail.keys.filter((key) => previous.objects.has(key));
+  const isSameTail = known.every((key) => previous.tail.keys.includes(key));
+  return !isSameTail || (known.length > 0 && next.tail.chars < previous.tail.chars);
 }

@@ -1,0 +1,107 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parseDocument } from "yaml";
+import { readPlainYaml } from "../../../src/discovery/sources/plain-yaml.ts";
+import { fuzzRuns } from "./support/fuzz.ts";
+
+/** What the full parser makes of a text; undefined where it finds a mistake. */
+function fullReading(text: string): unknown {
+  const document = parseDocument(text, { merge: true, stringKeys: true, logLevel: "silent" });
+  return document.errors.length > 0 ? undefined : { value: document.toJS() as unknown };
+}
+
+const plainTexts = {
+  "a Service": "apiVersion: v1\nkind: Service\nmetadata:\n  name: cart\n  labels: { app: cart }\n",
+  "a list in its key's column": "ports:\n- name: http\n  port: 80\n- name: grpc\n  port: 81\n",
+  "an indented list": "ports:\n  - name: http\n    port: 80\n",
+  "a list of lists as flow": 'a: [[1, "2"], [x]]\n',
+  "quoted scalars": 'a: "10"\nb: \'true\'\n"c": x\n',
+  comments: "# top\na: 1 # one\n\n  # indented\nb: x#y\nc: # nothing\n",
+  nulls: "a:\nb: null\nc: []\nd: {}\n",
+  "an address": "a: 10.0.0.7\nb: [10.0.0.7]\n",
+  "a time": "a: 2026-01-31T12:00:00Z\n",
+  "an item on its own line": "a:\n  -\n    b: 1\n  - c\n",
+};
+for (const [what, text] of Object.entries(plainTexts)) {
+  test(`readPlainYaml() reads ${what} as the full parser does`, () => {
+    const plain = readPlainYaml(text);
+    assert.notEqual(plain, undefined);
+    assert.deepEqual(plain, fullReading(text));
+  });
+}
+
+const otherTexts = {
+  anchors: "a: &x 1\nb: *x\n",
+  tags: "a: !!str 1\n",
+  "block scalars": "a: |\n  text\n",
+  "scalars of several lines": "a: one\n  two\n",
+  escapes: 'a: "\\n"\n',
+  tabs: "a:\t1\n",
+  "explicit keys": "? a\n: 1\n",
+  "octal numbers": "a: 0o17\n",
+  "leading zeros": "a: 017\n",
+  fractions: "a: 1.5\n",
+  "merge keys": "a:\n  <<: { b: 1 }\n",
+  "the prototype": "__proto__: 1\n",
+  "twin keys": "a: 1\na: 2\n",
+  "a map in a plain value": "a: b: c\n",
+  "an unclosed list": "a: [1\n",
+};
+for (const [what, text] of Object.entries(otherTexts)) {
+  test(`readPlainYaml() leaves ${what} to the full parser`, () => {
+    assert.equal(readPlainYaml(text), undefined);
+  });
+}
+
+// Two generators: lines that are mostly right, and pieces of YAML's own syntax in any order.
+const line = fc
+  .tuple(
+    fc.constantFrom("", "", " ", "  ", "  ", "    ", "      "),
+    fc.constantFrom("", "", "", "- ", "-  ", "-"),
+    fc.constantFrom("a: ", "b: ", "c:", "name: ", "'q':", '"d": ', "k.x/y: ", "", "a:b: "),
+    fc.constantFrom(
+      ...["1", "x", "", "", "true", "null", "10.0.0.1", "[a, b]", "[]", "{}", "{x: 1, y: [z]}"],
+      ...['{ x: "a b" }', '"q"', "'s'", "a b", "a#b", "a # c", "# c", '"q" # c', "-5", "-0", "[ ]"],
+      ...["x:y", "http://a/b", "[1, \"2\", 'c', d e]", "{a: 1} # c", "2026-01-01T00:00:00Z", "a,b"],
+      ...[
+        "a]",
+        "é",
+        "-x",
+        "[-1]",
+        "[a-b]",
+        "[10.0.0.1]",
+        "{a: true}",
+        "yes",
+        "a  b",
+        "x ",
+        "[a , b]",
+      ],
+      ...["{a: b }", "[ a]", '""', "''", "{'a': 1}", "[{}]", "[[]]", "[-]", "[.]", "[/a]", "1e3"],
+    ),
+  )
+  .map((parts) => `${parts.join("")}\n`);
+const piece = fc.constantFrom(
+  ...["abc", "key:", "key: ", "- ", "-", ": ", ":", "#", " # c", "\n", "\n  ", "\n- ", "\n  - "],
+  ...["  ", "[", "]", "{", "}", ",", ", ", '"', "'", "true", "null", "~", "1", "-1", "017", "1.5"],
+  ...["1e3", "0x1", ".5", "?", "? ", "&a ", "*a", "!t ", "<<: ", "__proto__: ", "10.0.0.7", "x y"],
+  ...["@", "`", "%", ">", "|", "\\", ".inf", "é", "...", "=", "1_0", "-0", "+1", "No", "TRUE"],
+);
+const text = fc.oneof(
+  fc.array(line, { minLength: 1, maxLength: 6 }).map((lines) => lines.join("")),
+  fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join("")),
+);
+
+test("readPlainYaml() never reads a text otherwise than the full parser", () => {
+  let plain = 0;
+  fc.assert(
+    fc.property(text, (document) => {
+      const reading = readPlainYaml(document);
+      if (reading === undefined) return;
+      plain += 1;
+      assert.deepEqual(reading, fullReading(document));
+    }),
+    { numRuns: fuzzRuns(3000) },
+  );
+  assert.ok(plain > 0, "no generated text was plain, so nothing was compared");
+});
