@@ -35,6 +35,8 @@ const expireAfterMs = duration({ min: 60_000, max: 30 * 86_400_000 });
 // Istio's numbers, because operators' firewalls know them. Proxies come from other machines.
 const defaultGatewayPort = 15_443;
 const defaultXds: HostPort = { host: "0.0.0.0", port: 15_012 };
+// What fits into one TLS record; the post-quantum hybrid needs about 1,700 bytes of it.
+const defaultMaxHelloBytes = 16_384;
 // The API shows who calls whom: nobody outside this machine reads it unless told so.
 const defaultHttp: HostPort = { host: "127.0.0.1", port: 15_080 };
 // State changes of the mesh; single requests only when someone looks for them.
@@ -83,11 +85,13 @@ const source: Parser<SourceConfig> = mapped(
 );
 
 const gateway: Parser<AgentConfig["gateway"]> = mapped(
-  object<{ addresses: readonly string[]; port: number }>({
+  object<{ addresses: readonly string[]; port: number; maxClientHelloBytes: number }>({
     addresses: optional<readonly string[]>(list(gatewayAddress()), []),
     port: optional(integer({ min: 1, max: 65_535 }), defaultGatewayPort),
+    maxClientHelloBytes: optional(integer({ min: 256, max: 16_384 }), defaultMaxHelloBytes),
   }),
-  ({ addresses, port }) => ({
+  ({ addresses, port, maxClientHelloBytes }) => ({
+    maxClientHelloBytes,
     addresses: addresses.map((each) => withPort(each, port)),
   }),
 );

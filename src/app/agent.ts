@@ -1,9 +1,18 @@
+import { realClock } from "../discovery/io/real-timers.ts";
+import { openSnapshotDir } from "../discovery/io/snapshot-dir.ts";
 import type { CatalogStore } from "../discovery/store.ts";
-import { MeshError } from "../mesh/errors.ts";
 import type { HostPort } from "../mesh/address.ts";
 import type { MemberName } from "../mesh/ids.ts";
 import type { Clock, Log, Random } from "../mesh/ports.ts";
+import { createTelemetry } from "../telemetry/registry.ts";
+import { AgentCore } from "./agent-core.ts";
+import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
+import { agentRoutes } from "./agent-routes.ts";
+import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentConfig } from "./config.ts";
+import { type RunningHttp, startHttp } from "./http-server.ts";
+import { openProofFile } from "./proof-file.ts";
+import { createSidecarProofs } from "./sidecar-proofs.ts";
 
 /** What the world around an agent is made of; tests and the demo pass their own. */
 export interface AgentParts {
@@ -12,6 +21,8 @@ export interface AgentParts {
   readonly log: Log;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Ends a start that takes too long. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunningAgent extends AsyncDisposable {
@@ -25,10 +36,87 @@ export interface RunningAgent extends AsyncDisposable {
   readonly stop: (options: { readonly deadlineMs: number }) => Promise<void>;
 }
 
+// Proxies keep what they have and come back on their own: nothing is gained by a long goodbye.
+const streamGraceMs = 1000;
+
 /**
- * Starts the control plane of one member; resolves when its ports listen. Throws MESH_LISTEN_FAILED,
- * MESH_CONFIG_INVALID (the charter says otherwise), MESH_CATALOG_NAME_TAKEN and MESH_TRUST_….
+ * Starts the control plane of one member; resolves when its ports listen and its name is claimed.
+ * Throws MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the charter says otherwise),
+ * MESH_CATALOG_NAME_TAKEN and MESH_TRUST_….
  */
-export function startAgent(config: AgentConfig, _parts: AgentParts): Promise<RunningAgent> {
-  throw new MeshError("MESH_INTERNAL", `Cannot start agent "${config.member.name}": not built yet`);
+export async function startAgent(config: AgentConfig, parts: AgentParts): Promise<RunningAgent> {
+  // What was opened is closed in the opposite order, also when a later step fails.
+  await using opened = new AsyncDisposableStack();
+  const clock = parts.clock ?? realClock;
+  const random = parts.random ?? Math.random;
+  const { log } = parts;
+  const telemetry = createTelemetry("agent");
+  const ending = new AbortController();
+  opened.defer(() => ending.abort(new Error("the agent is closing")));
+  const trust = await openAgentTrust(config, { clock, random, log, signal: ending.signal });
+  const { snapshotDir } = config.catalog;
+  const snapshots = await openSnapshotDir(snapshotDir, log);
+  const proofs = createSidecarProofs();
+  const proofFile = openProofFile({ dir: snapshotDir, all: () => proofs.all(), log });
+  for (const claim of await proofFile.load()) proofs.add(claim);
+  opened.defer(() => proofFile.close());
+
+  const doors: { proxies?: AgentProxies; http?: RunningHttp } = {};
+  const warm = Promise.withResolvers<void>();
+  const core = new AgentCore({
+    config,
+    trust,
+    store: parts.store,
+    snapshots,
+    proofs,
+    clock,
+    random,
+    log,
+    telemetry,
+    onCharter: () => doors.proxies?.recheck(),
+    onKnowledge: () => {
+      doors.proxies?.wake();
+      if (core.isWarm()) warm.resolve();
+    },
+    onProofs: () => proofFile.touch(),
+  });
+  opened.use(core);
+  const proxies = await serveProxies({
+    listen: config.xds.listen,
+    trust,
+    resources: core.resources,
+    clock,
+    log,
+    telemetry,
+    isWarm: () => core.isWarm(),
+    isSettled: () => core.isSettled(),
+    onProof: (claims) => core.prove(claims),
+  });
+  doors.proxies = proxies;
+  const stopping = { graceMs: 0 };
+  opened.defer(() => proxies.close(stopping.graceMs));
+  const routes = agentRoutes({ config, core, trust, proxies, telemetry, clock });
+  const http = await startHttp({ listen: config.http.listen, routes, log });
+  opened.defer(() => http.close());
+  await core.start(parts.signal ?? ending.signal);
+  log.info(
+    { member: config.member.name, address: http.url, charter: trust.charter().charter.number },
+    "Agent runs",
+  );
+
+  const owned = opened.move();
+  let ended: Promise<void> | undefined;
+  const stop: RunningAgent["stop"] = ({ deadlineMs }) => {
+    stopping.graceMs = Math.min(deadlineMs, streamGraceMs);
+    ended ??= owned.disposeAsync();
+    return ended;
+  };
+  return {
+    member: config.member.name,
+    xds: proxies.address,
+    httpUrl: http.url,
+    whenWarm: warm.promise,
+    stop,
+    [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
+  };
 }

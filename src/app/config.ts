@@ -11,7 +11,11 @@ export interface AgentConfig {
   readonly catalog: CatalogConfig;
   readonly sources: readonly SourceConfig[];
   /** Where other members reach this member's gateways; IP literals or DNS names. */
-  readonly gateway: { readonly addresses: readonly HostPort[] };
+  readonly gateway: {
+    readonly addresses: readonly HostPort[];
+    /** What this member's gateways read of a ClientHello at most; absent: what a TLS record holds. */
+    readonly maxClientHelloBytes?: number;
+  };
   readonly xds: { readonly listen: HostPort };
   readonly http: { readonly listen: HostPort };
   readonly logLevel: LogLevel;
@@ -54,7 +58,6 @@ export interface EngineConfig {
 
 export interface GatewayConfig extends EngineConfig {
   readonly listen: HostPort;
-  readonly maxClientHelloBytes: number;
 }
 
 export interface SidecarConfig extends EngineConfig {

@@ -32,8 +32,6 @@ const defaultWorkers = 1;
 const maxWorkers = 64;
 // Every port of the mesh, on every address: other members come from anywhere.
 const defaultGatewayListen: HostPort = { host: "0.0.0.0", port: 15_443 };
-// A TLS record; with all hybrid curves and a long ALPN list a hello stays under 4 KiB.
-const defaultMaxHelloBytes = 16_384;
 
 const identity: Parser<EngineConfig["identity"]> = mapped(
   object<{ dir: string; tokenFile?: undefined }>({
@@ -56,7 +54,6 @@ const engineFields = {
 export const gatewayConfigParser: Parser<GatewayConfig> = object<GatewayConfig>({
   ...engineFields,
   listen: optional(address, defaultGatewayListen),
-  maxClientHelloBytes: optional(integer({ min: 512, max: 16_384 }), defaultMaxHelloBytes),
 });
 
 const upstream: Parser<SidecarUpstream> = object<SidecarUpstream>({

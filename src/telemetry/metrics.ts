@@ -24,8 +24,6 @@ export interface MetricDeclaration<
 
 const xdsTypes = ["cluster", "endpoint", "secret", "listener", "route"] as const;
 const roles = ["sidecar", "gateway"] as const;
-const directions = ["in", "out"] as const;
-const listeners = ["outbound", "inbound", "gateway"] as const;
 
 interface MetricTable {
   readonly buildInfo: MetricDeclaration<"gauge", "version">;
@@ -50,13 +48,14 @@ interface MetricTable {
   readonly svidEnds: MetricDeclaration<"gauge", "identity">;
   readonly engineListeners: MetricDeclaration<"gauge", never>;
   readonly engineConnected: MetricDeclaration<"gauge", never>;
-  readonly engineNacks: MetricDeclaration<"counter", "type">;
-  readonly engineActive: MetricDeclaration<"gauge", "listener">;
-  readonly engineAccepted: MetricDeclaration<"counter", "listener">;
+  readonly engineNacks: MetricDeclaration<"counter", never>;
+  readonly engineActive: MetricDeclaration<"gauge", never>;
+  readonly engineAccepted: MetricDeclaration<"counter", never>;
   readonly engineRefused: MetricDeclaration<"counter", "reason">;
   readonly engineConnectFailures: MetricDeclaration<"counter", never>;
   readonly engineEjections: MetricDeclaration<"counter", never>;
-  readonly engineBytes: MetricDeclaration<"counter", "direction">;
+  readonly engineRetries: MetricDeclaration<"counter", never>;
+  readonly engineProbes: MetricDeclaration<"counter", never>;
 }
 
 export const metrics: MetricTable = {
@@ -240,10 +239,10 @@ export const metrics: MetricTable = {
   engineNacks: {
     name: "isthmus_engine_nacks_total",
     kind: "counter",
-    help: "Configuration this engine refused",
+    help: "xDS responses this engine refused",
     unit: "1",
     of: "engine",
-    labels: { type: xdsTypes },
+    labels: {},
   },
   engineActive: {
     name: "isthmus_engine_connections",
@@ -251,7 +250,7 @@ export const metrics: MetricTable = {
     help: "Connections open now",
     unit: "1",
     of: "engine",
-    labels: { listener: listeners },
+    labels: {},
   },
   engineAccepted: {
     name: "isthmus_engine_connections_total",
@@ -259,7 +258,7 @@ export const metrics: MetricTable = {
     help: "Connections taken",
     unit: "1",
     of: "engine",
-    labels: { listener: listeners },
+    labels: {},
   },
   engineRefused: {
     name: "isthmus_engine_refused_total",
@@ -285,13 +284,21 @@ export const metrics: MetricTable = {
     of: "engine",
     labels: {},
   },
-  engineBytes: {
-    name: "isthmus_engine_bytes_total",
+  engineRetries: {
+    name: "isthmus_engine_retries_total",
     kind: "counter",
-    help: "Bytes carried, from (in) and to (out) whoever connected",
-    unit: "bytes",
+    help: "Connects tried again on another host",
+    unit: "1",
     of: "engine",
-    labels: { direction: directions },
+    labels: {},
+  },
+  engineProbes: {
+    name: "isthmus_engine_probes_answered_total",
+    kind: "counter",
+    help: "Probes of other members that this gateway answered",
+    unit: "1",
+    of: "engine",
+    labels: {},
   },
 };
 

@@ -16,6 +16,12 @@ export interface Telemetry {
     by?: number,
   ) => void;
   readonly set: <Key extends KeysOf<"gauge">>(key: Key, labels: Labels<Key>, value: number) => void;
+  /** For a total that somebody else counts. */
+  readonly total: <Key extends KeysOf<"counter">>(
+    key: Key,
+    labels: Labels<Key>,
+    value: number,
+  ) => void;
   readonly observe: <Key extends KeysOf<"histogram">>(
     key: Key,
     labels: Labels<Key>,
@@ -35,6 +41,7 @@ export function createTelemetry(of: "agent" | "engine"): Telemetry {
   const counters = new Map<MetricKey, Counter>();
   const gauges = new Map<MetricKey, Gauge>();
   const histograms = new Map<MetricKey, Histogram>();
+  const totals = new Map<string, number>();
   const collectors: (() => void)[] = [];
   for (const [key, declared] of Object.entries(metrics) as [MetricKey, MetricDeclaration][]) {
     if (declared.of !== "both" && declared.of !== of) continue;
@@ -54,6 +61,15 @@ export function createTelemetry(of: "agent" | "engine"): Telemetry {
   return {
     count: (key, labels, by = 1) => counters.get(key)?.inc(bounded(key, labels), by),
     set: (key, labels, value) => gauges.get(key)?.set(bounded(key, labels), value),
+    total: (key, labels, value) => {
+      const counter = counters.get(key);
+      const own = bounded(key, labels);
+      const mark = `${key} ${JSON.stringify(own)}`;
+      const before = totals.get(mark) ?? 0;
+      totals.set(mark, value);
+      // A worker that was replaced starts anew; a counter never goes back.
+      if (value > before) counter?.inc(own, value - before);
+    },
     observe: (key, labels, value) => histograms.get(key)?.observe(bounded(key, labels), value),
     onScrape: (collect) => collectors.push(collect),
     render: () => {
