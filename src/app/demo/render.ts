@@ -57,8 +57,8 @@ export function phaseHeading(
   phase: { readonly number: number; readonly name: string; readonly title: string },
 ): string {
   const paint = painter(stage.screen);
-  const lead = `${phase.number} ${phase.name}`;
-  return `\n${paint(lead, "bold")}  ${fit(phase.title, widthOf(stage) - lead.length - 2)}`;
+  const title = fit(phase.title, widthOf(stage) - 2);
+  return `\n${paint(`${phase.number} ${phase.name}`, "bold")}\n  ${title}`;
 }
 
 const columns = "requests failed  cut      p50      p99";
@@ -90,27 +90,38 @@ function countsText(tally: Tally, paint: Paint): string {
   ].join(" ");
 }
 
-/** The members' shares as coloured blocks, or as letters where there is no colour, then the largest by name. */
-function servedBar(stage: Stage, bar: { tally: Tally; width: number; paint: Paint }): string {
-  const total = Object.values(bar.tally.servedBy).reduce((sum, count) => sum + count, 0);
+// Where there is no colour, members differ by how dense their blocks are.
+const shades = ["█", "▒", "▓", "░", "▌", "▚"] as const;
+const labelWidth = "onprem 100%".length;
+
+/** The members' shares as blocks, then the largest by name. */
+function servedBar(
+  stage: Stage,
+  bar: { readonly tally: Tally; readonly width: number; readonly paint: Paint },
+): string {
+  const { servedBy } = bar.tally;
+  const total = sumOf(servedBy);
   if (total === 0) return bar.paint("nobody".padEnd(bar.width), "bad");
-  const blockWidth = Math.max(6, bar.width - 23);
-  const blocks = shares(stage, { servedBy: bar.tally.servedBy, width: blockWidth }).map(
-    ({ index, cells }) => bar.paint("█".repeat(cells), memberTone(index)),
+  const blocks = shares(stage, { servedBy, width: bar.width - labelWidth - 1 }).map(
+    ({ index, cells }) => {
+      const shade = stage.screen.hasColour ? shades[0] : (shades[index % shades.length] ?? "█");
+      return bar.paint(shade.repeat(cells), memberTone(index));
+    },
   );
-  const [name = "", count = 0] = largest(bar.tally.servedBy);
-  const percent = Math.round((100 * count) / total);
-  const label = fit(`${name} ${percent}%`, bar.width - blockWidth - 1).padEnd(
-    bar.width - blockWidth - 1,
-  );
-  return `${blocks.join("")} ${label}`;
+  const [name = "", count = 0] = largest(servedBy);
+  const label = `${short(name)} ${Math.round((100 * count) / total)}%`;
+  return `${blocks.join("")} ${fit(label, labelWidth).padEnd(labelWidth)}`;
+}
+
+function sumOf(servedBy: Tally["servedBy"]): number {
+  return Object.values(servedBy).reduce((sum, count) => sum + count, 0);
 }
 
 function shares(
   stage: Stage,
   bar: { readonly servedBy: Tally["servedBy"]; readonly width: number },
 ): { readonly index: number; readonly cells: number }[] {
-  const total = Object.values(bar.servedBy).reduce((sum, count) => sum + count, 0);
+  const total = sumOf(bar.servedBy);
   let before = 0;
   return stage.members.map((member, index) => {
     const start = Math.round((before / total) * bar.width);
@@ -131,19 +142,25 @@ function verdictText(tally: Tally, paint: Paint): string {
   return [...moved, failed, cut].join(", ");
 }
 
+// A narrower column would cut the shares off; each phase has shown them already.
+const leastServedWidth = 30;
+
 export function summaryText(stage: Stage, reports: readonly PhaseReport[]): string {
   const paint = painter(stage.screen);
-  const head = paint(`  ${"phase".padEnd(16)} ${columns}    moved  served by`, "dim");
+  const servedWidth = widthOf(stage) - 30 - columns.length;
+  const isWide = servedWidth >= leastServedWidth;
+  const served = isWide ? "  served by" : "";
+  const head = paint(`  ${"phase".padEnd(16)} ${columns}    moved${served}`, "dim");
   const rows = reports.map(({ name, total }) => {
     const moved = (total.movedMs === undefined ? "–" : msText(total.movedMs)).padStart(8);
-    const served = fit(servedText(total), widthOf(stage) - 19 - columns.length - 11);
-    return `  ${name.padEnd(16)} ${countsText(total, paint)} ${moved}  ${served}`;
+    const by = isWide ? `  ${fit(servedText(total), servedWidth)}` : "";
+    return `  ${name.padEnd(16)} ${countsText(total, paint)} ${moved}${by}`;
   });
   return ["", paint("what it cost", "bold"), head, ...rows, ""].join("\n");
 }
 
 function servedText(tally: Tally): string {
-  const total = Object.values(tally.servedBy).reduce((sum, count) => sum + count, 0);
+  const total = sumOf(tally.servedBy);
   const parts = Object.entries(tally.servedBy).toSorted((a, b) => b[1] - a[1]);
   return parts
     .map(([name, count]) => `${short(name)} ${Math.round((100 * count) / total)}%`)
