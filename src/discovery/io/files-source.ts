@@ -1,7 +1,5 @@
-import type { FSWatcher } from "node:fs";
-import { watch } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
-import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { normalize } from "node:path";
+import { MeshError } from "../../mesh/errors.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { SourceEvents, WorkloadSource } from "../source.ts";
 import type { Inventory } from "../sources/inventory.ts";
@@ -9,6 +7,8 @@ import { createInventory } from "../sources/inventory.ts";
 import { mayBeUnfinished, readManifest } from "../sources/manifest.ts";
 import type { SourceFinding } from "../sources/source-finding.ts";
 import type { FolderListing, ListedFile } from "./manifest-files.ts";
+import type { FolderWatch } from "./folder-watch.ts";
+import { watchFolder } from "./folder-watch.ts";
 import { listManifestFiles, readManifestFile } from "./manifest-files.ts";
 
 export interface FilesSourceOptions {
@@ -16,6 +16,8 @@ export interface FilesSourceOptions {
   readonly folder: string;
   /** Looks at the folder at least this often: some file systems send no events. */
   readonly pollMs?: number;
+  /** False: polls only. */
+  readonly watch?: boolean;
   /** How long a file that lost content has to be quiet before the loss counts. */
   readonly settleMs?: number;
   /** How long the content of a folder is kept from which every file vanished. */
@@ -36,6 +38,9 @@ export function filesSource(options: FilesSourceOptions): WorkloadSource {
   return new FilesSource(options);
 }
 
+/** In place of the signature of a file that is not there. */
+const missing = "missing";
+
 /** A file's state on disk that the inventory reflects, or will once it was quiet for long enough. */
 interface Seen {
   readonly signature: string;
@@ -49,10 +54,9 @@ class FilesSource implements WorkloadSource {
   readonly #accepted = new Map<string, string>();
   readonly #unsettled = new Map<string, Seen>();
   readonly #fileFindings = new Map<string, SourceFinding>();
-  readonly #watchers = new Map<string, FSWatcher>();
+  readonly #watch: FolderWatch;
   readonly #timers = new Set<NodeJS.Timeout>();
   #folderFindings: readonly SourceFinding[] = [];
-  #watchFinding: SourceFinding | undefined;
   #events: SourceEvents | undefined;
   #lastFindings: string | undefined;
   #emptySinceMs: number | undefined;
@@ -66,8 +70,11 @@ class FilesSource implements WorkloadSource {
       pollMs: defaultPollMs,
       settleMs: defaultSettleMs,
       emptyHoldMs: defaultEmptyHoldMs,
+      watch: true,
       ...options,
+      folder: normalize(options.folder),
     };
+    this.#watch = watchFolder(this.#options.folder, () => this.#rescan());
   }
 
   async start(events: SourceEvents, signal: AbortSignal): Promise<void> {
@@ -82,12 +89,13 @@ class FilesSource implements WorkloadSource {
         `Cannot read folder "${this.#options.folder}": ${listing.reason}`,
       );
     }
-    // Watch first, then read: what changes in between is seen by one of the two.
-    this.#watchAll(listing);
+    this.#follow(listing);
     await this.#take(listing, { isFirst: true });
     const poll = setInterval(() => this.#rescan(), this.#options.pollMs);
     this.#timers.add(poll.unref());
     if (this.#isClosed) clearInterval(poll);
+    // What happened between the listing and the first watch left no event.
+    this.#rescan();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -97,8 +105,7 @@ class FilesSource implements WorkloadSource {
 
   #close(): void {
     this.#isClosed = true;
-    for (const watcher of this.#watchers.values()) watcher.close();
-    this.#watchers.clear();
+    this.#watch.close();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
@@ -117,7 +124,7 @@ class FilesSource implements WorkloadSource {
     while (this.#isStale && !this.#isClosed) {
       this.#isStale = false;
       const listing = await listManifestFiles(this.#options.folder);
-      this.#watchAll(listing);
+      if (this.#follow(listing)) this.#isStale = true;
       await this.#take(listing, { isFirst: false });
     }
   }
@@ -188,9 +195,12 @@ class FilesSource implements WorkloadSource {
     const present = new Set(listing.files.map(({ file }) => file));
     let isWaiting = false;
     for (const file of this.#accepted.keys()) {
+      if (present.has(file) && this.#unsettled.get(file)?.signature === missing) {
+        this.#unsettled.delete(file);
+      }
       if (present.has(file) || listing.blind.some((folder) => file.startsWith(`${folder}/`)))
         continue;
-      if (!this.#isQuiet(file, "missing")) {
+      if (!this.#isQuiet(file, missing)) {
         isWaiting = true;
         continue;
       }
@@ -226,6 +236,18 @@ class FilesSource implements WorkloadSource {
     ];
   }
 
+  #follow(listing: FolderListing): boolean {
+    if (this.#isClosed || !this.#options.watch) return false;
+    return this.#watch.follow(listing.t === "listed" ? listing.folders : []);
+  }
+
+  #watchFindings(): SourceFinding[] {
+    return [...this.#watch.failures()].map(([subject, reason]) => {
+      const message = `Cannot watch folder "${subject}": ${reason}; it is looked at every ${this.#options.pollMs} ms instead`;
+      return { code: "SOURCE_WATCH_DEGRADED", severity: "warning", subject, message };
+    });
+  }
+
   #emit({ isFirst }: { readonly isFirst: boolean }): void {
     const change = this.#inventory.takeChange();
     if (isFirst || change.upserts.length > 0 || change.removed.length > 0) {
@@ -233,7 +255,7 @@ class FilesSource implements WorkloadSource {
     }
     const findings: Finding[] = [
       ...this.#folderFindings,
-      ...(this.#watchFinding === undefined ? [] : [this.#watchFinding]),
+      ...this.#watchFindings(),
       ...this.#fileFindings.values(),
       ...this.#inventory.findings(),
     ].sort(bySubject);
@@ -241,45 +263,6 @@ class FilesSource implements WorkloadSource {
     if (text === this.#lastFindings) return;
     this.#lastFindings = text;
     this.#events?.onFindings(findings);
-  }
-
-  /** Follows each folder, and the parent: the folder itself may be a symbolic link that is switched. */
-  #watchAll(listing: FolderListing): void {
-    if (this.#isClosed) return;
-    const root = resolve(this.#options.folder);
-    const folders = new Set(listing.t === "listed" ? listing.folders : []);
-    for (const [path, watcher] of this.#watchers) {
-      if (path === dirname(root) || folders.has(path)) continue;
-      watcher.close();
-      this.#watchers.delete(path);
-    }
-    this.#watchFinding = undefined;
-    this.#watch(dirname(root), basename(root));
-    for (const folder of folders) this.#watch(folder);
-  }
-
-  #watch(path: string, only?: string): void {
-    if (this.#watchers.has(path)) return;
-    try {
-      const watcher = watch(path, { persistent: false }, (_event, entry) => {
-        if (only === undefined || entry === null || entry === only) this.#rescan();
-      });
-      const forget = (): void => {
-        watcher.close();
-        this.#watchers.delete(path);
-      };
-      watcher.on("error", forget);
-      this.#watchers.set(path, watcher);
-    } catch (thrown) {
-      if (only !== undefined) return;
-      const message = `Cannot watch folder "${path}": ${reasonOf(thrown)}; it is looked at every ${this.#options.pollMs} ms instead`;
-      this.#watchFinding = {
-        code: "SOURCE_WATCH_DEGRADED",
-        severity: "warning",
-        subject: path,
-        message,
-      };
-    }
   }
 }
 

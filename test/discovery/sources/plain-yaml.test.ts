@@ -54,42 +54,37 @@ for (const [what, text] of Object.entries(otherTexts)) {
   });
 }
 
+/** The parts of a text between broken bars; blanks count. */
+function parts(text: string): string[] {
+  return text.split("¦");
+}
+
 // Two generators: lines that are mostly right, and pieces of YAML's own syntax in any order.
+const indents = parts("¦¦ ¦  ¦  ¦    ¦      ");
+const dashes = parts("¦¦¦- ¦-  ¦-");
+const keys = parts(`a: ¦b: ¦c:¦name: ¦'q':¦"d": ¦k.x/y: ¦¦a:b: `);
+const values = [
+  ...parts(`1¦x¦¦¦true¦null¦10.0.0.1¦[a, b]¦[]¦{}¦{x: 1, y: [z]}¦{ x: "a b" }¦"q"¦'s'¦a b¦a#b`),
+  ...parts(`a # c¦# c¦"q" # c¦-5¦-0¦[ ]¦x:y¦http://a/b¦[1, "2", 'c', d e]¦{a: 1} # c¦a,b¦a]¦é¦-x`),
+  ...parts(`2026-01-01T00:00:00Z¦[-1]¦[a-b]¦[10.0.0.1]¦{a: true}¦yes¦a  b¦x ¦[a , b]¦{a: b }¦[ a]`),
+  ...parts(`""¦''¦{'a': 1}¦[{}]¦[[]]¦[-]¦[.]¦[/a]¦1e3`),
+];
+const pieces = [
+  ...parts(
+    "abc¦key:¦key: ¦- ¦-¦: ¦:¦#¦ # c¦\n¦\n  ¦\n- ¦\n  - ¦  ¦[¦]¦{¦}¦,¦, ¦\"¦'¦true¦null¦~¦1¦-1¦017",
+  ),
+  ...parts(
+    "1.5¦1e3¦0x1¦.5¦?¦? ¦&a ¦*a¦!t ¦<<: ¦__proto__: ¦10.0.0.7¦x y¦@¦`¦%¦>¦|¦\\¦.inf¦é¦...¦=¦1_0",
+  ),
+  ...parts("-0¦+1¦No¦TRUE"),
+];
 const line = fc
-  .tuple(
-    fc.constantFrom("", "", " ", "  ", "  ", "    ", "      "),
-    fc.constantFrom("", "", "", "- ", "-  ", "-"),
-    fc.constantFrom("a: ", "b: ", "c:", "name: ", "'q':", '"d": ', "k.x/y: ", "", "a:b: "),
-    fc.constantFrom(
-      ...["1", "x", "", "", "true", "null", "10.0.0.1", "[a, b]", "[]", "{}", "{x: 1, y: [z]}"],
-      ...['{ x: "a b" }', '"q"', "'s'", "a b", "a#b", "a # c", "# c", '"q" # c', "-5", "-0", "[ ]"],
-      ...["x:y", "http://a/b", "[1, \"2\", 'c', d e]", "{a: 1} # c", "2026-01-01T00:00:00Z", "a,b"],
-      ...[
-        "a]",
-        "é",
-        "-x",
-        "[-1]",
-        "[a-b]",
-        "[10.0.0.1]",
-        "{a: true}",
-        "yes",
-        "a  b",
-        "x ",
-        "[a , b]",
-      ],
-      ...["{a: b }", "[ a]", '""', "''", "{'a': 1}", "[{}]", "[[]]", "[-]", "[.]", "[/a]", "1e3"],
-    ),
-  )
-  .map((parts) => `${parts.join("")}\n`);
-const piece = fc.constantFrom(
-  ...["abc", "key:", "key: ", "- ", "-", ": ", ":", "#", " # c", "\n", "\n  ", "\n- ", "\n  - "],
-  ...["  ", "[", "]", "{", "}", ",", ", ", '"', "'", "true", "null", "~", "1", "-1", "017", "1.5"],
-  ...["1e3", "0x1", ".5", "?", "? ", "&a ", "*a", "!t ", "<<: ", "__proto__: ", "10.0.0.7", "x y"],
-  ...["@", "`", "%", ">", "|", "\\", ".inf", "é", "...", "=", "1_0", "-0", "+1", "No", "TRUE"],
-);
+  .tuple(...[indents, dashes, keys, values].map((choices) => fc.constantFrom(...choices)))
+  .map((chosen) => `${chosen.join("")}\n`);
+const piece = fc.constantFrom(...pieces);
 const text = fc.oneof(
   fc.array(line, { minLength: 1, maxLength: 6 }).map((lines) => lines.join("")),
-  fc.array(piece, { maxLength: 24 }).map((pieces) => pieces.join("")),
+  fc.array(piece, { maxLength: 24 }).map((chosen) => chosen.join("")),
 );
 
 test("readPlainYaml() never reads a text otherwise than the full parser", () => {
