@@ -5,7 +5,7 @@ import { coarseCallers, isSameCallers } from "../proxy/callers.ts";
 import type { Withheld } from "../proxy/seal.ts";
 import { nothingSealed } from "../proxy/seal.ts";
 import type { ResourceContext } from "../proxy/service-resources.ts";
-import { sidecarResources, zoneResources } from "../proxy/service-resources.ts";
+import { isSameShape, sidecarResources, zoneResources } from "../proxy/service-resources.ts";
 import { SubjectSet } from "../proxy/subject-set.ts";
 import type { Viewer } from "../proxy/viewer.ts";
 import type { ResourceSet } from "../xds/resource-set.ts";
@@ -55,9 +55,10 @@ export class ServiceSets {
   }
 
   update(id: ServiceId, service: MeshService | undefined): void {
+    const before = this.#services.get(id);
     if (service === undefined) this.#services.delete(id);
     else this.#services.set(id, service);
-    this.#build(id);
+    this.#build(id, before);
   }
 
   /** Touches every service. */
@@ -99,18 +100,26 @@ export class ServiceSets {
     return [this.#sidecar, this.#gateway, ...zones].flatMap((content) => [...content.withheld()]);
   }
 
-  #build(id: ServiceId): void {
+  #build(id: ServiceId, before?: MeshService): void {
     const service = this.#services.get(id);
-    const gateway = { place: this.#place, settings: this.#context.settings };
-    this.#gateway.put(
-      id,
-      service === undefined ? nothingSealed : gatewayResources(service, gateway),
-    );
-    this.#sidecar.put(
-      id,
-      service === undefined ? nothingSealed : sidecarResources(service, this.#context),
-    );
+    if (service === undefined || service.local !== before?.local) this.#buildGateway(id);
+    if (service === undefined || before === undefined || !isSameShape(service, before)) {
+      this.#buildSidecar(id);
+    }
     for (const [zone, { content }] of this.#zones) this.#buildEndpoints(id, { zone, content });
+  }
+
+  #buildGateway(id: ServiceId): void {
+    const service = this.#services.get(id);
+    const options = { place: this.#place, settings: this.#context.settings };
+    const sealed = service === undefined ? nothingSealed : gatewayResources(service, options);
+    this.#gateway.put(id, sealed);
+  }
+
+  #buildSidecar(id: ServiceId): void {
+    const service = this.#services.get(id);
+    const sealed = service === undefined ? nothingSealed : sidecarResources(service, this.#context);
+    this.#sidecar.put(id, sealed);
   }
 
   #buildZone(zone: string): void {

@@ -41,18 +41,22 @@ const schemas: Readonly<Record<XdsType, DescMessage>> = {
   route: RouteConfigurationSchema,
 };
 
-/** Checks and encodes, once for all streams. The only place where proxy resources become bytes. */
+/** Encodes, once for all streams: the only place where proxy resources become bytes. */
 export function seal(drafts: readonly Draft[]): Sealed {
   const resources = drafts.map((draft) =>
     encodeResource({
       type: draft.t,
-      name: draft.t === "endpoint" ? draft.message.clusterName : draft.message.name,
+      name: nameOf(draft),
       schema: schemas[draft.t],
       message: draft.message,
       ...(draft.t === "endpoint" && draft.after !== undefined ? { mixVersion: draft.after } : {}),
     }),
   );
   return { resources, withheld: [] };
+}
+
+function nameOf(draft: Draft): string {
+  return draft.t === "endpoint" ? draft.message.clusterName : draft.message.name;
 }
 
 /** What a subject has after a build: where a resource was withheld, its last good version. */

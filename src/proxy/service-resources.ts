@@ -31,6 +31,25 @@ export function sidecarResources(service: MeshService, context: ResourceContext)
   return seal([...secrets, ...targets]);
 }
 
+/**
+ * Whether `sidecarResources` gives the same for both in one context. Endpoints come and go a hundred
+ * times for each change of a port or an exporter, and cost no rebuild of what does not hold them.
+ */
+export function isSameShape(a: MeshService, b: MeshService): boolean {
+  return JSON.stringify(shapeOf(a)) === JSON.stringify(shapeOf(b));
+}
+
+function shapeOf(service: MeshService): unknown {
+  const accounts = service.local?.endpoints.map(({ serviceAccount }) => serviceAccount);
+  return [
+    service.ports,
+    service.isLocalNameShared,
+    service.local?.exported !== undefined,
+    [...new Set(accounts)].sort(),
+    service.remotes.map(({ member, identities }) => [member, identities]),
+  ];
+}
+
 /** EDS for sidecars of the viewer's zone; `sidecar` is what `sidecarResources` gave for this service. */
 export function zoneResources(
   service: MeshService,
