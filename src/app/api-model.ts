@@ -24,7 +24,11 @@ export interface StatusAnswer {
   };
   readonly services: { readonly local: number; readonly exported: number; readonly remote: number };
   readonly members: Readonly<Record<string, number>>;
-  readonly proxies: { readonly sidecars: number; readonly gateways: number; readonly refusing: number };
+  readonly proxies: {
+    readonly sidecars: number;
+    readonly gateways: number;
+    readonly refusing: number;
+  };
   readonly findings: { readonly error: number; readonly warning: number; readonly info: number };
   readonly identities: readonly { readonly id: string; readonly notAfterMs: number }[];
 }
@@ -59,11 +63,17 @@ export interface GatewayAnswer {
 export interface ServiceAnswer {
   readonly service: string;
   readonly type: string;
-  readonly ports: readonly { readonly name: string; readonly port: number; readonly protocol: string }[];
+  readonly ports: readonly {
+    readonly name: string;
+    readonly port: number;
+    readonly protocol: string;
+  }[];
   readonly isExported: boolean;
   /** Whether `cluster.local` reaches the other members too. */
   readonly isShared: boolean;
-  readonly local: { readonly healthy: number; readonly total: number; readonly proven: number } | undefined;
+  readonly local:
+    | { readonly healthy: number; readonly total: number; readonly proven: number }
+    | undefined;
   readonly remotes: readonly {
     readonly member: string;
     readonly healthy: number;

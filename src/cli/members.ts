@@ -46,7 +46,10 @@ function row(member: MemberAnswer): (Cell | string)[] {
     String(member.exports),
     rttOf(member.rttMs),
     isSelf ? "-" : spanOf(member.ageMs),
-    { text: gateways(member), tone: member.gateways.some((one) => !one.isAlive) ? "warn" : "plain" },
+    {
+      text: gateways(member),
+      tone: member.gateways.some((one) => !one.isAlive) ? "warn" : "plain",
+    },
   ];
 }
 

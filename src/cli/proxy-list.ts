@@ -21,7 +21,10 @@ export const proxyList: Command = {
   options: { ...agentOption, ...jsonOption },
   positionals: { min: 0, max: 0 },
   run: async (args, terminal) => {
-    const answer = await askAgent<{ proxies: ProxyAnswer[] }>("/api/v1/proxies", { args, terminal });
+    const answer = await askAgent<{ proxies: ProxyAnswer[] }>("/api/v1/proxies", {
+      args,
+      terminal,
+    });
     const text = args.has("json")
       ? `${JSON.stringify(answer, null, 2)}\n`
       : table(columns, answer.proxies.map(row), terminal);

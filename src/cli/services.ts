@@ -36,7 +36,9 @@ export const services: Command = {
 
 function row(service: ServiceAnswer): (Cell | string)[] {
   const { local } = service;
-  const ports = service.ports.map(({ name, port }) => (name === "" ? `${port}` : `${name}:${port}`));
+  const ports = service.ports.map(({ name, port }) =>
+    name === "" ? `${port}` : `${name}:${port}`,
+  );
   const isUnproven = local !== undefined && service.isExported && local.proven < local.total;
   return [
     service.service,

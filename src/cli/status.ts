@@ -12,7 +12,9 @@ export const status: Command = {
   positionals: { min: 0, max: 0 },
   run: async (args, terminal) => {
     const answer = await askAgent<StatusAnswer>("/api/v1/status", { args, terminal });
-    terminal.out(args.has("json") ? `${JSON.stringify(answer, null, 2)}\n` : page(answer, terminal));
+    terminal.out(
+      args.has("json") ? `${JSON.stringify(answer, null, 2)}\n` : page(answer, terminal),
+    );
     return exitCodes.done;
   },
 };
