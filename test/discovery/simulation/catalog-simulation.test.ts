@@ -1,118 +1,30 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
-import { exportOf } from "../../../src/discovery/export-records.ts";
-import type { MemberStatus } from "../../../src/discovery/shard-set.ts";
-import { parseServiceId, trustDomainOf } from "../../../src/mesh/ids.ts";
-import { mesh } from "../support/made.ts";
-import type { Site, World } from "./world.ts";
-import { createWorld, leaseMs, serviceWith } from "./world.ts";
+import { Worker } from "node:worker_threads";
+import type { Report, Task } from "./schedule-worker.ts";
 
 const schedules = Number(process.env["ISTHMUS_SIMULATIONS"] ?? 2000);
 const firstSeed = Number(process.env["ISTHMUS_SEED"] ?? 1);
 
-test(`${schedules} schedules of lost, delayed, reordered, rolled back and forged hubs: nothing is invented, nothing lost, all converge`, async () => {
-  for (let seed = firstSeed; seed < firstSeed + schedules; seed += 1) {
-    try {
-      await runSchedule(seed);
-    } catch (cause) {
-      throw new Error(
-        `Schedule failed; repeat it with ISTHMUS_SEED=${seed} ISTHMUS_SIMULATIONS=1`,
-        {
-          cause,
-        },
-      );
-    }
+// One per core of the smallest machine that runs this.
+const workers = 2;
+
+test(`in ${schedules} schedules of hubs that lose, delay, reorder, forget and lie nothing is invented or lost, and all converge`, async () => {
+  const each = Math.ceil(schedules / workers);
+  const tasks = Array.from({ length: schedules > 1 ? workers : 1 }, (_, index) => ({
+    firstSeed: firstSeed + index * each,
+    schedules: each,
+  }));
+  for (const report of await Promise.all(tasks.map(runTask))) {
+    if (report.t === "done") continue;
+    const again = `ISTHMUS_SEED=${report.seed} ISTHMUS_SIMULATIONS=1`;
+    assert.fail(`repeat it with ${again}: ${report.reason}`);
   }
 });
 
-async function runSchedule(seed: number): Promise<void> {
-  const world = createWorld(seed, { members: 2 + (seed % 3 === 0 ? 1 : 0), hubs: 1 + (seed % 2) });
-  const { chance, time } = world;
-  for (const site of world.sites) world.start(site, { withDisk: chance.happens(0.7) });
-  const steps = 10 + chance.below(25);
-  let isSpoilt = false;
-  for (let step = 0; step < steps; step += 1) {
-    isSpoilt = (await disturb(world)) || isSpoilt;
-    await time.advance(chance.next() * (chance.happens(0.1) ? 2 * leaseMs : 600));
-    assert.deepEqual(world.failures, []);
-  }
-  world.heal();
-  // Claims wait for a lease, spoilt records for the owner's next look at them.
-  await time.advance((isSpoilt ? 12 : 5) * leaseMs);
-  assert.deepEqual(world.failures, []);
-  for (const reader of world.sites) assertInStep(world, reader);
-  await world.close();
-}
-
-/** Does one thing to the world; true when records were spoilt where they lie. */
-async function disturb(world: World): Promise<boolean> {
-  const { chance } = world;
-  const site = chance.pick(world.sites);
-  const hub = chance.pick(world.hubs);
-  switch (chance.below(12)) {
-    case 0:
-    case 1:
-    case 2:
-    case 3:
-      changeSomething(world, site);
-      return false;
-    case 4:
-      Object.assign(hub.weather, {
-        maxDelayMs: chance.pick([5, 50, 400, 1500]),
-        lossRatio: chance.pick([0, 0.1, 0.5]),
-      });
-      return false;
-    case 5:
-      hub.weather.lieRatio = chance.pick([0, 0.2, 0.8]);
-      return false;
-    case 6:
-      if (site.life !== undefined) hub.cutOff.add(site.life.name);
-      return false;
-    case 7:
-      if (site.life !== undefined) hub.cutOff.delete(site.life.name);
-      return false;
-    case 8:
-      world.kill(site);
-      return false;
-    case 9:
-      if (site.life === undefined) world.start(site, { withDisk: chance.happens(0.7) });
-      return false;
-    case 10:
-      if (chance.happens(0.3)) hub.wipe();
-      else hub.rollBack(1 + chance.below(6));
-      return false;
-    default:
-      await hub.spoil(site.member);
-      return true;
-  }
-}
-
-function changeSomething(world: World, site: Site): void {
-  const { chance } = world;
-  const id = `shop/s-${chance.below(5)}`;
-  if (chance.happens(0.2)) world.publish(site, { removed: parseServiceId(id) });
-  else world.publish(site, { upsert: serviceWith(chance, id) });
-}
-
-/** Every reader holds what every owner's sources say, save what is held back as a mass withdrawal. */
-function assertInStep(world: World, reader: Site): void {
-  const { life } = reader;
-  assert.ok(life, `${reader.member} does not run`);
-  for (const owner of world.sites) {
-    if (owner === reader) continue;
-    const status: MemberStatus | undefined = life.catalog.memberStatus().find((one) => one.member === owner.member);
-    const content = life.catalog.shard(owner.member);
-    const about: string = `${life.name} on ${owner.member}: ${JSON.stringify(status)}`;
-    assert.equal(status?.lease, "live", about);
-    for (const service of owner.services.values()) {
-      const trustDomain = trustDomainOf(owner.member, mesh);
-      const expected = exportOf(service, { trustDomain, isNetworkShared: false })?.record;
-      assert.deepEqual(content?.service(service.id), expected, about);
-    }
-    const extra = [...(content?.services() ?? [])].filter((id) => !owner.services.has(id));
-    const isHeld = owner.life?.catalog
-      .findings()
-      .some((finding) => finding.code === "CATALOG_WITHDRAWAL_HELD");
-    assert.ok(extra.length === 0 || isHeld, `${about}: ${extra.join()} should be gone`);
-  }
+async function runTask(workerData: Task): Promise<Report> {
+  const worker = new Worker(new URL("./schedule-worker.ts", import.meta.url), { workerData });
+  const [report] = (await once(worker, "message")) as [Report];
+  return report;
 }
