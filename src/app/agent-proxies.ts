@@ -10,7 +10,10 @@ import { registerRenewal } from "../proxy/io/renewal-service.ts";
 import type { Telemetry } from "../telemetry/registry.ts";
 import type { HeldResource } from "../xds/ledger.ts";
 import type { NodeClaim } from "../xds/node.ts";
+import { type View, viewed } from "../xds/view.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import type { ProxyConfigAnswer } from "./api-model.ts";
+import { resourceJson } from "./resource-json.ts";
 import type { SidecarClaim } from "./sidecar-proofs.ts";
 
 export interface AgentProxiesOptions {
@@ -41,7 +44,8 @@ export interface AgentProxies {
   /** Judges connected peers again, after a new charter. */
   readonly recheck: () => void;
   readonly proxies: () => readonly ConnectedProxy[];
-  readonly heldBy: (nodeId: string) => readonly HeldResource[] | undefined;
+  /** What the proxy was told; undefined: it has no open stream. */
+  readonly configOf: (nodeId: string) => ProxyConfigAnswer["resources"] | undefined;
   readonly close: (graceMs: number) => Promise<void>;
 }
 
@@ -49,6 +53,7 @@ export interface AgentProxies {
 export async function serveProxies(options: AgentProxiesOptions): Promise<AgentProxies> {
   const { trust, clock, log, telemetry } = options;
   const peers: { server?: AgentServer } = {};
+  const views = new Map<string, View>();
   const peerOf = (remote: string): Peer | undefined => peers.server?.peerOf(remote);
   const ads = new AdsServer({
     clock,
@@ -56,7 +61,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     isWarm: options.isWarm,
     peerOf,
     cut: (remote) => peers.server?.cut(remote),
-    admit: (node, peer) => admit({ node, peer }, options),
+    admit: (node, peer) => admit({ node, peer, views }, options),
     observer: {
       onSent: (type, bytes) => {
         telemetry.count("xdsResponses", { type });
@@ -100,7 +105,10 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
       return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
     },
-    heldBy: (nodeId) => ads.heldBy(nodeId),
+    configOf: (nodeId) => {
+      const view = views.get(nodeId);
+      return ads.heldBy(nodeId)?.map((held) => ({ ...held, resource: contentOf(view, held) }));
+    },
     close: async (graceMs) => {
       ads[Symbol.dispose]();
       await server.close(graceMs);
@@ -109,7 +117,12 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
 }
 
 function admit(
-  claim: { readonly node: NodeClaim; readonly peer: Peer | undefined },
+  claim: {
+    readonly node: NodeClaim;
+    readonly peer: Peer | undefined;
+    /** By node id; what `proxy config` looks into. */
+    readonly views: Map<string, View>;
+  },
   options: AgentProxiesOptions,
 ): Admitted {
   const { trust, resources, log } = options;
@@ -122,11 +135,14 @@ function admit(
   if (node.t === "sidecar") options.onProof(claimsOf(node));
   const opened = resources.open(node);
   log.info({ node: node.id, role: node.t, id: claim.peer.id }, "Proxy connected");
+  const view = { ...opened.view, isSettled: options.isSettled };
+  claim.views.set(node.id, view);
   return {
     t: "ok",
-    view: { ...opened.view, isSettled: options.isSettled },
+    view,
     onClose: () => {
       opened.close();
+      if (claim.views.get(node.id) === view) claim.views.delete(node.id);
       log.info({ node: node.id, role: node.t }, "Proxy gone");
     },
   };
@@ -140,4 +156,10 @@ function claimsOf(node: SidecarNode): readonly SidecarClaim[] {
     endpoint,
     listen,
   }));
+}
+
+/** What is in force now; a proxy that refused it still has its last good one. */
+function contentOf(view: View | undefined, held: HeldResource): unknown {
+  const resource = view === undefined ? undefined : viewed(view, held);
+  return resource === undefined ? undefined : resourceJson(resource);
 }

@@ -114,7 +114,8 @@ export async function openAgentTrust(
   };
 }
 
-function checkAgainst(config: AgentConfig, files: MemberFiles): void {
+/** Each way in which `agent.yaml` and the member's folder contradict each other. */
+export function differencesFrom(config: AgentConfig, files: MemberFiles): readonly string[] {
   const { charter, mesh, member } = files;
   const wrong: string[] = [];
   if (mesh !== config.mesh) wrong.push(`mesh: "${config.mesh}", but the charter is of "${mesh}"`);
@@ -130,6 +131,11 @@ function checkAgainst(config: AgentConfig, files: MemberFiles): void {
       wrong.push("trust.dir: the charter does not list the issuer in member.pem");
     }
   }
+  return wrong;
+}
+
+function checkAgainst(config: AgentConfig, files: MemberFiles): void {
+  const wrong = differencesFrom(config, files);
   if (wrong.length === 0) return;
   throw new MeshError(
     "MESH_CONFIG_INVALID",

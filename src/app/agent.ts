@@ -95,7 +95,17 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   doors.proxies = proxies;
   const stopping = { graceMs: 0 };
   opened.defer(() => proxies.close(stopping.graceMs));
-  const routes = agentRoutes({ config, core, trust, proxies, telemetry, clock });
+  const routes = agentRoutes({
+    config,
+    core,
+    trust,
+    proxies,
+    telemetry,
+    clock,
+    log,
+    storeName: parts.store.name,
+    startedAtMs: clock.monotonicMs(),
+  });
   const http = await startHttp({ listen: config.http.listen, routes, log });
   opened.defer(() => http.close());
   await core.start(parts.signal ?? ending.signal);

@@ -102,7 +102,6 @@ export interface EndpointAnswer {
   readonly health: Health;
   /** 0..1 of the priority's weight. */
   readonly share: number;
-  readonly workload: string | undefined;
   readonly why: string;
 }
 

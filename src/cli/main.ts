@@ -1,3 +1,4 @@
+import { isMainThread } from "node:worker_threads";
 import { didYouMean } from "../app/nearest.ts";
 import { type ErrorCode, MeshError, reasonOf } from "../mesh/errors.ts";
 import { argumentsFor } from "./arguments.ts";
@@ -5,6 +6,9 @@ import { exitCodes, type Terminal } from "./command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
 import { helpOf, overview } from "./help.ts";
 import { processTerminal } from "./terminal.ts";
+
+// The bundle is one file, so this is what a worker thread of an engine starts with.
+if (!isMainThread) await import("../app/engine-worker.ts");
 
 /** Runs one command; returns the exit code of design section 11. */
 export async function main(

@@ -1,0 +1,103 @@
+import { stat } from "node:fs/promises";
+import {
+  type ListedFile,
+  listManifestFiles,
+  readManifestFile,
+} from "../discovery/io/manifest-files.ts";
+import { createInventory, type Inventory } from "../discovery/sources/inventory.ts";
+import { readManifest } from "../discovery/sources/manifest.ts";
+import { MeshError, reasonOf } from "../mesh/errors.ts";
+import type { Finding } from "../mesh/service.ts";
+import { loadMember } from "../trust/io/member-files.ts";
+import { differencesFrom } from "./agent-trust.ts";
+import type { AgentConfig } from "./config.ts";
+import type { Parsed } from "./config-parser.ts";
+import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./load-config.ts";
+
+/**
+ * What is wrong in these files and folders, without any agent: manifests, and the configuration files
+ * of agents, gateways and sidecars. Throws MESH_FILE_UNREADABLE for a path that is not there.
+ */
+export async function checkFiles(paths: readonly string[]): Promise<readonly Finding[]> {
+  const inventory = createInventory();
+  const findings: Finding[] = [];
+  for (const path of paths) {
+    for (const { file, findings: own } of await listed(path)) {
+      findings.push(...own);
+      if (file !== undefined) findings.push(...(await checkFile(file, inventory)));
+    }
+  }
+  inventory.takeChange();
+  return [...findings, ...inventory.findings()];
+}
+
+interface Listed {
+  readonly file: ListedFile | undefined;
+  readonly findings: readonly Finding[];
+}
+
+async function listed(path: string): Promise<readonly Listed[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) {
+      return [{ file: { file: path, signature: "" }, findings: [] }];
+    }
+  } catch (cause) {
+    throw new MeshError("MESH_FILE_UNREADABLE", `Cannot check "${path}": ${reasonOf(cause)}`, {
+      cause,
+    });
+  }
+  const listing = await listManifestFiles(path);
+  if (listing.t === "unreadable") {
+    throw new MeshError("MESH_FILE_UNREADABLE", `Cannot check "${path}": ${listing.reason}`);
+  }
+  const own = { file: undefined, findings: listing.findings };
+  return [own, ...listing.files.map((file) => ({ file, findings: [] }))];
+}
+
+async function checkFile(file: ListedFile, inventory: Inventory): Promise<readonly Finding[]> {
+  const reading = await readManifestFile(file);
+  if (reading.t === "refused") return [reading.finding];
+  if (reading.t === "gone") return [];
+  const { text, modifiedMs } = reading;
+  const kind = configKindOf(text);
+  if (kind === undefined) {
+    inventory.put(readManifest({ file: file.file, text, modifiedMs }));
+    return [];
+  }
+  if (kind === "gateway") return problemsOf(loadGatewayConfig(file.file));
+  if (kind === "sidecar") return problemsOf(loadSidecarConfig(file.file));
+  const parsed = loadAgentConfig(file.file);
+  if (parsed.t === "invalid") return problemsOf(parsed);
+  return checkTrust(file.file, parsed.config);
+}
+
+/** Manifests say `apiVersion`; our own files begin with keys of their own. */
+function configKindOf(text: string): "agent" | "gateway" | "sidecar" | undefined {
+  if (/^apiVersion\s*:/m.test(text)) return undefined;
+  if (/^mesh\s*:/m.test(text)) return "agent";
+  if (!/^agent\s*:/m.test(text)) return undefined;
+  return /^(?:workload|upstreams|inbound)\s*:/m.test(text) ? "sidecar" : "gateway";
+}
+
+function problemsOf<T>(parsed: Parsed<T>): readonly Finding[] {
+  if (parsed.t === "ok") return [];
+  return parsed.problems.map(({ file, line, path, message }) => ({
+    code: "CONFIG_INVALID",
+    severity: "error",
+    subject: line === 0 ? file : `${file}:${line}`,
+    message: path === "" ? message : `${path}: ${message}`,
+  }));
+}
+
+async function checkTrust(file: string, config: AgentConfig): Promise<readonly Finding[]> {
+  const wrong = await loadMember(config.trust.dir).then(
+    (files) => differencesFrom(config, files),
+    (thrown: unknown) => [`trust.dir: ${reasonOf(thrown)}`],
+  );
+  return wrong.map((message) => ({
+    code: "CONFIG_TRUST_MISMATCH",
+    severity: "error",
+    subject: file,
+    message,
+  }));
+}

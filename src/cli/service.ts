@@ -1,0 +1,20 @@
+import { formatProblem } from "../app/load-config.ts";
+import type { Ran } from "../app/run-agent.ts";
+import { exitCodes, type Option, type Terminal } from "./command.ts";
+
+export const configOption: Readonly<Record<"config", Option>> = {
+  config: {
+    type: "string",
+    hint: "FILE",
+    about: "the configuration file",
+    required: true,
+    short: "c",
+  },
+};
+
+/** The exit code of a service; a wrong configuration is told in full, one line for each problem. */
+export function exitCodeOf(ran: Ran, terminal: Terminal): number {
+  if (ran.t === "ended") return ran.code;
+  for (const problem of ran.problems) terminal.err(`${formatProblem(problem)}\n`);
+  return exitCodes.config;
+}
