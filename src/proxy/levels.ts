@@ -21,11 +21,9 @@ const maxLevels = 128;
 export function levelsFor(offer: Offer, viewer: Viewer): PlannedLevel[] {
   const candidates = [...ownCandidates(offer, viewer), ...remoteCandidates(offer, viewer)];
   const levels = mergeTail(grouped(candidates));
-  const unique = withoutRepeats(levels);
-  const revived = unique.some((level) => hostsOf(level).some(isHealthy))
-    ? unique
-    : unique.map(revive);
-  return revived.map(boundLevel).map(boundWeights);
+  const isServed = levels.some((level) => hostsOf(level).some(isHealthy));
+  const revived = isServed ? levels : levels.map(revive);
+  return withoutRepeats(revived).map(boundLevel).map(boundWeights);
 }
 
 function ownCandidates(offer: Offer, viewer: Viewer): PlannedLevel[] {
@@ -107,7 +105,22 @@ function withoutRepeats(levels: readonly PlannedLevel[]): PlannedLevel[] {
     }
   }
   const keep = (host: PlannedHost): boolean => chosen.get(addressKey(host)) === host;
-  return withoutEmpty(levels.map((level) => mapHosts(level, (hosts) => hosts.filter(keep))));
+  const unique = levels.map((level) => mapHosts(level, (hosts) => hosts.filter(keep)));
+  return withoutEmpty(unique.map(withoutOrphans));
+}
+
+/** A placeholder stands for the missing part of something; alone it would only drag its level down. */
+function withoutOrphans(level: PlannedLevel): PlannedLevel {
+  const serving = new Set(
+    level.localities.filter(({ hosts }) => hosts.some(isHealthy)).map(({ member }) => member),
+  );
+  const localities = level.localities.map((locality) => ({
+    ...locality,
+    hosts: locality.hosts.filter(
+      ({ via }) => via.t !== "placeholder" || serving.has(locality.member),
+    ),
+  }));
+  return { ...level, localities };
 }
 
 /**
