@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { levelsFor } from "../../src/proxy/levels.ts";
+import { hostsOf } from "../../src/proxy/plan.ts";
+import { connectTimeoutMsFor } from "../../src/proxy/settings.ts";
+import { http, remoteExport, viewer } from "./made.ts";
+
+suite("levelsFor()", () => {
+  test("puts members beyond the 128th rank into one last level", () => {
+    const remotes = Array.from({ length: 200 }, (_, index) => {
+      const gateways = [{ address: `10.9.${index}.1`, port: 15_443, isAlive: true }];
+      return remoteExport(`m${index}`, { rank: index + 1, gateways });
+    });
+    const levels = levelsFor({ port: http, remotes }, viewer);
+    assert.equal(levels.length, 128);
+    assert.equal(levels.flatMap(hostsOf).length, 200);
+  });
+
+  test("keeps gateways of a usable member although probes do not reach them", () => {
+    const gateways = [{ address: "10.9.0.1", port: 15_443, isAlive: false }];
+    const remotes = [remoteExport("west", { gateways }), remoteExport("asia", { rank: 2 })];
+    const [nearest] = levelsFor({ port: http, remotes }, viewer);
+    assert.deepEqual(
+      nearest && hostsOf(nearest).map(({ address, health }) => `${address} ${health}`),
+      ["10.9.0.1 healthy"],
+    );
+  });
+
+  test("says nothing of a member without gateways", () => {
+    assert.deepEqual(
+      levelsFor({ port: http, remotes: [remoteExport("west", { gateways: [] })] }, viewer),
+      [],
+    );
+  });
+});
+
+suite("connectTimeoutMsFor()", () => {
+  test("is four round trips in coarse steps, at least half a second", () => {
+    const cases = [
+      [0, 500],
+      [125, 500],
+      [126, 1_000],
+      [251, 2_000],
+      [900, 4_000],
+      [9_000, 4_000],
+    ] as const;
+    for (const [rttMs, timeoutMs] of cases) assert.equal(connectTimeoutMsFor(rttMs), timeoutMs);
+  });
+});
