@@ -25,7 +25,7 @@ export function endpointsKey(id: ServiceId, slice: number): string {
 /** Undefined for a key that no version of ours would write. */
 export function parseRecordKey(text: string): RecordKey | undefined {
   if (!keyShape.test(text)) return undefined;
-  const [kind, ...rest] = text.split("/");
+  const [kind = "", ...rest] = text.split("/");
   switch (kind) {
     case "member":
       return rest.length === 0 ? { t: "member" } : undefined;

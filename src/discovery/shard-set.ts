@@ -111,7 +111,7 @@ export function createShardSet(options: {
       const before = charter;
       charter = next;
       const wanted = new Set(wantedIn(next, options.self));
-      for (const member of [...shards.keys()]) if (!wanted.has(member)) dismiss(member);
+      for (const member of shards.keys()) if (!wanted.has(member)) dismiss(member);
       for (const member of wanted) {
         const shard = shards.get(member);
         if (shard === undefined) admit(member);

@@ -13,14 +13,15 @@ import type { OwnShard } from "../own-shard.ts";
 import { createOwnShard } from "../own-shard.ts";
 import type { GatewayRecord, MemberRecord } from "../records.ts";
 import { schemas } from "../records.ts";
-import { createRemoteShard } from "../remote-shard.ts";
 import type { ShardContent } from "../shard-content.ts";
 import type { Instant, MemberStatus } from "../shard-set.ts";
 import { createShardSet } from "../shard-set.ts";
 import type { SnapshotStore } from "../snapshot-store.ts";
 import type { SourceChange } from "../source.ts";
-import type { CatalogStore, RawRecords } from "../store.ts";
+import type { CatalogStore } from "../store.ts";
 import type { Timers } from "../timers.ts";
+import type { HubStatus } from "../own-findings.ts";
+import { ownFindings } from "../own-findings.ts";
 import type { CatalogWriter, WriterStatus } from "./catalog-writer.ts";
 import { createCatalogWriter } from "./catalog-writer.ts";
 import type { CharterSender } from "./charter-sender.ts";
@@ -28,7 +29,7 @@ import { startCharterSender } from "./charter-sender.ts";
 import { createCopySaver } from "./copy-saver.ts";
 import type { HubReader } from "./hub-reader.ts";
 import { startHubReader } from "./hub-reader.ts";
-import { within } from "./waiting.ts";
+import { readOwnBase } from "./own-base.ts";
 
 export interface CatalogOptions {
   readonly member: MemberName;
@@ -79,7 +80,7 @@ export interface Catalog extends AsyncDisposable {
   readonly members: () => readonly MemberName[];
   readonly memberStatus: () => readonly MemberStatus[];
   readonly writerStatus: () => WriterStatus | undefined;
-  readonly hubs: () => readonly { readonly name: string; readonly isReadable: boolean }[];
+  readonly hubs: () => readonly HubStatus[];
   /** Members neither loaded nor known to be absent from every readable hub. */
   readonly missing: () => readonly MemberName[];
   /** Whether streams may be taken, as far as the catalog goes. Source: design section 3. */
@@ -176,26 +177,8 @@ export function createCatalog(options: CatalogOptions): Catalog {
       }),
     );
   };
-  /** What this member published last, by its own signature: the best copy of disk and hubs. */
-  const loadOwn = async (): Promise<RawRecords> => {
-    const own = createRemoteShard({
-      mesh,
-      member: self,
-      verify: options.verify,
-      checkClaim: () => ({ t: "ok" }),
-    });
-    const onDisk = await snapshots?.load(self);
-    if (onDisk !== undefined) own.take({ t: "disk", snapshot: onDisk }, now());
-    const reads = options.stores.map(async (store) => {
-      const what = `read ${store.name}`;
-      const snapshot = await within({ ms: timeoutMs, timers, signal, what }, (inner) =>
-        store.readSnapshot(self, inner),
-      );
-      if (snapshot !== undefined) own.take({ t: "snapshot", snapshot }, now());
-    });
-    await Promise.allSettled(reads);
-    return own.copy()?.records ?? new Map();
-  };
+  const hubs = (): readonly HubStatus[] =>
+    readers.map((one) => ({ name: one.name, isReadable: one.isReadable() }));
   const tick = (): void => {
     shards.tick(now());
     cancelTick = timers.after(leaseTickMs, tick);
@@ -219,7 +202,10 @@ export function createCatalog(options: CatalogOptions): Catalog {
         signal,
       });
       tick();
-      shard = createOwnShard({ exportOptions, base: await loadOwn() });
+      shard = createOwnShard({
+        exportOptions,
+        base: await readOwnBase({ ...options, mesh, timeoutMs, signal }),
+      });
       writer = createCatalogWriter({
         ...options,
         mesh,
@@ -268,10 +254,17 @@ export function createCatalog(options: CatalogOptions): Catalog {
     members: shards.members,
     memberStatus: () => shards.status(now()),
     writerStatus: () => writer?.status(),
-    hubs: () => readers.map((one) => ({ name: one.name, isReadable: one.isReadable() })),
+    hubs,
     missing,
     isWarm: () => missing().length === 0 || clock.monotonicMs() - startedAtMs >= warmAfterMs,
-    findings: () => [...shards.findings(), ...writerFindings(self, { shard, writer, readers })],
+    findings: () => [
+      ...shards.findings(),
+      ...ownFindings(self, {
+        held: shard?.held() ?? [],
+        fencedBy: writer?.status().fencedBy,
+        hubs: hubs(),
+      }),
+    ],
     [Symbol.asyncDispose]: async () => {
       cancelTick();
       await writer?.close();
@@ -303,41 +296,4 @@ function isNetworkShared(charter: Charter, self: MemberName): boolean {
   return charter.members.some(
     (one) => one.name !== self && one.state !== "denied" && one.network === network,
   );
-}
-
-function writerFindings(
-  self: MemberName,
-  from: {
-    readonly shard: OwnShard | undefined;
-    readonly writer: CatalogWriter | undefined;
-    readonly readers: readonly HubReader[];
-  },
-): readonly Finding[] {
-  const held = from.shard?.held() ?? [];
-  const fencedBy = from.writer?.status().fencedBy;
-  const findings: Finding[] = from.readers
-    .filter((one) => !one.isReadable())
-    .map((one) => ({
-      code: "CATALOG_HUB_UNREACHABLE",
-      severity: "warning",
-      subject: one.name,
-      message: "this hub does not answer; the last state stays",
-    }));
-  if (held.length > 0) {
-    findings.push({
-      code: "CATALOG_WITHDRAWAL_HELD",
-      severity: "error",
-      subject: self,
-      message: `more than half of the exports vanished at once; still published: ${held.slice(0, 10).join(", ")}`,
-    });
-  }
-  if (fencedBy !== undefined) {
-    findings.push({
-      code: "CATALOG_NAME_TAKEN",
-      severity: "error",
-      subject: self,
-      message: `instance ${fencedBy.instance} on ${fencedBy.host} holds this member's name`,
-    });
-  }
-  return findings;
 }

@@ -4,14 +4,15 @@ import type { Clock, Log, Sign, VerifySignature } from "../../mesh/ports.ts";
 import { claimantOf, nextEpoch } from "../epoch.ts";
 import type { Head, ShardOwner } from "../head.ts";
 import { createHeadSigner, positionOf, verifyHead } from "../head.ts";
-import { createLeaseClock } from "../lease-clock.ts";
 import type { OwnShard } from "../own-shard.ts";
 import type { ShardCopy } from "../snapshot-store.ts";
 import type { CatalogStore, HeldHead, RawRecords, SignedHead } from "../store.ts";
 import type { Timers } from "../timers.ts";
 import type { HubState, HubWriter, ShardTarget } from "./hub-writer.ts";
 import { createHubWriter } from "./hub-writer.ts";
-import { pause, within } from "./waiting.ts";
+import { createNameWatch } from "./name-watch.ts";
+import { auditHub } from "./shard-audit.ts";
+import { pause } from "./waiting.ts";
 
 /** Publishes this member's shard to every hub and renews its lease. */
 export interface CatalogWriter {
@@ -104,6 +105,13 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     const verdict = verifyHead(signed, { mesh, member, verify, nowMs, allowExpired: true });
     return verdict.t === "ok" ? verdict.head : undefined;
   };
+  const limits = { ms: options.timeoutMs, timers, signal: closing.signal };
+  const watch = createNameWatch({
+    ...options,
+    ...limits,
+    judgeHead,
+    pollMs: Math.min(500, renewMs),
+  });
   const hubs: readonly HubWriter[] = options.stores.map((store) =>
     createHubWriter({
       store,
@@ -188,43 +196,23 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       const t = batch === undefined ? "beat" : "delta";
       for (const hub of hubs) hub.push({ t, member, position, changed, removed, head });
     }
-    if (beat % beatsPerAudit === 0) void audit();
+    if (beat % beatsPerAudit === 0) auditAll();
   };
 
   const copyNow = (): ShardCopy | undefined =>
     target === undefined || isStale ? undefined : { head: target.head, records: target.records() };
 
-  /** A hub may lose records and keep the head; only reading them tells. */
-  const audit = async (): Promise<void> => {
-    await Promise.all(
-      options.stores.map(async (store, index) => {
-        try {
-          const read = within(limit(`read ${store.name}`), (signal) =>
-            store.readSnapshot(member, signal),
-          );
-          if (!holds((await read)?.records)) hubs[index]?.resync();
-        } catch (cause) {
-          log.debug({ hub: store.name, reason: reasonOf(cause) }, "Cannot audit a hub");
-        }
-      }),
-    );
+  const auditAll = (): void => {
+    for (const [index, store] of options.stores.entries()) {
+      const isFine = auditHub(store, { member, ...limits });
+      isFine.then(
+        (fine) => {
+          if (!fine) hubs[index]?.resync();
+        },
+        (cause: unknown) => log.debug({ hub: store.name, reason: reasonOf(cause) }, "Cannot audit"),
+      );
+    }
   };
-  const holds = (records: RawRecords | undefined): boolean => {
-    const size = records?.size ?? 0;
-    if (size !== shard.content.size()) return false;
-    return [...(records ?? [])].every(([key, bytes]) => {
-      const own = shard.content.get(key);
-      return own !== undefined && Buffer.compare(own, bytes) === 0;
-    });
-  };
-  const limit = (
-    what: string,
-  ): { ms: number; timers: Timers; signal: AbortSignal; what: string } => ({
-    ms: options.timeoutMs,
-    timers,
-    signal: closing.signal,
-    what,
-  });
 
   const work = async (): Promise<void> => {
     let waitMs = 0;
@@ -251,46 +239,8 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     });
   };
 
-  const readOwnHeads = async (): Promise<readonly Head[]> => {
-    const reads = options.stores.map(async (store) => {
-      const heads = await within(limit(`read ${store.name}`), (signal) =>
-        store.readHeads([member], signal),
-      );
-      const signed = heads.get(member);
-      return signed === undefined ? undefined : judgeHead(signed);
-    });
-    const settled = await Promise.allSettled(reads);
-    return settled.flatMap((one) => (one.status === "fulfilled" && one.value ? [one.value] : []));
-  };
-
-  /** Resolves with the highest epoch seen once no other instance shows life. */
-  const awaitSilence = async (
-    signal: AbortSignal,
-    onSecondBeat: (owner: ShardOwner) => void,
-  ): Promise<number> => {
-    const lease = createLeaseClock();
-    let newest = 0;
-    let beats = 0;
-    for (;;) {
-      const heads = await readOwnHeads();
-      signal.throwIfAborted();
-      newest = Math.max(newest, ...heads.map((head) => head.epoch));
-      for (const head of heads) {
-        if (head.owner.instance === options.owner.instance) continue;
-        const at = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
-        // Hubs lag behind each other: two heads in one look are no sign of life.
-        const isLate = beats > 0 && head.epoch >= newest && lease.isNews(head);
-        lease.beat(head, at);
-        if (isLate) onSecondBeat(head.owner);
-      }
-      if (lease.leaseAt(clock.monotonicMs()) === "lost") return newest;
-      beats += 1;
-      await pause(Math.min(500, renewMs), { timers, signal });
-    }
-  };
-
   const watchHolder = async (): Promise<void> => {
-    const newest = await awaitSilence(closing.signal, () => {});
+    const newest = await watch.silence(closing.signal);
     fencedBy = undefined;
     log.warn({ member }, "Takes this member's name back from an instance that fell silent");
     askForEpochAbove(newest);
@@ -298,7 +248,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
 
   return {
     claim: async (signal) => {
-      const newest = await awaitSilence(signal, (owner) => {
+      const newest = await watch.silence(signal, (owner) => {
         throw new MeshError(
           "MESH_CATALOG_NAME_TAKEN",
           `Cannot publish as "${member}": instance ${owner.instance} on ${owner.host} holds that name`,

@@ -71,7 +71,7 @@ export function createMemoryHub(options: {
     lastId += 1;
     log.push({ id: lastId, entry: entryOf(write, lastId) });
     if (log.length > maxLogEntries) log.shift();
-    for (const waiter of [...waiting]) if (waiter.cursors.has(write.member)) waiter.wake();
+    for (const waiter of waiting) if (waiter.cursors.has(write.member)) waiter.wake();
   };
 
   const snapshotOf = (member: MemberName): ShardSnapshot | undefined => {

@@ -1,0 +1,64 @@
+import type { MemberName } from "../../mesh/ids.ts";
+import type { Clock } from "../../mesh/ports.ts";
+import type { Head, ShardOwner } from "../head.ts";
+import { createLeaseClock } from "../lease-clock.ts";
+import type { CatalogStore, SignedHead } from "../store.ts";
+import type { Timers } from "../timers.ts";
+import { pause, within } from "./waiting.ts";
+
+/** Watches over the own name: does another instance publish under it? */
+export interface NameWatch {
+  /**
+   * Resolves with the highest epoch seen once no other instance shows life for a lease. `onLife` is
+   * called when one renews while we look; what it throws rejects.
+   */
+  readonly silence: (signal: AbortSignal, onLife?: (owner: ShardOwner) => void) => Promise<number>;
+}
+
+export function createNameWatch(options: {
+  readonly member: MemberName;
+  readonly owner: ShardOwner;
+  readonly stores: readonly CatalogStore[];
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly signal: AbortSignal;
+  /** Deadline of each read. */
+  readonly ms: number;
+  readonly pollMs: number;
+  /** Undefined for what this member never signed. */
+  readonly judgeHead: (signed: SignedHead) => Head | undefined;
+}): NameWatch {
+  const { member, clock, timers } = options;
+
+  const headIn = async (store: CatalogStore): Promise<Head | undefined> => {
+    const limit = { ...options, what: `read ${store.name}` };
+    const heads = await within(limit, (signal) => store.readHeads([member], signal));
+    const signed = heads.get(member);
+    return signed && options.judgeHead(signed);
+  };
+  const readHeads = async (): Promise<readonly Head[]> => {
+    const settled = await Promise.allSettled(options.stores.map(headIn));
+    return settled.flatMap((one) => (one.status === "fulfilled" ? (one.value ?? []) : []));
+  };
+
+  return {
+    silence: async (signal, onLife) => {
+      const lease = createLeaseClock();
+      let newest = 0;
+      for (let look = 0; ; look += 1) {
+        const heads = await readHeads();
+        signal.throwIfAborted();
+        newest = Math.max(newest, ...heads.map((head) => head.epoch));
+        for (const head of heads) {
+          if (head.owner.instance === options.owner.instance) continue;
+          // Hubs lag behind each other: two heads in one look are no sign of life.
+          const isLife = look > 0 && head.epoch >= newest && lease.isNews(head);
+          lease.beat(head, { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
+          if (isLife) onLife?.(head.owner);
+        }
+        if (lease.leaseAt(clock.monotonicMs()) === "lost") return newest;
+        await pause(options.pollMs, { timers, signal });
+      }
+    },
+  };
+}
