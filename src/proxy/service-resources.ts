@@ -40,14 +40,18 @@ export function isSameShape(a: MeshService, b: MeshService): boolean {
 }
 
 function shapeOf(service: MeshService): unknown {
-  const accounts = service.local?.endpoints.map(({ serviceAccount }) => serviceAccount);
+  const accounts = service.local?.endpoints.map(({ serviceAccount = "" }) => serviceAccount);
   return [
     service.ports,
     service.isLocalNameShared,
     service.local?.exported !== undefined,
-    [...new Set(accounts)].sort(),
+    [...new Set(accounts)].toSorted(compareText),
     service.remotes.map(({ member, identities }) => [member, identities]),
   ];
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : 1;
 }
 
 /** EDS for sidecars of the viewer's zone; `sidecar` is what `sidecarResources` gave for this service. */
