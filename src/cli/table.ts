@@ -103,6 +103,6 @@ function shortened(text: string, width: number): string {
 /** What others sent must not steer the terminal. */
 function cellOf(cell: Cell | string): Cell {
   const { text, tone } = typeof cell === "string" ? { text: cell, tone: undefined } : cell;
-  const clean = stripVTControlCharacters(text).replaceAll(/[\u0000-\u001f\u007f]/g, " ");
+  const clean = stripVTControlCharacters(text).replaceAll(/\p{Cc}/gu, " ");
   return tone === undefined ? { text: clean } : { text: clean, tone };
 }

@@ -1,0 +1,75 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+/** An application that says who it is. */
+export interface App {
+  readonly port: number;
+  /** As a process dies: connections are reset. */
+  readonly kill: () => Promise<void>;
+}
+
+export async function startApp(name: string, port: number): Promise<App> {
+  const server: Server = createServer((_request, response) => {
+    response.end(`${name}\n`);
+  });
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  const kill = async (): Promise<void> => {
+    server.closeAllConnections();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  };
+  return { port, kill };
+}
+
+export interface WorkloadWords {
+  readonly name: string;
+  readonly port: number;
+  readonly isReady?: boolean;
+}
+
+/** One service with its workloads as Kubernetes would say it; replaced in one step. */
+export async function writeService(
+  folder: string,
+  service: {
+    readonly name: string;
+    readonly isExported: boolean;
+    readonly workloads: readonly WorkloadWords[];
+  },
+): Promise<void> {
+  const { name } = service;
+  const slices = service.workloads.map(
+    (workload) => `---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: ${workload.name}
+  namespace: shop
+  labels: { kubernetes.io/service-name: ${name} }
+  annotations: { isthmus.dev/service-account: ${name}, isthmus.dev/probe: "http:${workload.port}/" }
+addressType: IPv4
+ports: [{ name: http, port: ${workload.port}, protocol: TCP }]
+endpoints:
+  - addresses: ["127.0.0.1"]
+    conditions: { ready: ${workload.isReady ?? true} }
+    zone: a
+    targetRef: { kind: Pod, namespace: shop, name: ${workload.name} }
+`,
+  );
+  const exported = `---
+apiVersion: multicluster.x-k8s.io/v1beta1
+kind: ServiceExport
+metadata: { name: ${name}, namespace: shop, creationTimestamp: "2026-01-01T00:00:00Z" }
+`;
+  const text = `apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: shop }
+spec:
+  ports: [{ name: http, port: 80, targetPort: http, protocol: TCP }]
+${slices.join("")}${service.isExported ? exported : ""}`;
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, `${name}.yaml`);
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
+}

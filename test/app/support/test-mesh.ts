@@ -1,0 +1,216 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type RunningAgent, startAgent } from "../../../src/app/agent.ts";
+import type { AgentConfig, SidecarConfig } from "../../../src/app/config.ts";
+import {
+  type RunningEngine,
+  startGateway,
+  startSidecar,
+} from "../../../src/app/engine-launcher.ts";
+import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../../src/app/trust-tasks.ts";
+import { createMemoryHub, type MemoryHub } from "../../../src/discovery/io/memory-store.ts";
+import { realTimers } from "../../../src/discovery/io/real-timers.ts";
+import type { HostPort } from "../../../src/mesh/address.ts";
+import {
+  parseMemberName,
+  parseMeshDomain,
+  parseNamespace,
+  parseNetworkName,
+  parseServiceId,
+} from "../../../src/mesh/ids.ts";
+import type { Log } from "../../../src/mesh/ports.ts";
+import { freePorts } from "./free-port.ts";
+import { type App, startApp, writeService } from "./shop.ts";
+
+export const silentLog: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+export function local(port: number): HostPort {
+  return { host: "127.0.0.1", port };
+}
+
+/** A mesh of real agents, gateways and sidecars in this process, on loopback, in a folder of its own. */
+export class TestMesh implements AsyncDisposable {
+  readonly dir: string;
+  readonly hub: MemoryHub = createMemoryHub({ name: "memory", timers: realTimers });
+  readonly log: Log;
+  readonly #opened = new AsyncDisposableStack();
+
+  private constructor(dir: string, log: Log) {
+    this.dir = dir;
+    this.log = log;
+    this.#opened.defer(() => rm(dir, { recursive: true, force: true }));
+  }
+
+  static async open(log: Log = silentLog): Promise<TestMesh> {
+    const mesh = new TestMesh(await mkdtemp(join(tmpdir(), "isthmus-app-")), log);
+    await makeRoot({ mesh: "acme.mesh", dir: join(mesh.dir, "root") });
+    return mesh;
+  }
+
+  /** Charter entry and folder of a member; call for all members before the first agent starts. */
+  async issue(name: string, region: string): Promise<void> {
+    await makeMember({
+      name,
+      dir: join(this.dir, "root"),
+      out: join(this.dir, name, "trust"),
+      cloud: "aws",
+      region,
+      network: undefined,
+      gatewayRanges: ["127.0.0.0/8"],
+      mayExport: ["shop"],
+      renew: false,
+    });
+    await makeGateway({ dir: join(this.dir, name, "trust"), out: join(this.dir, name, "gateway") });
+  }
+
+  servicesDir(name: string): string {
+    return join(this.dir, name, "services");
+  }
+
+  agentConfig(name: string, region: string, gatewayPort: number): AgentConfig {
+    return {
+      mesh: parseMeshDomain("acme.mesh"),
+      member: {
+        name: parseMemberName(name),
+        cloud: "aws",
+        region,
+        network: parseNetworkName(name),
+      },
+      trust: { dir: join(this.dir, name, "trust") },
+      catalog: {
+        leaseMs: 10_000,
+        snapshotDir: join(this.dir, name, "state"),
+        expireAfterMs: 86_400_000,
+      },
+      sources: [{ t: "files", dir: this.servicesDir(name) }],
+      gateway: { addresses: [local(gatewayPort)] },
+      xds: { listen: local(0) },
+      http: { listen: local(0) },
+      logLevel: "silent",
+    };
+  }
+
+  async startAgent(config: AgentConfig): Promise<RunningAgent> {
+    const agent = await startAgent(config, { store: this.hub.connect(), log: this.log });
+    this.#opened.use(agent);
+    return agent;
+  }
+
+  async startGateway(name: string, at: { agent: HostPort; port: number }): Promise<RunningEngine> {
+    const gateway = await startGateway(
+      {
+        agent: at.agent,
+        identity: { dir: join(this.dir, name, "gateway") },
+        engine: "embedded",
+        workers: 1,
+        admin: local(0),
+        logLevel: "silent",
+        listen: local(at.port),
+      },
+      { log: this.log },
+    );
+    this.#opened.use(gateway);
+    return gateway;
+  }
+
+  /** The identity is issued here and named after the workload. */
+  async startSidecar(
+    name: string,
+    options: Pick<SidecarConfig, "workload" | "serviceAccount" | "agent"> &
+      Partial<Pick<SidecarConfig, "upstreams" | "inbound">>,
+  ): Promise<RunningEngine> {
+    const dir = join(this.dir, name, options.workload);
+    await makeWorkload({
+      account: `shop/${options.serviceAccount}`,
+      dir: join(this.dir, name, "trust"),
+      out: dir,
+    });
+    const sidecar = await startSidecar(
+      {
+        identity: { dir },
+        engine: "embedded",
+        workers: 1,
+        admin: local(0),
+        logLevel: "silent",
+        namespace: parseNamespace("shop"),
+        zone: "a",
+        capture: "ports",
+        upstreams: [],
+        inbound: [],
+        ...options,
+      },
+      { log: this.log },
+    );
+    this.#opened.use(sidecar);
+    return sidecar;
+  }
+
+  defer(close: () => Promise<void>): void {
+    this.#opened.defer(close);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opened.disposeAsync();
+  }
+}
+
+/** A member with one exported service `cart` behind one sidecar, and its gateway. */
+export interface TestMember {
+  readonly name: string;
+  readonly agent: RunningAgent;
+  readonly gateway: RunningEngine;
+  readonly cart: App;
+  readonly cartSidecar: RunningEngine;
+  /** Says of the only cart that it is ready, or not. */
+  readonly setReady: (isReady: boolean) => Promise<void>;
+}
+
+export async function startMember(
+  mesh: TestMesh,
+  name: string,
+  region: string,
+): Promise<TestMember> {
+  const [gatewayPort = 0, appPort = 0, inboundPort = 0] = await freePorts(3);
+  const workload = `cart-${name}`;
+  const setReady = (isReady: boolean): Promise<void> =>
+    writeService(mesh.servicesDir(name), {
+      name: "cart",
+      isExported: true,
+      workloads: [{ name: workload, port: appPort, isReady }],
+    });
+  await setReady(true);
+  const cart = await startApp(`cart of ${name}`, appPort);
+  mesh.defer(cart.kill);
+  const agent = await mesh.startAgent(mesh.agentConfig(name, region, gatewayPort));
+  const [gateway, cartSidecar] = await Promise.all([
+    mesh.startGateway(name, { agent: agent.xds, port: gatewayPort }),
+    mesh.startSidecar(name, {
+      agent: agent.xds,
+      workload,
+      serviceAccount: "cart",
+      inbound: [{ endpoint: local(appPort), listen: local(inboundPort), app: local(appPort) }],
+    }),
+  ]);
+  return { name, agent, gateway, cart, cartSidecar, setReady };
+}
+
+/** The sidecar of a caller; returns the base URL under which it reaches `cart`. */
+export async function startCaller(
+  mesh: TestMesh,
+  member: TestMember,
+): Promise<{ readonly sidecar: RunningEngine; readonly url: string }> {
+  const [port = 0] = await freePorts(1);
+  const sidecar = await mesh.startSidecar(member.name, {
+    agent: member.agent.xds,
+    workload: "frontend-1",
+    serviceAccount: "frontend",
+    upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: local(port) }],
+  });
+  return { sidecar, url: `http://127.0.0.1:${port}/` };
+}
