@@ -100,6 +100,7 @@ function stageOf(
     samples: mesh.samples,
     epochMs: () => performance.timeOrigin + performance.now(),
     pause: (ms) => pause(ms, world.signal),
+    isOver: () => world.signal.aborted,
   };
 }
 

@@ -18,6 +18,8 @@ export interface Stage {
   readonly samples: () => readonly Sample[];
   readonly epochMs: () => number;
   readonly pause: (ms: number) => Promise<void>;
+  /** Somebody ended the demo: nothing that follows counts. */
+  readonly isOver: () => boolean;
 }
 
 export interface PhaseTelling {
@@ -32,8 +34,15 @@ export interface PhaseTelling {
 interface Phase {
   readonly name: string;
   readonly title: string;
-  /** Breaks or mends something; returns the fault when traffic should move because of it. */
-  readonly act: () => Promise<Fault | undefined>;
+  /** Breaks or mends something, and waits for what comes of it. */
+  readonly act: () => Promise<Outcome>;
+}
+
+interface Outcome {
+  /** When traffic should move away because of it. */
+  readonly fault?: Fault;
+  /** When traffic came home: from the mending to the last answer from elsewhere. */
+  readonly homeMs?: number | undefined;
 }
 
 const steadyMs = 2500;
@@ -41,6 +50,7 @@ const afterFaultMs = 2500;
 // A silent gateway is found by probes within 4 s; the phase must see what comes after that.
 const afterSilenceMs = 5000;
 const homeLimitMs = 15_000;
+const quietMs = 1000;
 
 /** One round: everything breaks once and comes back. */
 export async function playRound(
@@ -51,8 +61,9 @@ export async function playRound(
   for (const [index, phase] of phasesOf(stage).entries()) {
     telling.onStart({ number: index + 1, name: phase.name, title: phase.title });
     const startMs = stage.epochMs();
-    const fault = await phase.act();
-    const report = reportOf(stage, { phase, startMs, endMs: stage.epochMs(), fault });
+    const outcome = await phase.act();
+    if (stage.isOver()) break;
+    const report = reportOf(stage, { phase, startMs, endMs: stage.epochMs(), outcome });
     telling.onEnd(report);
     reports.push(report);
   }
@@ -67,7 +78,7 @@ function phasesOf(stage: Stage): readonly Phase[] {
       title: "every region serves itself",
       act: async () => {
         await stage.pause(steadyMs);
-        return undefined;
+        return {};
       },
     },
     {
@@ -100,79 +111,90 @@ function nearestTwo(members: readonly DemoMember[]): [MemberName, MemberName] {
   return [home.name, next.name];
 }
 
-async function drain(stage: Stage, home: MemberName): Promise<Fault> {
+async function drain(stage: Stage, home: MemberName): Promise<Outcome> {
   const atMs = stage.epochMs();
   await stage.drain(home, { isOn: true });
   await stage.pause(afterFaultMs);
   const untilMs = stage.epochMs();
   await stage.drain(home, { isOn: false });
-  await untilHome(stage, home);
-  return { atMs, untilMs, member: home, service: shownService, cuts: false };
+  await untilHome(stage, home, untilMs);
+  const where = { member: home, service: shownService, at: "workloads" } as const;
+  return { fault: { ...where, atMs, untilMs, cuts: false } };
 }
 
-async function crash(stage: Stage, home: MemberName): Promise<Fault> {
+async function crash(stage: Stage, home: MemberName): Promise<Outcome> {
   const atMs = stage.epochMs();
   await stage.crash(home);
   await stage.pause(afterFaultMs);
-  return { atMs, untilMs: stage.epochMs(), member: home, service: shownService, cuts: true };
+  const where = { member: home, service: shownService, at: "workloads" } as const;
+  return { fault: { ...where, atMs, untilMs: stage.epochMs(), cuts: true } };
 }
 
-async function silence(stage: Stage, next: MemberName): Promise<Fault> {
+async function silence(stage: Stage, next: MemberName): Promise<Outcome> {
   const atMs = stage.epochMs();
   stage.freezeGateway(next);
   await stage.pause(afterSilenceMs);
-  return { atMs, untilMs: stage.epochMs(), member: next, service: shownService, cuts: true };
+  const where = { member: next, service: shownService, at: "gateway" } as const;
+  return { fault: { ...where, atMs, untilMs: stage.epochMs(), cuts: true } };
 }
 
 async function recover(
   stage: Stage,
   members: { readonly home: MemberName; readonly next: MemberName },
-): Promise<undefined> {
+): Promise<Outcome> {
+  const atMs = stage.epochMs();
   stage.thawGateway(members.next);
   await stage.restart(members.home);
-  await untilHome(stage, members.home);
-  return undefined;
+  return { homeMs: await untilHome(stage, members.home, atMs) };
 }
 
-/** Waits until the callers of a member have been served by it alone for a second. */
-async function untilHome(stage: Stage, home: MemberName): Promise<void> {
+/**
+ * Waits until the callers of a member have been served by it alone for a second; returns the time from
+ * `sinceMs` to their last answer from elsewhere, or undefined when that did not come to pass.
+ */
+async function untilHome(
+  stage: Stage,
+  home: MemberName,
+  sinceMs: number,
+): Promise<number | undefined> {
   const deadlineMs = stage.epochMs() + homeLimitMs;
-  while (stage.epochMs() < deadlineMs) {
+  while (stage.epochMs() < deadlineMs && !stage.isOver()) {
     await stage.pause(100);
-    const sinceMs = stage.epochMs() - 1000;
-    const recent = stage
-      .samples()
-      .filter((sample) => isShown(sample, home) && sample.startMs > sinceMs);
-    const isHome = recent.length > 0 && recent.every((sample) => sample.servedBy === home);
-    if (isHome && recent.some((sample) => sample.startMs < sinceMs + 300)) return;
+    const own = stage.samples().filter((sample) => isShown(sample, home));
+    const away = own.filter(({ servedBy, endMs }) => servedBy !== home && endMs > sinceMs);
+    const lastAwayMs = Math.max(sinceMs, ...away.map(({ endMs }) => endMs));
+    const isServed = own.some(({ startMs }) => startMs > lastAwayMs);
+    if (isServed && stage.epochMs() - lastAwayMs > quietMs) return lastAwayMs - sinceMs;
   }
+  return undefined;
 }
 
 function isShown(sample: Sample, caller: MemberName): boolean {
   return sample.caller === caller && sample.service === shownService;
 }
 
+// Long enough for every caller to have been answered, short enough to say who answers now.
+const justBeforeMs = 500;
+
 function reportOf(
   stage: Stage,
-  span: { phase: Phase; startMs: number; endMs: number; fault: Fault | undefined },
+  span: { phase: Phase; startMs: number; endMs: number; outcome: Outcome },
 ): PhaseReport {
-  const samples = stage
-    .samples()
-    .filter((sample) => sample.endMs >= span.startMs && sample.endMs < span.endMs);
+  const { fault, homeMs } = span.outcome;
+  const within = (fromMs: number, toMs: number): readonly Sample[] =>
+    stage.samples().filter(({ endMs }) => endMs >= fromMs && endMs < toMs);
+  const samples = within(span.startMs, span.endMs);
+  const before = within(span.startMs - justBeforeMs, span.startMs);
   const callers = stage.members.filter((member) => member.hasCallers);
-  const byCaller = callers.map(({ name }) => ({
-    caller: name,
-    tally: tallyOf(
-      samples.filter((sample) => isShown(sample, name)),
-      span.fault,
-    ),
-  }));
-  return {
-    name: span.phase.name,
-    title: span.phase.title,
-    total: tallyOf(samples, span.fault),
-    byCaller,
-  };
+  const byCaller = callers.map(({ name }) => {
+    const own = (sample: Sample): boolean => isShown(sample, name);
+    return {
+      caller: name,
+      tally: tallyOf(samples.filter(own), { fault, before: before.filter(own) }),
+    };
+  });
+  const total = tallyOf(samples, { fault, before });
+  return { name: span.phase.name, title: span.phase.title, total, byCaller, homeMs };
 }
 
 /** Per phase, as `--json` writes it. */
@@ -180,14 +202,23 @@ export interface PhaseJson extends Omit<Tally, "movedMs" | "lastFailureMs"> {
   readonly name: string;
   readonly movedMs: number | null;
   readonly lastFailureMs: number | null;
+  readonly homeMs: number | null;
 }
 
 export function phaseJson(report: PhaseReport): PhaseJson {
   const { movedMs, lastFailureMs, ...rest } = report.total;
+  const rounded = (ms: number | undefined): number | null => (ms === undefined ? null : round(ms));
   return {
     name: report.name,
     ...rest,
-    movedMs: movedMs ?? null,
-    lastFailureMs: lastFailureMs ?? null,
+    p50Ms: round(rest.p50Ms),
+    p99Ms: round(rest.p99Ms),
+    movedMs: rounded(movedMs),
+    lastFailureMs: rounded(lastFailureMs),
+    homeMs: rounded(report.homeMs),
   };
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 100) / 100;
 }

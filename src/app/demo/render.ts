@@ -9,6 +9,8 @@ export interface PhaseReport {
   readonly title: string;
   readonly total: Tally;
   readonly byCaller: readonly { readonly caller: string; readonly tally: Tally }[];
+  /** From mending to the last answer from elsewhere; undefined when nothing was mended. */
+  readonly homeMs?: number | undefined;
 }
 
 interface Stage {
@@ -75,7 +77,7 @@ export function phaseText(stage: Stage, report: PhaseReport): string {
     const bar = servedBar(stage, { tally, width: barWidth, paint });
     return `  ${paint(caller.padEnd(18), memberTone(index))}${bar}    ${countsText(tally, paint)}`;
   });
-  return [head, ...rows, `  ${verdictText(report.total, paint)}`].join("\n");
+  return [head, ...rows, `  ${verdictText(report, paint)}`].join("\n");
 }
 
 function countsText(tally: Tally, paint: Paint): string {
@@ -134,12 +136,13 @@ function largest(servedBy: Tally["servedBy"]): [string, number] | [] {
   return Object.entries(servedBy).toSorted((a, b) => b[1] - a[1])[0] ?? [];
 }
 
-function verdictText(tally: Tally, paint: Paint): string {
+function verdictText({ total: tally, homeMs }: PhaseReport, paint: Paint): string {
+  const home = homeMs === undefined ? [] : [`home again after ${msText(homeMs)}`];
   const moved = tally.movedMs === undefined ? [] : [`moved in ${msText(tally.movedMs)}`];
   const failed =
     tally.failed === 0 ? paint("nothing failed", "good") : paint(`${tally.failed} failed`, "bad");
   const cut = tally.cut === 0 ? "nothing cut" : `${tally.cut} in flight were cut`;
-  return [...moved, failed, cut].join(", ");
+  return [...moved, ...home, failed, cut].join(", ");
 }
 
 // A narrower column would cut the shares off; each phase has shown them already.

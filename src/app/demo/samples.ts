@@ -21,6 +21,8 @@ export interface Fault {
   /** The member whose workloads or gateway die or fall silent. */
   readonly member: MemberName;
   readonly service: string;
+  /** A gateway carries other members' callers only; its own member's reach their workloads without it. */
+  readonly at: "workloads" | "gateway";
   /** Whether the fault ends connections; a drain does not. */
   readonly cuts: boolean;
   /** When it was undone: traffic that comes back later is not traffic that had not left. */
@@ -34,9 +36,14 @@ export interface Fault {
  */
 export function isCut(sample: Sample, fault: Fault | undefined): boolean {
   if (sample.servedBy !== undefined || fault === undefined || !fault.cuts) return false;
+  if (!isInReach(sample, fault)) return false;
   const wasOpen = sample.connection.openedMs <= fault.atMs;
   const lastServedBy = sample.connection.lastServedBy;
   return wasOpen && (lastServedBy === undefined || lastServedBy === fault.member);
+}
+
+function isInReach(sample: Sample, fault: Fault): boolean {
+  return fault.at === "workloads" || sample.caller !== fault.member;
 }
 
 /** What one phase did to one caller, or to all of them. */
@@ -57,7 +64,14 @@ export interface Tally {
   readonly lastFailureMs: number | undefined;
 }
 
-export function tallyOf(samples: readonly Sample[], fault?: Fault): Tally {
+/** `before`: what came just before `samples`; it tells whose traffic the fault hits. */
+export function tallyOf(
+  samples: readonly Sample[],
+  {
+    fault,
+    before = [],
+  }: { readonly fault?: Fault | undefined; readonly before?: readonly Sample[] } = {},
+): Tally {
   const latencies: number[] = [];
   const servedBy: Record<string, number> = {};
   const total = { failed: 0, cut: 0 };
@@ -75,7 +89,7 @@ export function tallyOf(samples: readonly Sample[], fault?: Fault): Tally {
     servedBy,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
-    movedMs: fault === undefined ? undefined : movedMs(samples, fault),
+    movedMs: fault === undefined ? undefined : movedMs([...before, ...samples], fault),
     lastFailureMs: fault === undefined ? undefined : lastFailureMs(samples, fault),
   };
 }
@@ -104,7 +118,12 @@ function movedMs(samples: readonly Sample[], fault: Fault): number | undefined {
 /** Callers whom the faulty member served just before. */
 function affectedCallers(samples: readonly Sample[], fault: Fault): ReadonlySet<MemberName> {
   const before = samples.filter((sample) => sample.startMs <= fault.atMs);
-  const served = before.filter((s) => s.service === fault.service && s.servedBy === fault.member);
+  const served = before.filter(
+    (sample) =>
+      sample.service === fault.service &&
+      sample.servedBy === fault.member &&
+      isInReach(sample, fault),
+  );
   return new Set(served.map((s) => s.caller));
 }
 

@@ -5,7 +5,14 @@ import { parseMemberName } from "../../../src/mesh/ids.ts";
 
 const east = parseMemberName("east");
 const west = parseMemberName("west");
-const fault = { atMs: 1000, untilMs: 9000, member: east, service: "cart", cuts: true };
+const fault = {
+  atMs: 1000,
+  untilMs: 9000,
+  member: east,
+  service: "cart",
+  at: "workloads",
+  cuts: true,
+} as const;
 
 function sample(over: Partial<Sample> & Pick<Sample, "startMs">): Sample {
   return {
@@ -39,6 +46,12 @@ test("isCut() is false when the phase ends no connection", () => {
   assert.ok(!isCut(sample({ startMs: 990 }), { ...fault, cuts: false }));
 });
 
+test("isCut() is false for a gateway's own callers, who reach their workloads without it", () => {
+  const reset = sample({ startMs: 990, failure: "reset" });
+  assert.ok(!isCut(reset, { ...fault, at: "gateway" }));
+  assert.ok(isCut({ ...reset, caller: west }, { ...fault, at: "gateway" }));
+});
+
 test("tallyOf() counts answers, failures and cuts apart", () => {
   const tally = tallyOf(
     [
@@ -47,7 +60,7 @@ test("tallyOf() counts answers, failures and cuts apart", () => {
       sample({ startMs: 1100, connection: { openedMs: 1100 } }),
       sample({ startMs: 1200, servedBy: west, connection: { openedMs: 1200 } }),
     ],
-    fault,
+    { fault },
   );
   assert.deepEqual(
     { requests: tally.requests, failed: tally.failed, cut: tally.cut, servedBy: tally.servedBy },
@@ -65,9 +78,16 @@ test("tallyOf() says traffic moved at the first answer after which the faulty me
       sample({ startMs: 1030, servedBy: west }),
       sample({ startMs: 1040, servedBy: west }),
     ],
-    fault,
+    { fault },
   );
   assert.equal(tally.movedMs, 35);
+});
+
+test("tallyOf() learns from what came before whose traffic the fault hits", () => {
+  const before = [sample({ startMs: 900, servedBy: east })];
+  const moved = [sample({ startMs: 1010, servedBy: west })];
+  assert.equal(tallyOf(moved, { fault }).movedMs, undefined);
+  assert.equal(tallyOf(moved, { fault, before }).movedMs, 15);
 });
 
 test("tallyOf() ignores what came back after the fault was undone", () => {
@@ -77,13 +97,13 @@ test("tallyOf() ignores what came back after the fault was undone", () => {
       sample({ startMs: 1010, servedBy: west }),
       sample({ startMs: 9100, servedBy: east }),
     ],
-    fault,
+    { fault },
   );
   assert.equal(tally.movedMs, 15);
 });
 
 test("tallyOf() says nothing of movement when nobody was served by the faulty member", () => {
-  assert.equal(tallyOf([sample({ startMs: 1100, servedBy: west })], fault).movedMs, undefined);
+  assert.equal(tallyOf([sample({ startMs: 1100, servedBy: west })], { fault }).movedMs, undefined);
 });
 
 test("tallyOf() of nothing is all zeros", () => {
