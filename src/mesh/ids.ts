@@ -105,14 +105,20 @@ function spiffeParts(text: string): SpiffeParts | undefined {
   return hasDotSegment ? undefined : { trustDomain: trustDomain as TrustDomain, path };
 }
 
-/** The identity of every workload that runs as this service account. */
+// Kubernetes allows dots here. A slash would make another path, and with it another identity.
+const serviceAccountShape = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
+
+/** The identity of every workload that runs as this service account. Throws MESH_ID_INVALID. */
 export function workloadSpiffeId(
   trustDomain: TrustDomain,
   account: { readonly namespace: string; readonly serviceAccount: string },
 ): SpiffeId {
-  return parseSpiffeId(
-    `spiffe://${trustDomain}/ns/${account.namespace}/sa/${account.serviceAccount}`,
-  );
+  const { serviceAccount } = account;
+  if (!serviceAccountShape.test(serviceAccount)) {
+    return refuse("service account", serviceAccount, "it is not a DNS name");
+  }
+  const namespace = parseNamespace(account.namespace);
+  return parseSpiffeId(`spiffe://${trustDomain}/ns/${namespace}/sa/${serviceAccount}`);
 }
 
 /** Roles of the mesh's own processes; only these sign heads, end probes or serve xDS. */
