@@ -11,7 +11,7 @@ import { readPrivateKey, spkiOf } from "../keys.ts";
 import { fromPem } from "../pem.ts";
 import type { MemberFiles } from "./member-files.ts";
 import { newPrivateKey } from "./new-key.ts";
-import type { RequestSvid } from "./renewal.ts";
+import type { Renewal, RequestSvid } from "./renewal.ts";
 import { holdIdentity, renewIdentity } from "./renewal.ts";
 
 export interface AgentIdentities {
@@ -32,6 +32,7 @@ export async function createAgentIdentities(options: {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
+  readonly sleep?: NonNullable<Renewal["sleep"]>;
   /** Default 24 h. */
   readonly lifeMs?: number;
 }): Promise<AgentIdentities> {

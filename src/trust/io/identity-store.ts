@@ -13,8 +13,8 @@ import { codeOf, readKeyFile, readText, syncDir, saveFile, saveFiles } from "./s
  * MESH_TRUST_KEY_FILE_UNSAFE and MESH_FILE_UNREADABLE.
  */
 export async function loadIdentity(dir: string): Promise<Identity> {
-  const set = join(dir, identityFolder, currentLink);
-  const [own, renewed] = await Promise.allSettled([loadFrom(dir), loadFrom(await realSet(set))]);
+  const set = await realSet(join(dir, identityFolder, currentLink));
+  const [own, renewed] = await Promise.allSettled([loadFrom(dir), loadFrom(set)]);
   const found = [own, renewed].flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const [youngest] = found.sort((a, b) => b.notBeforeMs - a.notBeforeMs);
   if (youngest !== undefined) return youngest;

@@ -47,6 +47,8 @@ export interface Renewal {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Ends early, without throwing, when the signal aborts. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 // Clocks jump and machines sleep; the date is looked at again this often.
@@ -57,7 +59,7 @@ const maxSleepMs = 60_000;
  * in this process. Failures are retried with growing pauses; the old identity stays meanwhile.
  */
 export async function renewIdentity(renewal: Renewal): Promise<void> {
-  const { holder, clock, random, log, signal } = renewal;
+  const { holder, clock, random, log, signal, sleep = sleepUnlessAborted } = renewal;
   let failures = 0;
   let dueMs = rotateAtMs(holder.current(), random);
   while (!signal.aborted) {
@@ -99,7 +101,6 @@ async function renewOnce(renewal: Renewal): Promise<void> {
   log.info({ id, notAfterMs: identity.notAfterMs }, "SVID renewed");
 }
 
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  // Aborting is how this ends, not a failure.
+async function sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
   await wait(ms, undefined, { signal, ref: false }).catch(() => undefined);
 }
