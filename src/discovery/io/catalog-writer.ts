@@ -59,7 +59,7 @@ export interface WriterOptions {
 
 /** Three renewals fit into a lease: one may be lost and one late. */
 const renewalsPerLease = 3.3;
-const retrySignMs = 1000;
+const retryMs = 1000;
 /** Every so many renewals the records in each hub are compared with their head: a minute by default. */
 const beatsPerAudit = 20;
 
@@ -79,7 +79,8 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let beatDueMs = 0;
   let fencedBy: ShardOwner | undefined;
   let cancelTimer = (): void => {};
-  let working: Promise<void> | undefined;
+  let working = Promise.resolve();
+  let isWorking = false;
   let isKicked = false;
 
   const judge = (held: HeldHead): "overwrite" | "leave" => {
@@ -128,7 +129,6 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
 
   const askForEpochAbove = (seen: number): void => {
     epochAbove = Math.max(seen, epochAbove ?? 0);
-    isStale = true;
     kick();
   };
   const raiseEpoch = async (above: number): Promise<void> => {
@@ -139,14 +139,16 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     seq = 0;
     beat = 0;
     epochAbove = undefined;
+    isStale = true;
   };
   const fence = (owner: ShardOwner): void => {
     if (fencedBy?.instance === owner.instance) return;
     fencedBy = owner;
     log.error({ member, owner }, "Another instance took over this member's name");
-    void watchHolder().catch((cause: unknown) =>
-      log.error({ reason: reasonOf(cause) }, "Cannot watch"),
-    );
+    watchHolder().catch((cause: unknown) => {
+      if (closing.signal.aborted) return;
+      log.error({ member, reason: reasonOf(cause) }, "Cannot watch who holds a name");
+    });
   };
 
   const headNow = (): Head => ({
@@ -216,6 +218,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
 
   const work = async (): Promise<void> => {
     let waitMs = 0;
+    isWorking = true;
     do {
       isKicked = false;
       try {
@@ -223,24 +226,24 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
         waitMs = Math.min(beatDueMs, shard.nextDueMs() ?? Infinity) - clock.monotonicMs();
       } catch (cause) {
         isStale = true;
-        waitMs = retrySignMs;
-        log.error({ member, reason: reasonOf(cause) }, "Cannot sign the shard's head");
+        waitMs = retryMs;
+        log.error({ member, reason: reasonOf(cause) }, "Cannot publish the shard");
       }
     } while (isKicked);
+    isWorking = false;
     if (closing.signal.aborted || fencedBy !== undefined || !isClaimed) return;
+    cancelTimer();
     cancelTimer = timers.after(Math.max(0, waitMs), kick);
   };
   const kick = (): void => {
     isKicked = true;
-    if (closing.signal.aborted || working !== undefined) return;
+    if (closing.signal.aborted || isWorking) return;
     cancelTimer();
-    working = work().finally(() => {
-      working = undefined;
-    });
+    working = work();
   };
 
   const watchHolder = async (): Promise<void> => {
-    const newest = await watch.silence(closing.signal);
+    const newest = await watch.silence(closing.signal, { onLife: () => {}, mustSee: true });
     fencedBy = undefined;
     log.warn({ member }, "Takes this member's name back from an instance that fell silent");
     askForEpochAbove(newest);
@@ -248,12 +251,14 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
 
   return {
     claim: async (signal) => {
-      const newest = await watch.silence(signal, (owner) => {
+      const onLife = ({ instance, host }: ShardOwner): never => {
         throw new MeshError(
           "MESH_CATALOG_NAME_TAKEN",
-          `Cannot publish as "${member}": instance ${owner.instance} on ${owner.host} holds that name`,
+          `Cannot publish as "${member}": instance ${instance} on ${host} holds that name`,
         );
-      });
+      };
+      // With every hub down a lone agent goes on with what it has.
+      const newest = await watch.silence(signal, { onLife, mustSee: false });
       epochAbove = newest;
       isClaimed = true;
     },
