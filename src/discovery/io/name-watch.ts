@@ -8,11 +8,16 @@ import { pause, within } from "./waiting.ts";
 
 /** Watches over the own name: does another instance publish under it? */
 export interface NameWatch {
-  /**
-   * Resolves with the highest epoch seen once no other instance shows life for a lease. `onLife` is
-   * called when one renews while we look; what it throws rejects.
-   */
-  readonly silence: (signal: AbortSignal, onLife?: (owner: ShardOwner) => void) => Promise<number>;
+  /** Resolves with the highest epoch seen once no other instance shows life for a lease. */
+  readonly silence: (
+    signal: AbortSignal,
+    look: {
+      /** Called when another instance renews while we look; what it throws rejects. */
+      readonly onLife: (owner: ShardOwner) => void;
+      /** Go on looking while no hub answers: then silence says nothing. */
+      readonly mustSee: boolean;
+    },
+  ) => Promise<number>;
 }
 
 export function createNameWatch(options: {
@@ -36,27 +41,31 @@ export function createNameWatch(options: {
     const signed = heads.get(member);
     return signed && options.judgeHead(signed);
   };
-  const readHeads = async (): Promise<readonly Head[]> => {
+  const readHeads = async (): Promise<readonly Head[] | undefined> => {
     const settled = await Promise.allSettled(options.stores.map(headIn));
-    return settled.flatMap((one) => (one.status === "fulfilled" ? (one.value ?? []) : []));
+    const answers = settled.filter((one) => one.status === "fulfilled");
+    return answers.length === 0 ? undefined : answers.flatMap((one) => one.value ?? []);
   };
 
   return {
-    silence: async (signal, onLife) => {
+    silence: async (signal, { onLife, mustSee }) => {
       const lease = createLeaseClock();
       let newest = 0;
-      for (let look = 0; ; look += 1) {
+      let looks = 0;
+      for (;;) {
         const heads = await readHeads();
         signal.throwIfAborted();
-        newest = Math.max(newest, ...heads.map((head) => head.epoch));
-        for (const head of heads) {
+        newest = Math.max(newest, ...(heads ?? []).map((head) => head.epoch));
+        for (const head of heads ?? []) {
           if (head.owner.instance === options.owner.instance) continue;
           // Hubs lag behind each other: two heads in one look are no sign of life.
-          const isLife = look > 0 && head.epoch >= newest && lease.isNews(head);
+          const isLife = looks > 0 && head.epoch >= newest && lease.isNews(head);
           lease.beat(head, { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
-          if (isLife) onLife?.(head.owner);
+          if (isLife) onLife(head.owner);
         }
-        if (lease.leaseAt(clock.monotonicMs()) === "lost") return newest;
+        const isBlind = heads === undefined && mustSee;
+        if (!isBlind && lease.leaseAt(clock.monotonicMs()) === "lost") return newest;
+        if (heads !== undefined) looks += 1;
         await pause(options.pollMs, { timers, signal });
       }
     },
