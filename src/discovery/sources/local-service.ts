@@ -28,20 +28,18 @@ export function localServiceOf(objects: ServiceObjects): LocalService | undefine
 
 /** Sorted, so that the same state has the same content whatever the order of files and slices. */
 function endpointsOf(service: KubeService, slices: readonly KubeSlice[]): Endpoint[] {
-  // Two workloads may share an address and differ in their ports, as pods on the host's network do.
-  const byWorkload = new Map<string, Endpoint>();
+  const byWorkload = new Map<string, Endpoint[]>();
   for (const slice of oneFamilyEach(service, slices)) {
     const ports = targetPorts(service.ports, slice);
     for (const found of slice.endpoints) {
-      const endpoint = endpointOf(found, { ports, slice, service });
       const key = `${found.workload} ${found.address}`;
-      const twin = byWorkload.get(key);
-      byWorkload.set(key, twin === undefined ? endpoint : joined(twin, endpoint));
+      const endpoint = endpointOf(found, { ports, slice, service });
+      byWorkload.set(key, withEndpoint(byWorkload.get(key) ?? [], endpoint));
     }
   }
-  return [...byWorkload.values()].sort(
-    (a, b) => compareText(a.workload, b.workload) || compareText(a.address, b.address),
-  );
+  return [...byWorkload.values()]
+    .flat()
+    .sort((a, b) => compareText(a.workload, b.workload) || compareText(a.address, b.address));
 }
 
 /**
@@ -93,9 +91,20 @@ function endpointOf(found: KubeEndpoint, { ports, slice, service }: EndpointCont
   };
 }
 
-/** An endpoint may move from slice to slice and stand in two meanwhile; the worse news counts. */
-function joined(a: Endpoint, b: Endpoint): Endpoint {
-  return { ...a, ports: { ...b.ports, ...a.ports }, health: worseHealth(a.health, b.health) };
+/**
+ * An endpoint may move from slice to slice and stand in two meanwhile; then the worse news counts. One
+ * with another port is another process: pods on the host's network share its address.
+ */
+function withEndpoint(known: readonly Endpoint[], endpoint: Endpoint): Endpoint[] {
+  const twin = known.find(({ ports }) => isSameProcess(ports, endpoint.ports));
+  if (twin === undefined) return [...known, endpoint];
+  const ports = { ...endpoint.ports, ...twin.ports };
+  const joined = { ...twin, ports, health: worseHealth(twin.health, endpoint.health) };
+  return known.map((each) => (each === twin ? joined : each));
+}
+
+function isSameProcess(a: Endpoint["ports"], b: Endpoint["ports"]): boolean {
+  return Object.entries(a).every(([name, port]) => (b[name] ?? port) === port);
 }
 
 function compareText(a: string, b: string): number {

@@ -3,6 +3,7 @@ import { pathText } from "./fields.ts";
 import type { KubeObject, ObjectKey } from "./kube-objects.ts";
 import { readObject } from "./read-object.ts";
 import type { SourceFindingCode } from "./source-finding.ts";
+import { printable } from "./source-finding.ts";
 import { linesOfPaths, readYaml } from "./yaml-reader.ts";
 
 /** One document's content. Lines are counted from 0 within the document: it may move in its file. */
@@ -36,7 +37,7 @@ export function readDocument(text: string): DocumentContent {
       code: "SOURCE_YAML_INVALID",
       severity: "error",
       line: yaml.line - 1,
-      message: `Cannot read YAML: ${yaml.reason}`,
+      message: printable(`Cannot read YAML: ${yaml.reason}`),
     };
     return { ...nothing, isBroken: true, notes: [note] };
   }
@@ -119,7 +120,7 @@ function notesOf(text: string, problems: readonly Problem[]): Note[] {
       code,
       severity: severity ? "error" : "warning",
       line: lines[index] ?? 0,
-      message: `Cannot use ${pathText(path)}: ${message}`,
+      message: printable(`Cannot use ${pathText(path)}: ${message}`),
     };
   });
   const last = notes.at(-1);

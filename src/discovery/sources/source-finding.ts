@@ -39,7 +39,18 @@ export interface Origin {
 }
 
 export function originText(origin: Origin): string {
-  return `${origin.file}:${origin.line}`;
+  return `${printable(origin.file)}:${origin.line}`;
+}
+
+const maxMessageChars = 500;
+
+/**
+ * Text with parts of a foreign file in it, fit for a terminal and a log line: neither control
+ * characters (escape sequences among them) nor line breaks, and bounded.
+ */
+export function printable(text: string): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, "?");
+  return line.length > maxMessageChars ? `${line.slice(0, maxMessageChars)}…` : line;
 }
 
 const maxShownChars = 80;
