@@ -1,5 +1,6 @@
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
+import { reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import type { Decoded, DeltaRequest } from "../../xds/codec.ts";
 import { type DeltaLimits, DeltaSession, type TypeStatus } from "../../xds/delta.ts";
@@ -96,7 +97,8 @@ export class AdsStream {
     if (decoded.t === "refused")
       return this.end(status.INVALID_ARGUMENT, `node: ${decoded.reason}`);
     const node = decoded.value;
-    const admitted = this.#host.admit(node, this.#peer);
+    const admitted = this.#judge(node);
+    if (admitted === undefined) return this.end(status.INTERNAL, "the agent failed");
     if (admitted.t === "refused") return this.end(status.PERMISSION_DENIED, admitted.reason);
     const { responses, limits } = this.#host;
     const session = new DeltaSession({ view: admitted.view, responses, limits });
@@ -182,6 +184,16 @@ export class AdsStream {
     this.#host.forget(this);
     this.#open?.release();
     this.#call.end();
+  }
+
+  /** Undefined: our own fault, in the log; it must not take the other streams along. */
+  #judge(node: NodeClaim): Admitted | undefined {
+    try {
+      return this.#host.admit(node, this.#peer);
+    } catch (cause) {
+      this.#host.log.error({ node: node.id, error: reasonOf(cause) }, "xDS stream not admitted");
+      return undefined;
+    }
   }
 
   #receive(decoded: Decoded<DeltaRequest>): void {
