@@ -1,5 +1,4 @@
 import { lookup, Resolver } from "node:dns/promises";
-import { clearTimeout, setTimeout } from "node:timers";
 import { isIp } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Log } from "../../mesh/ports.ts";

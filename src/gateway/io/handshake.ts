@@ -1,4 +1,3 @@
-import { clearTimeout, setTimeout } from "node:timers";
 import { connect, type TLSSocket } from "node:tls";
 import type { HostPort } from "../../mesh/address.ts";
 import { formatHostPort } from "../../mesh/address.ts";

@@ -1,4 +1,3 @@
-import { clearInterval, setInterval } from "node:timers";
 import type { Clock } from "../../mesh/ports.ts";
 
 const tickMs = 25;

@@ -1,4 +1,3 @@
-import { clearTimeout, setInterval, setTimeout } from "node:timers";
 import { formatHostPort } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { MemberName, MeshDomain } from "../../mesh/ids.ts";

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import type { Resolved } from "../../src/gateway/io/address-watch.ts";
+import { AddressWatch } from "../../src/gateway/io/address-watch.ts";
+import { quietLog } from "./world.ts";
+
+/** A DNS that answers what the test says, one answer after the other. */
+function scripted(answers: readonly (Resolved | Error)[]): {
+  readonly watch: AddressWatch;
+  readonly asked: string[];
+  readonly changed: string[];
+} {
+  const asked: string[] = [];
+  const changed: string[] = [];
+  const watch = new AddressWatch({
+    log: quietLog,
+    onChange: (host) => changed.push(host),
+    resolve: async (host) => {
+      const answer = answers[asked.length] ?? new Error("no such name");
+      asked.push(host);
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  });
+  return { watch, asked, changed };
+}
+
+/** Lets everything run that waits for nothing but a promise. */
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
+}
+
+const host = "gw.west.example";
+const answer = (addresses: readonly string[], ttlSeconds = 20): Resolved => ({
+  addresses,
+  ttlSeconds,
+});
+
+suite("AddressWatch", () => {
+  test("answers an IP literal by itself and asks nobody", () => {
+    const { watch, asked } = scripted([]);
+    watch.setHosts(["10.0.0.1", "2001:db8::1"]);
+    assert.deepEqual(watch.addressesOf("2001:db8::1"), ["2001:db8::1"]);
+    assert.deepEqual(asked, []);
+  });
+
+  test("asks again when the answer's time is up, and tells only of changes", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { watch, asked, changed } = scripted([
+      answer(["10.0.0.2", "10.0.0.1"]),
+      answer(["10.0.0.1", "10.0.0.2"]),
+      answer(["10.0.0.3"]),
+    ]);
+    using _ = watch;
+    watch.setHosts([host]);
+    assert.deepEqual(watch.addressesOf(host), []);
+    await settled();
+    assert.deepEqual(watch.addressesOf(host), ["10.0.0.1", "10.0.0.2"]);
+    t.mock.timers.tick(19_999);
+    assert.equal(asked.length, 1);
+    t.mock.timers.tick(1);
+    await settled();
+    assert.deepEqual([asked.length, changed.length], [2, 1]);
+    t.mock.timers.tick(20_000);
+    await settled();
+    assert.deepEqual(watch.addressesOf(host), ["10.0.0.3"]);
+    assert.equal(changed.length, 2);
+  });
+
+  test("keeps the last answer while the name does not resolve", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { watch, asked, changed } = scripted([
+      answer(["10.0.0.1"], 1),
+      new Error("SERVFAIL"),
+      answer([]),
+    ]);
+    using _ = watch;
+    watch.setHosts([host]);
+    await settled();
+    for (const waitMs of [1_000, 5_000]) {
+      t.mock.timers.tick(waitMs);
+      await settled();
+      assert.deepEqual(watch.addressesOf(host), ["10.0.0.1"]);
+    }
+    assert.deepEqual([asked.length, changed.length], [3, 1]);
+  });
+
+  for (const [ttlSeconds, waitMs] of [
+    [0, 1_000],
+    [86_400, 60_000],
+  ] as const) {
+    test(`asks after ${waitMs} ms when the answer says ${ttlSeconds} s`, async (t) => {
+      t.mock.timers.enable({ apis: ["setTimeout"] });
+      const { watch, asked } = scripted([answer(["10.0.0.1"], ttlSeconds)]);
+      using _ = watch;
+      watch.setHosts([host]);
+      await settled();
+      t.mock.timers.tick(waitMs - 1);
+      assert.equal(asked.length, 1);
+      t.mock.timers.tick(1);
+      assert.equal(asked.length, 2);
+    });
+  }
+
+  test("drops a host that nobody publishes any more, even while its answer is on its way", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { watch, asked, changed } = scripted([answer(["10.0.0.1"])]);
+    watch.setHosts([host]);
+    watch.setHosts([]);
+    await settled();
+    t.mock.timers.tick(60_000);
+    assert.deepEqual(watch.addressesOf(host), []);
+    assert.deepEqual([asked.length, changed.length], [1, 0]);
+  });
+});
