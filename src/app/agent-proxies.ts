@@ -10,6 +10,7 @@ import { registerRenewal } from "../proxy/io/renewal-service.ts";
 import type { Telemetry } from "../telemetry/registry.ts";
 import type { HeldResource } from "../xds/ledger.ts";
 import type { NodeClaim } from "../xds/node.ts";
+import type { XdsType } from "../xds/resource.ts";
 import { type View, viewed } from "../xds/view.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import type { ProxyConfigAnswer } from "./api-model.ts";
@@ -34,6 +35,8 @@ export interface AgentProxiesOptions {
 export interface ConnectedProxy {
   readonly status: ProxyStatus;
   readonly node: ProxyNode | undefined;
+  /** How many resources of each type it was told. */
+  readonly held: Readonly<Partial<Record<XdsType, number>>>;
 }
 
 /** The port that sidecars and gateways of this member talk to: xDS and renewals. */
@@ -103,7 +106,11 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     },
     proxies: () => {
       const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
-      return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
+      return ads.proxies().map((status) => ({
+        status,
+        node: nodes.get(status.nodeId),
+        held: countsOf(ads.heldBy(status.nodeId) ?? []),
+      }));
     },
     configOf: (nodeId) => {
       const view = views.get(nodeId);
@@ -134,7 +141,7 @@ function admit(
   // Before the first answer: what it proves may change what it is told.
   if (node.t === "sidecar") options.onProof(claimsOf(node));
   const opened = resources.open(node);
-  log.info({ node: node.id, role: node.t, id: claim.peer.id }, "Proxy connected");
+  log.info({ node: node.id, id: claim.peer.id }, "Proxy connected");
   const view = { ...opened.view, isSettled: options.isSettled };
   claim.views.set(node.id, view);
   return {
@@ -143,7 +150,7 @@ function admit(
     onClose: () => {
       opened.close();
       if (claim.views.get(node.id) === view) claim.views.delete(node.id);
-      log.info({ node: node.id, role: node.t }, "Proxy gone");
+      log.info({ node: node.id }, "Proxy gone");
     },
   };
 }
@@ -162,4 +169,10 @@ function claimsOf(node: SidecarNode): readonly SidecarClaim[] {
 function contentOf(view: View | undefined, held: HeldResource): unknown {
   const resource = view === undefined ? undefined : viewed(view, held);
   return resource === undefined ? undefined : resourceJson(resource);
+}
+
+function countsOf(held: readonly HeldResource[]): ConnectedProxy["held"] {
+  const counts: Partial<Record<XdsType, number>> = {};
+  for (const { type } of held) counts[type] = (counts[type] ?? 0) + 1;
+  return counts;
 }

@@ -7,7 +7,8 @@ import type { Clock, Log, Random } from "../mesh/ports.ts";
 import { createTelemetry } from "../telemetry/registry.ts";
 import { AgentCore } from "./agent-core.ts";
 import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
-import { agentRoutes } from "./agent-routes.ts";
+import { collectAgentMetrics } from "./agent-metrics.ts";
+import { type AgentView, agentRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentConfig } from "./config.ts";
 import { type RunningHttp, startHttp } from "./http-server.ts";
@@ -50,6 +51,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const clock = parts.clock ?? realClock;
   const random = parts.random ?? Math.random;
   const { log } = parts;
+  const startedAtMs = clock.monotonicMs();
   const telemetry = createTelemetry("agent");
   const ending = new AbortController();
   opened.defer(() => ending.abort(new Error("the agent is closing")));
@@ -95,7 +97,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   doors.proxies = proxies;
   const stopping = { graceMs: 0 };
   opened.defer(() => proxies.close(stopping.graceMs));
-  const routes = agentRoutes({
+  const view: AgentView = {
     config,
     core,
     trust,
@@ -104,8 +106,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     clock,
     log,
     storeName: parts.store.name,
-    startedAtMs: clock.monotonicMs(),
-  });
+    startedAtMs,
+  };
+  collectAgentMetrics(view);
+  const routes = agentRoutes(view);
   const http = await startHttp({ listen: config.http.listen, routes, log });
   opened.defer(() => http.close());
   await core.start(parts.signal ?? ending.signal);

@@ -116,7 +116,8 @@ export interface ProxyAnswer {
   readonly isStuck: boolean;
   readonly types: readonly {
     readonly type: XdsType;
-    readonly subscribed: number;
+    /** Resources it was told. */
+    readonly held: number;
     readonly unanswered: number;
     readonly refused: number;
     readonly lastNack: string | undefined;

@@ -44,6 +44,7 @@ export async function runService(
     });
     const code = await ended.promise;
     await running?.stop({ deadlineMs: options.deadlineMs ?? defaultDeadlineMs });
+    log.info({}, "Ended");
     return code;
   } finally {
     for (const signal of signals) process.off(signal, onSignal);

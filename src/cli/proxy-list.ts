@@ -35,7 +35,7 @@ export const proxyList: Command = {
 
 function row(proxy: ProxyAnswer): (Cell | string)[] {
   const count = (type: string): string =>
-    String(proxy.types.find((each) => each.type === type)?.subscribed ?? 0);
+    String(proxy.types.find((each) => each.type === type)?.held ?? 0);
   return [
     proxy.node,
     proxy.engine,

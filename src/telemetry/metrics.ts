@@ -33,8 +33,7 @@ interface MetricTable {
   readonly gatewaysAlive: MetricDeclaration<"gauge", "member">;
   readonly gatewayRtt: MetricDeclaration<"gauge", "member">;
   readonly findings: MetricDeclaration<"gauge", "severity">;
-  readonly catalogWrites: MetricDeclaration<"counter", "result">;
-  readonly catalogRefused: MetricDeclaration<"counter", "member">;
+  readonly catalogSeq: MetricDeclaration<"gauge", never>;
   readonly charterNumber: MetricDeclaration<"gauge", never>;
   readonly changeSeconds: MetricDeclaration<"histogram", never>;
   readonly xdsStreams: MetricDeclaration<"gauge", "role">;
@@ -42,8 +41,7 @@ interface MetricTable {
   readonly xdsSentBytes: MetricDeclaration<"counter", "type">;
   readonly xdsNacks: MetricDeclaration<"counter", "type">;
   readonly xdsRefused: MetricDeclaration<"counter", never>;
-  readonly xdsWithheld: MetricDeclaration<"counter", "type">;
-  readonly xdsResources: MetricDeclaration<"gauge", "type">;
+  readonly xdsWithheld: MetricDeclaration<"gauge", never>;
   readonly renewals: MetricDeclaration<"counter", "result">;
   readonly svidEnds: MetricDeclaration<"gauge", "identity">;
   readonly engineListeners: MetricDeclaration<"gauge", never>;
@@ -86,7 +84,7 @@ export const metrics: MetricTable = {
   shardAge: {
     name: "isthmus_shard_age_seconds",
     kind: "gauge",
-    help: "Since the last new beat of a member's shard",
+    help: "Since the content of a member's shard changed last",
     unit: "seconds",
     of: "agent",
     labels: { member: "members of the charter" },
@@ -115,21 +113,13 @@ export const metrics: MetricTable = {
     of: "agent",
     labels: { severity: ["error", "warning", "info"] },
   },
-  catalogWrites: {
-    name: "isthmus_catalog_writes_total",
-    kind: "counter",
-    help: "Writes of the own shard to a catalog store",
+  catalogSeq: {
+    name: "isthmus_catalog_seq",
+    kind: "gauge",
+    help: "Sequence number of the own shard; grows with each publication",
     unit: "1",
     of: "agent",
-    labels: { result: ["stored", "moved", "failed"] },
-  },
-  catalogRefused: {
-    name: "isthmus_catalog_refused_total",
-    kind: "counter",
-    help: "Heads and records of other members that were dropped: forged, foreign or beyond the charter",
-    unit: "1",
-    of: "agent",
-    labels: { member: "members of the charter" },
+    labels: {},
   },
   charterNumber: {
     name: "isthmus_charter_number",
@@ -189,20 +179,12 @@ export const metrics: MetricTable = {
     labels: {},
   },
   xdsWithheld: {
-    name: "isthmus_xds_withheld_total",
-    kind: "counter",
-    help: "Resources that broke a rule of their proto and were not sent",
-    unit: "1",
-    of: "agent",
-    labels: { type: xdsTypes },
-  },
-  xdsResources: {
-    name: "isthmus_xds_resources",
+    name: "isthmus_xds_withheld",
     kind: "gauge",
-    help: "Resources held, each shared by all streams that view it",
+    help: "Resources that break a rule of their proto: their last good versions are served",
     unit: "1",
     of: "agent",
-    labels: { type: xdsTypes },
+    labels: {},
   },
   renewals: {
     name: "isthmus_renewals_total",
