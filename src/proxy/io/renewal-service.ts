@@ -18,12 +18,9 @@ export interface RenewalOptions {
 
 /** Serves `isthmus.identity.v1.IdentityService/Renew`. */
 export function registerRenewal(server: Server, options: RenewalOptions): void {
-  server.register<RenewRequest | undefined, RenewResponse>(
+  server.register<RenewRequest, RenewResponse>(
     renewPath,
-    (
-      call: ServerUnaryCall<RenewRequest | undefined, RenewResponse>,
-      reply: sendUnaryData<RenewResponse>,
-    ) => {
+    (call: ServerUnaryCall<RenewRequest, RenewResponse>, reply: sendUnaryData<RenewResponse>) => {
       void answer(call, options).then(
         (response) => reply(null, response),
         (error: unknown) => reply(refusalOf(error, options.log)),
@@ -36,7 +33,7 @@ export function registerRenewal(server: Server, options: RenewalOptions): void {
 }
 
 async function answer(
-  call: ServerUnaryCall<RenewRequest | undefined, RenewResponse>,
+  call: ServerUnaryCall<RenewRequest, RenewResponse>,
   options: RenewalOptions,
 ): Promise<RenewResponse> {
   const peer = options.peerOf(call.getPeer());
@@ -46,8 +43,8 @@ async function answer(
       "Cannot renew: the connection proved no identity",
     );
   }
-  if (call.request === undefined) {
-    throw new MeshError("MESH_TRUST_CSR_REFUSED", "Cannot renew: the request holds no CSR");
+  if (call.request.csr.length === 0) {
+    throw new MeshError("MESH_TRUST_CSR_REFUSED", "Cannot renew: the request holds no sound CSR");
   }
   return await options.renew(peer, call.request.csr);
 }
@@ -55,14 +52,15 @@ async function answer(
 // A P-256 CSR takes 300 bytes, an RSA-4096 one 1,700.
 const maxCsrBytes = 16 * 1024;
 
-/** Undefined instead of a throw: the library would answer INTERNAL to what is the caller's fault. */
-function decoded(bytes: Buffer): RenewRequest | undefined {
+const nothing: RenewRequest = { csr: new Uint8Array() };
+
+/** Nothing instead of a throw: the library would answer INTERNAL to what is the caller's fault. */
+function decoded(bytes: Buffer): RenewRequest {
   try {
     const request = decodeRenewRequest(bytes);
-    const isSane = request.csr.length > 0 && request.csr.length <= maxCsrBytes;
-    return isSane ? request : undefined;
+    return request.csr.length <= maxCsrBytes ? request : nothing;
   } catch {
-    return undefined;
+    return nothing;
   }
 }
 

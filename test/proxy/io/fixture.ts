@@ -173,7 +173,7 @@ function requestBytes(type: XdsType, parts: Request): Uint8Array {
 export async function deafClient(
   agent: Agent,
   identity: Identity,
-): Promise<AsyncDisposable & { readonly send: Stream["send"] }> {
+): Promise<AsyncDisposable & { readonly send: (type: XdsType, parts: Request) => void }> {
   const { port } = agent.server.address;
   const session = connect(`https://127.0.0.1:${port}`, {
     cert: identity.certChainPem,
@@ -191,7 +191,7 @@ export async function deafClient(
   stream.on("error", () => {});
   stream.pause();
   return {
-    send: (type, parts = {}) => {
+    send: (type, parts) => {
       const message = requestBytes(type, parts);
       const frame = Buffer.alloc(5);
       frame.writeUInt32BE(message.length, 1);
