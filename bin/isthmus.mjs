@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import * as nodeModule from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { isBundleFresh } from "./bundle-freshness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const source = join(root, "src/cli/main.ts");
@@ -17,8 +18,9 @@ if (major > 24 || (major === 24 && minor >= 12)) await runHere();
 else runWith(packagedNode());
 
 async function runHere() {
-  // Node strips no types inside node_modules, so an installed package has to bring the bundle.
-  const entry = existsSync(source) ? source : bundle;
+  // Node strips no types inside node_modules, so an installed package has to bring the bundle; a checkout
+  // may have one that is older than what is being worked on.
+  const entry = isBundleFresh(root) || !existsSync(source) ? bundle : source;
   if (!existsSync(entry))
     stop(`Cannot start isthmus: there is neither ${source} nor ${bundle}; run npm run build`);
   nodeModule.enableCompileCache?.();

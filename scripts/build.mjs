@@ -1,9 +1,9 @@
 // Builds dist/isthmus.mjs: the program and its packages as one module of plain JavaScript. Node strips no
 // types inside node_modules, so this is what an installed package and an image run; it also starts faster.
-import { rmSync, statSync } from "node:fs";
+import { mkdirSync, renameSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { isBundleFresh } from "../bin/bundle-freshness.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const outfile = join(root, "dist/isthmus.mjs");
@@ -19,17 +19,23 @@ const __filename = __toPath(import.meta.url);
 const __dirname = __dirnameOf(__filename);
 `.trim();
 
-rmSync(join(root, "dist"), { recursive: true, force: true });
+// What started the program has looked already; without the flag the bundle is made anew.
+if (process.argv.includes("--if-stale") && isBundleFresh(root)) process.exit(0);
+
+const { build } = await import("esbuild");
+mkdirSync(join(root, "dist"), { recursive: true });
 await build({
   absWorkingDir: root,
   entryPoints: ["src/cli/main.ts"],
-  outfile,
+  // Renamed into place: another start may be reading the old one.
+  outfile: `${outfile}.next.mjs`,
   banner: { js: commonJs },
   bundle: true,
   format: "esm",
-  legalComments: "external",
+  legalComments: "inline",
   logLevel: "warning",
   platform: "node",
   target: "node24",
 });
+renameSync(`${outfile}.next.mjs`, outfile);
 console.log(`dist/isthmus.mjs ${(statSync(outfile).size / 1e6).toFixed(1)} MB`);
