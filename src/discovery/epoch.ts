@@ -17,15 +17,22 @@ export type Claimant =
   | { readonly t: "older" }
   /** Written by an earlier life of this instance, of which it knows nothing: the epoch must rise. */
   | { readonly t: "own-newer" }
-  /** Another instance took over. */
+  /** Another instance holds the name. */
   | { readonly t: "other"; readonly owner: ShardOwner };
 
 export function claimantOf(
   found: Pick<Head, "epoch" | "seq" | "owner">,
-  own: { readonly epoch: number; readonly seq: number; readonly instance: string },
+  own: {
+    readonly epoch: number;
+    readonly seq: number;
+    readonly instance: string;
+    /** It looked for others before it claimed the name; else a higher epoch is no right to it. */
+    readonly hasLooked: boolean;
+  },
 ): Claimant {
   if (found.owner.instance !== own.instance) {
-    return found.epoch < own.epoch ? { t: "older" } : { t: "other", owner: found.owner };
+    const isSuperseded = own.hasLooked && found.epoch < own.epoch;
+    return isSuperseded ? { t: "older" } : { t: "other", owner: found.owner };
   }
   const isNewer = found.epoch > own.epoch || (found.epoch === own.epoch && found.seq > own.seq);
   return isNewer ? { t: "own-newer" } : { t: "older" };

@@ -75,6 +75,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let isClaimed = false;
   // An epoch under the own name that this writer's must exceed.
   let epochAbove: number | undefined;
+  let hasLooked = false;
   let isStale = true;
   let beatDueMs = 0;
   let fencedBy: ShardOwner | undefined;
@@ -87,7 +88,12 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     const head = judgeHead(held.head);
     // Junk: whoever wrote it, it is not the word of this member.
     if (head === undefined) return "overwrite";
-    const claimant = claimantOf(head, { epoch, seq, instance: options.owner.instance });
+    const claimant = claimantOf(head, {
+      epoch,
+      seq,
+      instance: options.owner.instance,
+      hasLooked,
+    });
     switch (claimant.t) {
       case "older":
         return "overwrite";
@@ -243,10 +249,11 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   };
 
   const watchHolder = async (): Promise<void> => {
-    const newest = await watch.silence(closing.signal, { onLife: () => {}, mustSee: true });
+    const silence = await watch.silence(closing.signal, { onLife: () => {}, mustSee: true });
     fencedBy = undefined;
-    log.warn({ member }, "Takes this member's name back from an instance that fell silent");
-    askForEpochAbove(newest);
+    hasLooked = true;
+    log.warn({ member }, "Takes this member's name from an instance that fell silent");
+    askForEpochAbove(silence.newest);
   };
 
   return {
@@ -258,8 +265,9 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
         );
       };
       // With every hub down a lone agent goes on with what it has.
-      const newest = await watch.silence(signal, { onLife, mustSee: false });
-      epochAbove = newest;
+      const silence = await watch.silence(signal, { onLife, mustSee: false });
+      epochAbove = silence.newest;
+      ({ hasLooked } = silence);
       isClaimed = true;
     },
     kick,

@@ -8,7 +8,7 @@ import { pause, within } from "./waiting.ts";
 
 /** Watches over the own name: does another instance publish under it? */
 export interface NameWatch {
-  /** Resolves with the highest epoch seen once no other instance shows life for a lease. */
+  /** Resolves once no other instance shows life for a lease. */
   readonly silence: (
     signal: AbortSignal,
     look: {
@@ -17,7 +17,14 @@ export interface NameWatch {
       /** Go on looking while no hub answers: then silence says nothing. */
       readonly mustSee: boolean;
     },
-  ) => Promise<number>;
+  ) => Promise<Silence>;
+}
+
+export interface Silence {
+  /** Highest epoch seen under the name. */
+  readonly newest: number;
+  /** Some hub answered. */
+  readonly hasLooked: boolean;
 }
 
 export function createNameWatch(options: {
@@ -64,7 +71,9 @@ export function createNameWatch(options: {
           if (isLife) onLife(head.owner);
         }
         const isBlind = heads === undefined && mustSee;
-        if (!isBlind && lease.leaseAt(clock.monotonicMs()) === "lost") return newest;
+        if (!isBlind && lease.leaseAt(clock.monotonicMs()) === "lost") {
+          return { newest, hasLooked: heads !== undefined || looks > 0 };
+        }
         if (heads !== undefined) looks += 1;
         await pause(options.pollMs, { timers, signal });
       }
