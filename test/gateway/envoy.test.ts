@@ -3,11 +3,8 @@ import { after, before, suite, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { fromBinary } from "@bufbuild/protobuf";
 import { parseSpiffeId } from "../../src/mesh/ids.ts";
+import type { Identity } from "../../src/mesh/ports.ts";
 import type { ProxyNode } from "../../src/proxy/node.ts";
-import { newPrivateKey } from "../../src/trust/io/new-key.ts";
-import { issueSvid } from "../../src/trust/issue.ts";
-import { privateKeyPemOf, spkiOf } from "../../src/trust/keys.ts";
-import { toPem } from "../../src/trust/pem.ts";
 import type { ClusterLoadAssignment } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Resource } from "../../src/xds/resource.ts";
@@ -15,6 +12,7 @@ import { xdsTypes } from "../../src/xds/resource.ts";
 import { viewedAll } from "../../src/xds/view.ts";
 import { type MadeMesh, madeMesh } from "../trust/made.ts";
 import { goldenCases, nodesOf, resourcesOf } from "./golden-state.ts";
+import { identityOf } from "./identities.ts";
 import { type RealEnvoy, skipWithoutEnvoy, startEnvoy, until } from "./real-envoy.ts";
 
 suite("a real Envoy accepts every golden case", { skip: skipWithoutEnvoy }, () => {
@@ -23,9 +21,11 @@ suite("a real Envoy accepts every golden case", { skip: skipWithoutEnvoy }, () =
 
   before(async () => {
     mesh = await madeMesh(Date.now());
+    const eastern = (path: string): Promise<Identity> =>
+      identityOf(mesh, { issuer: mesh.east, id: parseSpiffeId(`spiffe://east.acme.mesh/${path}`) });
     envoys = {
-      sidecar: await startEnvoy("sidecar/golden", await identity(mesh, "ns/shop/sa/frontend")),
-      gateway: await startEnvoy("gateway/golden", await identity(mesh, "isthmus/gateway")),
+      sidecar: await startEnvoy("sidecar/golden", await eastern("ns/shop/sa/frontend")),
+      gateway: await startEnvoy("gateway/golden", await eastern("isthmus/gateway")),
     };
   });
   after(async () => {
@@ -35,7 +35,7 @@ suite("a real Envoy accepts every golden case", { skip: skipWithoutEnvoy }, () =
 
   for (const golden of goldenCases()) {
     test(golden.name, async () => {
-      const resources = resourcesOf(golden, toPem("CERTIFICATE", mesh.root.certificate.der));
+      const resources = resourcesOf(golden, mesh.bundle.pem);
       for (const node of nodesOf(golden)) {
         const { view } = resources.open(onFreePorts(node));
         const told = xdsTypes.flatMap((type) => [...viewedAll(view, type)]);
@@ -135,15 +135,4 @@ function onFreePorts(node: ProxyNode): ProxyNode {
     listen: { ...entry.listen, port: 0 },
   });
   return { ...node, upstreams: node.upstreams.map(free), inbound: node.inbound.map(free) };
-}
-
-async function identity(
-  mesh: MadeMesh,
-  path: string,
-): Promise<{ certChainPem: string; privateKeyPem: string }> {
-  const key = newPrivateKey();
-  const id = parseSpiffeId(`spiffe://east.acme.mesh/${path}`);
-  const leaf = await issueSvid({ issuer: mesh.east, id, spki: spkiOf(key), nowMs: Date.now() });
-  const chain = [leaf, mesh.east.certificate].map(({ der }) => toPem("CERTIFICATE", der));
-  return { certChainPem: chain.join(""), privateKeyPem: privateKeyPemOf(key).reveal() };
 }

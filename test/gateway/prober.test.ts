@@ -9,13 +9,9 @@ import { GatewayProber } from "../../src/gateway/io/prober.ts";
 import type { SpiffeId } from "../../src/mesh/ids.ts";
 import { parseSpiffeId } from "../../src/mesh/ids.ts";
 import type { Identity } from "../../src/mesh/ports.ts";
-import { Secret } from "../../src/mesh/secret.ts";
-import { newPrivateKey } from "../../src/trust/io/new-key.ts";
-import { issueSvid } from "../../src/trust/issue.ts";
-import { privateKeyPemOf, spkiOf } from "../../src/trust/keys.ts";
-import { toPem } from "../../src/trust/pem.ts";
 import { createVerifier } from "../../src/trust/verifier.ts";
 import { type MadeAuthority, type MadeMesh, madeMesh, mesh, west } from "../trust/made.ts";
+import { identityOf } from "./identities.ts";
 import { quietLog, realClock } from "./world.ts";
 
 const agentId = parseSpiffeId("spiffe://east.acme.mesh/isthmus/agent");
@@ -190,21 +186,3 @@ suite("LoopLag", () => {
     assert.equal(lag.worstSince(340), 0);
   });
 });
-
-async function identityOf(
-  made: MadeMesh,
-  wish: { readonly issuer: MadeAuthority; readonly id: SpiffeId },
-): Promise<Identity> {
-  const key = newPrivateKey();
-  const nowMs = Date.now();
-  const leaf = await issueSvid({ ...wish, spki: spkiOf(key), nowMs });
-  const chain = [leaf, wish.issuer.certificate].map(({ der }) => toPem("CERTIFICATE", der));
-  return {
-    id: wish.id,
-    certChainPem: chain.join(""),
-    privateKeyPem: new Secret(privateKeyPemOf(key).reveal()),
-    bundlePem: made.bundle.pem,
-    notBeforeMs: nowMs,
-    notAfterMs: nowMs + 3_600_000,
-  };
-}

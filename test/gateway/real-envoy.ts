@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Identity } from "../../src/mesh/ports.ts";
 import { AdsServer } from "../../src/proxy/io/ads-server.ts";
 import type { Nack } from "../../src/xds/ledger.ts";
 import type { Resource, XdsType } from "../../src/xds/resource.ts";
@@ -20,11 +21,6 @@ export const skipWithoutEnvoy: string | false =
     ? "no Envoy: set ISTHMUS_ENVOY=$(node scripts/envoy.mjs)"
     : false;
 
-export interface IdentityFiles {
-  readonly certChainPem: string;
-  readonly privateKeyPem: string;
-}
-
 export interface RealEnvoy extends AsyncDisposable {
   /** Makes Envoy hold exactly these; resolves when it has accepted all that it asked for, or refused some. */
   readonly hold: (resources: readonly Resource[]) => Promise<readonly Nack[]>;
@@ -32,7 +28,7 @@ export interface RealEnvoy extends AsyncDisposable {
   readonly admin: <Answer>(path: string) => Promise<Answer>;
 }
 
-export async function startEnvoy(nodeId: string, identity: IdentityFiles): Promise<RealEnvoy> {
+export async function startEnvoy(nodeId: string, identity: Identity): Promise<RealEnvoy> {
   assert.ok(envoyBinary, "Cannot run Envoy: ISTHMUS_ENVOY is not set");
   const folder = mkdtempSync(join(tmpdir(), "isthmus-envoy-"));
   writeIdentity(folder, identity);
@@ -114,10 +110,12 @@ function listen(server: Server): Promise<number> {
   });
 }
 
-function writeIdentity(folder: string, identity: IdentityFiles): void {
+function writeIdentity(folder: string, identity: Identity): void {
   mkdirSync(join(folder, "identity"));
   writeFileSync(join(folder, "identity/svid.pem"), identity.certChainPem);
-  writeFileSync(join(folder, "identity/svid.key"), identity.privateKeyPem, { mode: 0o600 });
+  writeFileSync(join(folder, "identity/svid.key"), identity.privateKeyPem.reveal(), {
+    mode: 0o600,
+  });
   const secret = {
     "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
     name: "identity",

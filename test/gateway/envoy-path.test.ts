@@ -1,0 +1,222 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer as createHttpServer, type Server } from "node:http";
+import { createServer } from "node:net";
+import { after, before, suite, test } from "node:test";
+import { GatewayProber, type ProbeReport } from "../../src/gateway/io/prober.ts";
+import { defaultMaxClientHelloBytes } from "../../src/gateway/listener.ts";
+import { MemberResources } from "../../src/gateway/member-resources.ts";
+import type { MemberName } from "../../src/mesh/ids.ts";
+import {
+  parseNamespace,
+  parseNetworkName,
+  parseSpiffeId,
+  serviceIdOf,
+  trustDomainOf,
+} from "../../src/mesh/ids.ts";
+import type { Identity } from "../../src/mesh/ports.ts";
+import type { GatewayNode, ProxyNode, SidecarNode } from "../../src/proxy/node.ts";
+import { defaultProxySettings } from "../../src/proxy/settings.ts";
+import { createVerifier } from "../../src/trust/verifier.ts";
+import { xdsTypes } from "../../src/xds/resource.ts";
+import { viewedAll } from "../../src/xds/view.ts";
+import { endpoint, localService, meshService, remoteExport } from "../proxy/made.ts";
+import { east, type MadeMesh, madeMesh, mesh, west } from "../trust/made.ts";
+import { identityOf } from "./identities.ts";
+import { type RealEnvoy, skipWithoutEnvoy, startEnvoy } from "./real-envoy.ts";
+import { quietLog, realClock } from "./world.ts";
+
+const local = "127.0.0.1";
+const cartId = serviceIdOf("shop", "cart");
+
+suite("real Envoys carry requests from member to member", { skip: skipWithoutEnvoy }, () => {
+  const started: AsyncDisposable[] = [];
+  let made: MadeMesh;
+  let app: Server;
+  let ports: Readonly<Record<"http" | "bytes" | "gateway" | "inbound" | "app", number>>;
+
+  before(async () => {
+    made = await madeMesh(Date.now());
+    app = createHttpServer((request, response) => {
+      response.setHeader("caller", String(request.headers["x-forwarded-client-cert"]));
+      // No application may claim what only its sidecar can know.
+      response.setHeader("x-isthmus-unreached", "lie");
+      response.end(`${request.method} from west`);
+    });
+    const [http, bytes, gateway, inbound, appPort] = await freePorts(5);
+    ports = {
+      http: http ?? 0,
+      bytes: bytes ?? 0,
+      gateway: gateway ?? 0,
+      inbound: inbound ?? 0,
+      app: appPort ?? 0,
+    };
+    app.listen(ports.app, local);
+    await once(app, "listening");
+    const cart = endpoint(1, {
+      address: local,
+      ports: { http: ports.app },
+      sidecars: { http: { address: local, port: ports.inbound } },
+    });
+    const western = resourcesOf(west, made);
+    western.update(cartId, meshService({ local: localService([cart]) }));
+    const gateways = [{ address: local, port: ports.gateway, isAlive: true }];
+    const eastern = resourcesOf(east, made);
+    eastern.update(cartId, meshService({ remotes: [remoteExport("west", { gateways })] }));
+
+    const gatewayId = parseSpiffeId("spiffe://west.acme.mesh/isthmus/gateway");
+    const westCartId = parseSpiffeId("spiffe://west.acme.mesh/ns/shop/sa/cart");
+    const frontendId = parseSpiffeId("spiffe://east.acme.mesh/ns/shop/sa/frontend");
+    const frontend = await identityOf(made, { issuer: made.east, id: frontendId });
+    started.push(
+      await envoyFor(western, {
+        node: gatewayNode(ports.gateway),
+        identity: await identityOf(made, { issuer: made.west, id: gatewayId }),
+      }),
+      await envoyFor(western, {
+        node: cartNode(ports),
+        identity: await identityOf(made, { issuer: made.west, id: westCartId }),
+      }),
+      await envoyFor(eastern, { node: frontendNode("envoy", ports.http), identity: frontend }),
+      await envoyFor(eastern, { node: frontendNode("embedded", ports.bytes), identity: frontend }),
+    );
+  });
+  after(async () => {
+    for (const one of started) await one[Symbol.asyncDispose]();
+    app.close();
+    app.closeAllConnections();
+  });
+
+  const call = (port: number, method: string): Promise<Response> =>
+    fetch(`http://${local}:${port}/`, { method });
+
+  for (const method of ["GET", "POST"]) {
+    test(`${method} over HTTP, and the application learns who calls`, async () => {
+      const response = await call(ports.http, method);
+      assert.equal(await response.text(), `${method} from west`);
+      assert.match(
+        response.headers.get("caller") ?? "",
+        /URI=spiffe:\/\/east\.acme\.mesh\/ns\/shop\/sa\/frontend/,
+      );
+      assert.equal(response.headers.get("x-isthmus-unreached"), null);
+    });
+  }
+
+  test("bytes, for a sidecar that only forwards", async () => {
+    const response = await call(ports.bytes, "GET");
+    assert.equal(await response.text(), "GET from west");
+  });
+
+  test("a probe ends in the gateway itself", async () => {
+    const report = Promise.withResolvers<ProbeReport>();
+    const agent = await identityOf(made, {
+      issuer: made.east,
+      id: parseSpiffeId("spiffe://east.acme.mesh/isthmus/agent"),
+    });
+    using prober = new GatewayProber({
+      mesh,
+      identity: { current: () => agent, onChange: () => () => undefined },
+      verifyPeer: createVerifier({
+        mesh,
+        bundle: () => made.bundle,
+        charter: () => made.charter.charter,
+      }).verifyPeer,
+      clock: realClock,
+      random: () => 0,
+      log: quietLog,
+      intervalMs: 50,
+      onReport: report.resolve,
+    });
+    prober.setTargets([{ member: west, address: local, port: ports.gateway }]);
+    assert.equal((await report.promise).isAlive, true);
+  });
+
+  test("an unreachable application is an error of its sidecar's making, and the marker stays inside", async () => {
+    app.close();
+    app.closeAllConnections();
+    const response = await call(ports.http, "POST");
+    assert.equal(response.status, 503);
+    assert.equal(response.headers.get("x-isthmus-unreached"), null);
+  });
+});
+
+function resourcesOf(member: MemberName, made: MadeMesh): MemberResources {
+  const trustDomains = [east, west].map((name) => trustDomainOf(name, mesh));
+  return new MemberResources({
+    place: {
+      member,
+      cloud: "aws",
+      region: `region-of-${member}`,
+      network: parseNetworkName(member),
+    },
+    gateway: { member, mesh, maxClientHelloBytes: defaultMaxClientHelloBytes },
+    settings: defaultProxySettings,
+    trust: {
+      bundlePem: made.bundle.pem,
+      ownTrustDomain: trustDomainOf(member, mesh),
+      trustDomains,
+    },
+  });
+}
+
+async function envoyFor(
+  resources: MemberResources,
+  as: { readonly node: ProxyNode; readonly identity: Identity },
+): Promise<RealEnvoy> {
+  const { node, identity } = as;
+  const envoy = await startEnvoy(node.id, identity);
+  const { view } = resources.open(node);
+  assert.deepEqual(await envoy.hold(xdsTypes.flatMap((type) => [...viewedAll(view, type)])), []);
+  return envoy;
+}
+
+function gatewayNode(port: number): GatewayNode {
+  return {
+    t: "gateway",
+    id: "gateway/isthmus/gw/0",
+    engine: "envoy",
+    listen: { host: local, port },
+  };
+}
+
+const sidecarBase = {
+  t: "sidecar",
+  engine: "envoy",
+  namespace: parseNamespace("shop"),
+  zone: "a",
+} as const;
+
+function cartNode(ports: { readonly inbound: number; readonly app: number }): SidecarNode {
+  const app = { host: local, port: ports.app };
+  const inbound = [{ endpoint: app, listen: { host: local, port: ports.inbound }, app }];
+  const names = { id: "sidecar/shop/cart/0", workload: "cart", serviceAccount: "cart" };
+  return { ...sidecarBase, ...names, upstreams: [], inbound };
+}
+
+/** `embedded` is told to forward bytes, which an Envoy can do as well. */
+function frontendNode(engine: SidecarNode["engine"], port: number): SidecarNode {
+  const target = { service: cartId, port: 80, suffix: "svc.cluster.local" } as const;
+  const upstreams = [{ target, listen: { host: local, port } }];
+  const names = { workload: "frontend", serviceAccount: "frontend" };
+  return {
+    ...sidecarBase,
+    ...names,
+    id: `sidecar/shop/frontend/${engine}`,
+    engine,
+    upstreams,
+    inbound: [],
+  };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, local));
+  const ports = await Promise.all(
+    servers.map(async (server) => {
+      await once(server, "listening");
+      const address = server.address();
+      return typeof address === "object" && address !== null ? address.port : 0;
+    }),
+  );
+  for (const server of servers) server.close();
+  return ports;
+}
