@@ -62,19 +62,24 @@ export function createOwnShard(options: {
   const withdrawals = createWithdrawals();
   let pendingMember: { readonly bytes: Uint8Array; readonly dueMs: number } | undefined;
 
-  const stageOne = (id: ServiceId, next: ExportContent | undefined, nowMs: number): void => {
+  const setPending = (id: ServiceId, next: ExportContent | undefined, nowMs: number): void => {
     const before = published.get(id);
-    if (next === undefined) {
-      if (before === undefined) return void pending.delete(id);
-      const known = pending.get(id);
-      if (known !== undefined && known.content === undefined) return;
-      if (!withdrawals.ask(id, { nowMs, exports: published.size })) return void pending.delete(id);
-    } else withdrawals.cancel(id);
     if (isSameContent(before, next)) return void pending.delete(id);
-    const urgency = urgencyOf(before, next);
     const atMs = publishedAtMs.get(id) ?? Number.NEGATIVE_INFINITY;
-    const dueMs = dueAtMs(urgency, { nowMs, publishedAtMs: atMs });
+    const dueMs = dueAtMs(urgencyOf(before, next), { nowMs, publishedAtMs: atMs });
     pending.set(id, { dueMs: Math.min(dueMs, pending.get(id)?.dueMs ?? dueMs), content: next });
+  };
+  const isLeaving = (id: ServiceId): boolean => {
+    const next = pending.get(id);
+    return next !== undefined && next.content === undefined;
+  };
+  const withdraw = (ids: readonly ServiceId[], nowMs: number): void => {
+    // What is not published yet, or held, just stays as it is.
+    for (const id of ids) if (!isLeaving(id)) pending.delete(id);
+    const leaving = ids.filter((id) => published.has(id) && !isLeaving(id));
+    if (leaving.length === 0) return;
+    const exports = published.size - [...pending.keys()].filter(isLeaving).length;
+    for (const id of withdrawals.ask(leaving, { nowMs, exports })) setPending(id, undefined, nowMs);
   };
   const withdrawNow = (ids: readonly ServiceId[], nowMs: number): void => {
     for (const id of ids) pending.set(id, { dueMs: nowMs, content: undefined });
@@ -82,8 +87,16 @@ export function createOwnShard(options: {
 
   const stage = (change: SourceChange, nowMs: number): void => {
     const how = options.exportOptions();
-    for (const service of change.upserts) stageOne(service.id, exportOf(service, how), nowMs);
-    for (const id of change.removed) stageOne(id, undefined, nowMs);
+    const withdrawn = [...change.removed];
+    for (const service of change.upserts) {
+      const content = exportOf(service, how);
+      if (content === undefined) withdrawn.push(service.id);
+      else {
+        withdrawals.cancel(service.id);
+        setPending(service.id, content, nowMs);
+      }
+    }
+    withdraw(withdrawn, nowMs);
   };
 
   return {
@@ -99,12 +112,12 @@ export function createOwnShard(options: {
       pendingMember = isSame ? undefined : { bytes, dueMs: nowMs };
     },
     nextDueMs: () => {
-      const times = [pendingMember?.dueMs, withdrawals.nextReleaseMs()];
-      for (const one of pending.values()) times.push(one.dueMs);
-      return times.reduce(
-        (least, time) => Math.min(least ?? Infinity, time ?? Infinity),
-        undefined,
+      let nextMs = Math.min(
+        pendingMember?.dueMs ?? Number.POSITIVE_INFINITY,
+        withdrawals.nextReleaseMs() ?? Number.POSITIVE_INFINITY,
       );
+      for (const one of pending.values()) nextMs = Math.min(nextMs, one.dueMs);
+      return Number.isFinite(nextMs) ? nextMs : undefined;
     },
     takeBatch: (nowMs) => {
       withdrawNow(withdrawals.release(nowMs), nowMs);

@@ -5,11 +5,11 @@ import type { ServiceId } from "../mesh/ids.ts";
  * folder or lost rights look exactly like that. Source: design section 3.
  */
 export interface Withdrawals {
-  /** Whether this export may be withdrawn now; false: it is held. */
+  /** Which of these may be withdrawn now; the others are held. `exports`: published and not leaving. */
   readonly ask: (
-    id: ServiceId,
+    ids: readonly ServiceId[],
     at: { readonly nowMs: number; readonly exports: number },
-  ) => boolean;
+  ) => readonly ServiceId[];
   /** The service is exported again. */
   readonly cancel: (id: ServiceId) => void;
   /** Held ones whose time is up; they are no longer held. */
@@ -35,14 +35,17 @@ export function createWithdrawals(): Withdrawals {
     return ids;
   };
   return {
-    ask: (id, { nowMs, exports }) => {
-      if (held.has(id)) return false;
+    ask: (ids, { nowMs, exports }) => {
+      const asked = ids.filter((id) => !held.has(id));
       recent = recent.filter((atMs) => nowMs - atMs < oneEventMs);
-      const gone = recent.length + held.size + 1;
+      const gone = recent.length + held.size + asked.length;
       const isMass = gone >= fewest && gone > (exports + recent.length) / 2;
-      if (isMass) held.set(id, nowMs + withdrawalHoldMs);
-      else recent.push(nowMs);
-      return !isMass;
+      if (isMass) {
+        for (const id of asked) held.set(id, nowMs + withdrawalHoldMs);
+        return [];
+      }
+      recent.push(...asked.map(() => nowMs));
+      return asked;
     },
     cancel: (id) => void held.delete(id),
     release: (nowMs) => take([...held].filter(([, atMs]) => atMs <= nowMs).map(([id]) => id)),
