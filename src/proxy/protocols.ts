@@ -36,9 +36,12 @@ export function inboundProtocolIn(lookup: ServiceLookup, node: SidecarNode): Inb
 }
 
 function protocolBehind(service: MeshService, entry: Inbound): AppProtocol | undefined {
-  const endpoint = service.local?.endpoints.find(({ address }) => address === entry.endpoint.host);
-  const port = service.local?.ports.find(
-    ({ name }) => endpoint?.ports[name] === entry.endpoint.port,
+  // Several workloads may share an address: every process of a laptop, or of one VM.
+  const endpoints = service.local?.endpoints.filter(
+    ({ address }) => address === entry.endpoint.host,
+  );
+  const port = service.local?.ports.find(({ name }) =>
+    endpoints?.some(({ ports }) => ports[name] === entry.endpoint.port),
   );
   return port === undefined ? undefined : appProtocolOf(port);
 }

@@ -15,7 +15,8 @@ import {
   trustDomainOf,
 } from "../../src/mesh/ids.ts";
 import type { Identity } from "../../src/mesh/ports.ts";
-import type { GatewayNode, ProxyNode, SidecarNode } from "../../src/proxy/node.ts";
+import type { Endpoint } from "../../src/mesh/service.ts";
+import type { GatewayNode, Inbound, ProxyNode, SidecarNode } from "../../src/proxy/node.ts";
 import { defaultProxySettings } from "../../src/proxy/settings.ts";
 import { createVerifier } from "../../src/trust/verifier.ts";
 import { xdsTypes } from "../../src/xds/resource.ts";
@@ -33,7 +34,7 @@ suite("real Envoys carry requests from member to member", { skip: skipWithoutEnv
   const started: AsyncDisposable[] = [];
   let made: MadeMesh;
   let app: Server;
-  let ports: Readonly<Record<"http" | "bytes" | "gateway" | "inbound" | "app", number>>;
+  let ports: Ports;
 
   before(async () => {
     made = await madeMesh(Date.now());
@@ -43,23 +44,19 @@ suite("real Envoys carry requests from member to member", { skip: skipWithoutEnv
       response.setHeader("x-isthmus-unreached", "lie");
       response.end(`${request.method} from west`);
     });
-    const [http, bytes, gateway, inbound, appPort] = await freePorts(5);
-    ports = {
-      http: http ?? 0,
-      bytes: bytes ?? 0,
-      gateway: gateway ?? 0,
-      inbound: inbound ?? 0,
-      app: appPort ?? 0,
-    };
+    ports = await freePorts();
     app.listen(ports.app, local);
     await once(app, "listening");
-    const cart = endpoint(1, {
-      address: local,
-      ports: { http: ports.app },
-      sidecars: { http: { address: local, port: ports.inbound } },
-    });
+    const cart = (app: number, inbound: number): Endpoint =>
+      endpoint(app, {
+        address: local,
+        ports: { http: app },
+        sidecars: { http: { address: local, port: inbound } },
+      });
+    // Two workloads, one of which has died behind its living sidecar.
+    const carts = [cart(ports.app, ports.inbound), cart(ports.deadApp, ports.deadInbound)];
     const western = resourcesOf(west, made);
-    western.update(cartId, meshService({ local: localService([cart]) }));
+    western.update(cartId, meshService({ local: localService(carts) }));
     const gateways = [{ address: local, port: ports.gateway, isAlive: true }];
     const eastern = resourcesOf(east, made);
     eastern.update(cartId, meshService({ remotes: [remoteExport("west", { gateways })] }));
@@ -91,7 +88,10 @@ suite("real Envoys carry requests from member to member", { skip: skipWithoutEnv
     fetch(`http://${local}:${port}/`, { method });
 
   for (const method of ["GET", "POST"]) {
-    test(`${method} over HTTP, and the application learns who calls`, async () => {
+    test(`${method} over HTTP, whatever died behind its sidecar, and the application learns who calls`, async () => {
+      for (let round = 0; round < 20; round += 1) {
+        assert.equal((await call(ports.http, method)).status, 200);
+      }
       const response = await call(ports.http, method);
       assert.equal(await response.text(), `${method} from west`);
       assert.match(
@@ -103,8 +103,9 @@ suite("real Envoys carry requests from member to member", { skip: skipWithoutEnv
   }
 
   test("bytes, for a sidecar that only forwards", async () => {
-    const response = await call(ports.bytes, "GET");
-    assert.equal(await response.text(), "GET from west");
+    // Nobody repeats a request in bytes, so about half of them meet the dead application.
+    const answers = await Promise.all(Array.from({ length: 20 }, () => call(ports.bytes, "GET")));
+    assert.ok(answers.some(({ status }) => status === 200));
   });
 
   test("a probe ends in the gateway itself", async () => {
@@ -186,9 +187,13 @@ const sidecarBase = {
   zone: "a",
 } as const;
 
-function cartNode(ports: { readonly inbound: number; readonly app: number }): SidecarNode {
-  const app = { host: local, port: ports.app };
-  const inbound = [{ endpoint: app, listen: { host: local, port: ports.inbound }, app }];
+function cartNode(ports: Ports): SidecarNode {
+  const entry = (app: number, listen: number): Inbound => ({
+    endpoint: { host: local, port: app },
+    listen: { host: local, port: listen },
+    app: { host: local, port: app },
+  });
+  const inbound = [entry(ports.app, ports.inbound), entry(ports.deadApp, ports.deadInbound)];
   const names = { id: "sidecar/shop/cart/0", workload: "cart", serviceAccount: "cart" };
   return { ...sidecarBase, ...names, upstreams: [], inbound };
 }
@@ -208,15 +213,18 @@ function frontendNode(engine: SidecarNode["engine"], port: number): SidecarNode 
   };
 }
 
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, local));
+const portNames = ["http", "bytes", "gateway", "inbound", "app", "deadInbound", "deadApp"] as const;
+type Ports = Readonly<Record<(typeof portNames)[number], number>>;
+
+async function freePorts(): Promise<Ports> {
+  const servers = portNames.map((name) => ({ name, server: createServer().listen(0, local) }));
   const ports = await Promise.all(
-    servers.map(async (server) => {
+    servers.map(async ({ name, server }) => {
       await once(server, "listening");
       const address = server.address();
-      return typeof address === "object" && address !== null ? address.port : 0;
+      return [name, typeof address === "object" && address !== null ? address.port : 0] as const;
     }),
   );
-  for (const server of servers) server.close();
-  return ports;
+  for (const { server } of servers) server.close();
+  return Object.fromEntries(ports) as Ports;
 }
