@@ -19,8 +19,11 @@ export interface HandshakeOptions {
 
 export interface Handshake {
   readonly tookMs: number;
-  /** Of the TCP connect; undefined when the system did not say. */
-  readonly rttMs: number | undefined;
+  /**
+   * From the hello to the end of the handshake: one round trip in TLS 1.3, and both sides' arithmetic.
+   * Not the TCP connect: a load balancer that ends TCP answers that one from next door.
+   */
+  readonly rttMs: number;
 }
 
 /**
@@ -31,9 +34,9 @@ export function shakeHands(address: HostPort, options: HandshakeOptions): Promis
   const { clock } = options;
   const startMs = clock.monotonicMs();
   const socket = connectTo(address, options);
-  let rttMs: number | undefined;
+  let helloMs = startMs;
   socket.once("connect", () => {
-    rttMs = clock.monotonicMs() - startMs;
+    helloMs = clock.monotonicMs();
   });
   return new Promise<Handshake>((resolve, reject) => {
     const end = (): void => {
@@ -52,11 +55,11 @@ export function shakeHands(address: HostPort, options: HandshakeOptions): Promis
     socket.on("error", (error) => fail(error.message, error));
     socket.once("close", () => fail("it closed the connection"));
     socket.once("secureConnect", () => {
-      const tookMs = clock.monotonicMs() - startMs;
+      const nowMs = clock.monotonicMs();
       const refusal = refusalOf(socket, options);
       if (refusal !== undefined) return fail(refusal);
       end();
-      resolve({ tookMs, rttMs });
+      resolve({ tookMs: nowMs - startMs, rttMs: nowMs - helloMs });
       farewell(socket);
     });
   });
