@@ -6,7 +6,7 @@ import type { Inventory } from "../sources/inventory.ts";
 import { createInventory } from "../sources/inventory.ts";
 import { mayBeUnfinished, readManifest } from "../sources/manifest.ts";
 import type { SourceFinding } from "../sources/source-finding.ts";
-import type { FolderListing, ListedFile } from "./manifest-files.ts";
+import type { FileReading, FolderListing } from "./manifest-files.ts";
 import type { FolderWatch } from "./folder-watch.ts";
 import { watchFolder } from "./folder-watch.ts";
 import { listManifestFiles, readManifestFile } from "./manifest-files.ts";
@@ -30,6 +30,8 @@ const defaultPollMs = 5000;
 const defaultSettleMs = 100;
 // The time for which owners hold a mass withdrawal in the catalog.
 const defaultEmptyHoldMs = 600_000;
+// Enough to keep a disk busy while one file is parsed, and at most 128 MiB in memory.
+const readsAtOnce = 16;
 // Two writes within one tick of the kernel's clock leave the same modification time.
 const raceMs = 20;
 
@@ -142,11 +144,15 @@ class FilesSource implements WorkloadSource {
     const seen = listing.t === "listed" ? listing.files : [];
     const changed = seen.filter(({ file, signature }) => this.#accepted.get(file) !== signature);
     let needsAnother = false;
-    for (const listed of changed) {
-      const isDone = await this.#read(listed, { isFirst });
-      needsAnother ||= !isDone;
+    for (let at = 0; at < changed.length; at += readsAtOnce) {
+      const listed = changed.slice(at, at + readsAtOnce);
+      const readings = await Promise.all(listed.map(readManifestFile));
+      if (this.#isClosed) return;
+      for (const reading of readings) {
+        const isDone = this.#accept(reading, { isFirst });
+        needsAnother ||= !isDone;
+      }
     }
-    if (this.#isClosed) return;
     needsAnother = this.#dropMissing(listing) || needsAnother;
     this.#folderFindings = this.#judgeFolder(listing);
     if (needsAnother) this.#rescanIn(this.#options.settleMs);
@@ -154,13 +160,12 @@ class FilesSource implements WorkloadSource {
   }
 
   /** False when the file has to be looked at again soon. */
-  async #read(listed: ListedFile, { isFirst }: { readonly isFirst: boolean }): Promise<boolean> {
-    const { file } = listed;
-    const reading = await readManifestFile(listed);
-    if (reading.t === "gone" || this.#isClosed) return false;
+  #accept(reading: FileReading, { isFirst }: { readonly isFirst: boolean }): boolean {
+    const { file } = reading;
+    if (reading.t === "gone") return false;
     if (reading.t === "refused") {
       this.#fileFindings.set(file, reading.finding);
-      this.#accepted.set(file, listed.signature);
+      this.#accepted.set(file, reading.signature);
       return true;
     }
     this.#fileFindings.delete(file);

@@ -3,6 +3,7 @@ import { open, readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { SourceFinding } from "../sources/source-finding.ts";
+import { printable } from "../sources/source-finding.ts";
 
 /** A file as it lies on disk. */
 export interface ListedFile {
@@ -24,15 +25,12 @@ export type FolderListing =
     }
   | { readonly t: "unreadable"; readonly reason: string };
 
-export type FileReading =
-  | {
-      readonly t: "read";
-      readonly text: string;
-      readonly signature: string;
-      readonly modifiedMs: number;
-    }
-  | { readonly t: "refused"; readonly finding: SourceFinding }
-  | { readonly t: "gone" };
+export type FileReading = ListedFile &
+  (
+    | { readonly t: "read"; readonly text: string; readonly modifiedMs: number }
+    | { readonly t: "refused"; readonly finding: SourceFinding }
+    | { readonly t: "gone" }
+  );
 
 const extensions = new Set([".yaml", ".yml", ".json"]);
 const maxFileBytes = 8 * 1024 * 1024;
@@ -67,14 +65,18 @@ async function walkFolder(
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   // Kubernetes mounts a ConfigMap as links into "..data"; editors hide their drafts.
   const visible = entries.filter(({ name }) => !name.startsWith("."));
-  for (const entry of visible) {
-    const path = join(folder, entry.name);
-    const isManifest = extensions.has(extname(entry.name));
-    if (entry.isFile() && !isManifest) continue;
-    const stats = await statOf(path);
+  const candidates = visible.filter((entry) => !entry.isFile() || isManifestName(entry.name));
+  const all = await Promise.all(candidates.map(({ name }) => statOf(join(folder, name))));
+  for (const [index, { name }] of candidates.entries()) {
+    const path = join(folder, name);
+    const stats = all[index];
     if (stats?.isDirectory()) await walkBelow(path, { walk, depth: depth + 1 });
-    else if (stats?.isFile() && isManifest) addFile(walk, { folder, path, stats });
+    else if (stats?.isFile() && isManifestName(name)) addFile(walk, { folder, path, stats });
   }
+}
+
+function isManifestName(name: string): boolean {
+  return extensions.has(extname(name));
 }
 
 async function walkBelow(
@@ -129,29 +131,34 @@ function signatureOf(stats: BigIntStats): string {
   return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}`;
 }
 
-/** Reads a listed file, as it is now. */
-export async function readManifestFile({ file }: ListedFile): Promise<FileReading> {
+/** Reads a listed file as it is now; the signature is of what was read. */
+export async function readManifestFile(listed: ListedFile): Promise<FileReading> {
+  const { file } = listed;
   try {
     await using handle = await open(file, "r");
     const stats = await handle.stat({ bigint: true });
     if (stats.size > maxFileBytes) {
       const reason = `it has ${stats.size} bytes, at most ${maxFileBytes} are read; split it`;
-      return refused("SOURCE_FILE_TOO_LARGE", file, reason);
+      return refused("SOURCE_FILE_TOO_LARGE", { listed, reason });
     }
     const bytes = await handle.readFile();
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return { t: "read", text, signature: signatureOf(stats), modifiedMs: Number(stats.mtimeMs) };
+    const modifiedMs = Number(stats.mtimeMs);
+    return { t: "read", file, signature: signatureOf(stats), text, modifiedMs };
   } catch (thrown) {
     const isGone = thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
-    return isGone ? { t: "gone" } : refused("SOURCE_FILE_UNREADABLE", file, reasonOf(thrown));
+    if (isGone) return { t: "gone", ...listed };
+    return refused("SOURCE_FILE_UNREADABLE", { listed, reason: reasonOf(thrown) });
   }
 }
 
 function refused(
   code: "SOURCE_FILE_TOO_LARGE" | "SOURCE_FILE_UNREADABLE",
-  file: string,
-  reason: string,
+  { listed, reason }: { readonly listed: ListedFile; readonly reason: string },
 ): FileReading {
-  const message = `Cannot read "${file}": ${reason}; its last good content stays in use`;
-  return { t: "refused", finding: { code, severity: "error", subject: file, message } };
+  const subject = printable(listed.file);
+  const message = printable(
+    `Cannot read "${subject}": ${reason}; its last good content stays in use`,
+  );
+  return { t: "refused", ...listed, finding: { code, severity: "error", subject, message } };
 }

@@ -2,17 +2,18 @@ import { isSpecialWord, NotPlain, readInline } from "./plain-value.ts";
 
 /**
  * Reads the plain YAML that people and tools write for Kubernetes: block maps and lists, one-line flow
- * collections, quoted and plain scalars on one line. It exists for speed: ten times the full parser's,
+ * collections, scalars on one line, literal blocks. It exists for speed: ten times the full parser's,
  * which lets an agent start with thousands of services. Whatever it is not sure about it leaves to
  * that parser, so it must never accept a text that the full one reads differently; a test compares
  * the two on generated documents.
  */
 export function readPlainYaml(text: string): { readonly value: unknown } | undefined {
   if (strangeCharacter.test(text)) return undefined;
-  const lines = linesOf(text);
+  const rows = text.split("\n");
+  const lines = linesOf(rows);
   const first = lines[0];
   if (first === undefined) return undefined;
-  const cursor = { lines, at: 0 };
+  const cursor = { rows, lines, at: 0 };
   try {
     const value = readBlock(cursor, { indent: first.indent, depth: 0 });
     return cursor.at === lines.length ? { value } : undefined;
@@ -24,11 +25,15 @@ export function readPlainYaml(text: string): { readonly value: unknown } | undef
 
 /** A line with content, without its indentation and comment. */
 interface Line {
+  /** Its place in the text, counted from 0. */
+  readonly row: number;
   readonly indent: number;
   readonly text: string;
 }
 
 interface Cursor {
+  /** The whole text: literal blocks keep what other values do not. */
+  readonly rows: readonly string[];
   readonly lines: Line[];
   at: number;
 }
@@ -44,14 +49,17 @@ const strangeCharacter =
   /[^\n\x20-\x7e\u00a1-\u167f\u2010-\u2027\u2030-\u205e\u3001-\ud7ff\ue000-\ufefe]/;
 const keyStart = /^(?:([A-Za-z][A-Za-z0-9_./-]*)|"([^"\\]+)"|'([^']+)'):(?: +|$)/;
 
-function linesOf(text: string): Line[] {
+function linesOf(rows: readonly string[]): Line[] {
   const lines: Line[] = [];
-  for (const raw of text.split("\n")) {
-    const trimmed = raw.trim();
-    if (trimmed === "" || trimmed.startsWith("#")) continue;
-    lines.push({ indent: raw.length - raw.trimStart().length, text: trimmed });
+  for (const [row, raw] of rows.entries()) {
+    const text = raw.trim();
+    if (text !== "" && !text.startsWith("#")) lines.push({ row, indent: indentOf(raw), text });
   }
   return lines;
+}
+
+function indentOf(row: string): number {
+  return row.length - row.trimStart().length;
 }
 
 function isItem(text: string): boolean {
@@ -77,7 +85,7 @@ function readList(cursor: Cursor, { indent, depth }: Position): unknown[] {
     if (isItem(rest)) throw new NotPlain();
     if (keyStart.test(rest)) {
       // A map that starts behind the dash goes on in lines indented like its first key.
-      const inner = { indent: indent + line.text.length - rest.length, text: rest };
+      const inner = { row: line.row, indent: indent + line.text.length - rest.length, text: rest };
       cursor.lines[cursor.at] = inner;
       items.push(readMap(cursor, { indent: inner.indent, depth: depth + 1 }));
     } else {
@@ -116,6 +124,8 @@ interface ValuePosition extends Position {
 }
 
 function readValue(cursor: Cursor, { text, indent, depth, listIndent }: ValuePosition): unknown {
+  if (text === "|" || text === "|-")
+    return readLiteral(cursor, { indent, isStripped: text === "|-" });
   const next = cursor.lines[cursor.at];
   const isDeeper = next !== undefined && next.indent > indent;
   if (text !== "" && !text.startsWith("#")) {
@@ -127,4 +137,30 @@ function readValue(cursor: Cursor, { text, indent, depth, listIndent }: ValuePos
   const isList = isItem(next.text) && next.indent >= listIndent;
   if (!isDeeper && !isList) return null;
   return readBlock(cursor, { indent: next.indent, depth: depth + 1 });
+}
+
+/** The rows below that are indented deeper, as they stand. Source: YAML 1.2.2 section 8.1.2. */
+function readLiteral(
+  cursor: Cursor,
+  { indent, isStripped }: { readonly indent: number; readonly isStripped: boolean },
+): string {
+  const { rows, lines } = cursor;
+  const start = (lines[cursor.at - 1]?.row ?? 0) + 1;
+  const first = rows[start] ?? "";
+  const column = indentOf(first);
+  if (first.trim() === "" || column <= indent) throw new NotPlain();
+  let end = start;
+  while (isWithin(rows[end], column)) end += 1;
+  const next = rows[end];
+  // Rows between the two columns are a mistake or a comment, and a text that ends without a line end
+  // is a case of its own.
+  if (next === undefined || (next.trim() !== "" && indentOf(next) > indent)) throw new NotPlain();
+  while ((lines[cursor.at]?.row ?? end) < end) cursor.at += 1;
+  const content = rows.slice(start, end).map((row) => row.slice(column));
+  while (content.at(-1) === "") content.pop();
+  return `${content.join("\n")}${isStripped ? "" : "\n"}`;
+}
+
+function isWithin(row: string | undefined, column: number): boolean {
+  return row !== undefined && (row.trim() === "" || indentOf(row) >= column);
 }

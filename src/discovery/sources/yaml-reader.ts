@@ -9,8 +9,9 @@ export type YamlReading =
   /** `line` is counted from 1 within the document. */
   | { readonly t: "invalid"; readonly line: number; readonly reason: string };
 
-// The full parser manages about 2 MB/s. What is larger and not plain was not written for Kubernetes.
-const maxChars = 256 * 1024;
+// A text full of mistakes takes the full parser up to 17 µs a character. What is longer and not plain
+// was not written for Kubernetes.
+const maxChars = 64 * 1024;
 // The full parser recurses, and no Kubernetes object is nested this deep.
 const maxDepth = 64;
 // Aliases repeat whole subtrees: a few lines of them can stand for gigabytes.

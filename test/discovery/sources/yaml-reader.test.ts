@@ -14,7 +14,7 @@ const hostile: Readonly<Record<string, string>> = {
   "dashes nested 20,000 deep": "- ".repeat(20_000),
   "explicit keys": "? ".repeat(500),
   "explicit keys within a list": `- ${"? ".repeat(500)}`,
-  "300 kB that are not plain": `a: !!str ${"x".repeat(300_000)}`,
+  "70 kB that are not plain": `a: !!str ${"x".repeat(70_000)}`,
   "a key that stands twice": "a: &x 1\nb: 1\nb: 2",
   "a tab where blanks belong": "a:\n\tb: 1",
 };
@@ -24,8 +24,8 @@ for (const [what, text] of Object.entries(hostile)) {
   });
 }
 
-test("readYaml() reads 20,000 keys of a document that only the full parser understands", () => {
-  const reading = readYaml(`a: &x 1\n${lines(20_000, (index) => `k${index}: 1`)}`);
+test("readYaml() reads 5,000 keys of a document that only the full parser understands", () => {
+  const reading = readYaml(`a: &x 1\n${lines(5_000, (index) => `k${index}: 1`)}`);
   assert.equal(reading.t, "value");
 });
 
