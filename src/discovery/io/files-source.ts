@@ -6,9 +6,9 @@ import type { Inventory } from "../sources/inventory.ts";
 import { createInventory } from "../sources/inventory.ts";
 import { mayBeUnfinished, readManifest } from "../sources/manifest.ts";
 import type { SourceFinding } from "../sources/source-finding.ts";
-import type { FileReading, FolderListing } from "./manifest-files.ts";
 import type { FolderWatch } from "./folder-watch.ts";
 import { watchFolder } from "./folder-watch.ts";
+import type { FileReading, FolderListing } from "./manifest-files.ts";
 import { listManifestFiles, readManifestFile } from "./manifest-files.ts";
 
 export interface FilesSourceOptions {

@@ -1,6 +1,6 @@
 import type { Endpoint, LocalService, ServicePort } from "../../mesh/service.ts";
-import type { KubeEndpoint, KubeService, KubeSlice } from "./kube-objects.ts";
 import { worseHealth } from "./endpoint-health.ts";
+import type { KubeEndpoint, KubeService, KubeSlice } from "./kube-objects.ts";
 
 /** The objects that make up one service of this member. */
 export interface ServiceObjects {

@@ -1,4 +1,4 @@
-import type { Fields, FieldPath, Item, Problem } from "./fields.ts";
+import type { FieldPath, Fields, Item, Problem } from "./fields.ts";
 import { fieldsOf } from "./fields.ts";
 import type { KubeObject, ObjectKey } from "./kube-objects.ts";
 import type { Metadata } from "./metadata.ts";

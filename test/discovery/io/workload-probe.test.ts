@@ -7,8 +7,8 @@ import type { TestContext } from "node:test";
 import { test } from "node:test";
 import { probeWorkload } from "../../../src/discovery/io/workload-probe.ts";
 import type { ProbeOutcome } from "../../../src/discovery/sources/health.ts";
-import type { HealthProbe } from "../../../src/mesh/service.ts";
 import type { Clock } from "../../../src/mesh/ports.ts";
+import type { HealthProbe } from "../../../src/mesh/service.ts";
 
 const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { relocate } from "../../../src/discovery/sources/relocate.ts";
 import type { EndpointPort } from "../../../src/discovery/sources/relocate.ts";
+import { relocate } from "../../../src/discovery/sources/relocate.ts";
 import { documents, readFolder, serviceYaml, sliceYaml } from "./support/manifests.ts";
 
 const yaml = documents(

@@ -1,7 +1,7 @@
-import type { LocalService } from "../../../../src/mesh/service.ts";
 import { createInventory } from "../../../../src/discovery/sources/inventory.ts";
 import { readManifest } from "../../../../src/discovery/sources/manifest.ts";
 import type { SourceFinding } from "../../../../src/discovery/sources/source-finding.ts";
+import type { LocalService } from "../../../../src/mesh/service.ts";
 
 export interface FolderReading {
   readonly services: readonly LocalService[];
