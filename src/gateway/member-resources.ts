@@ -89,11 +89,7 @@ export class MemberResources {
     const known = { node, content, streams };
     this.#nodes.set(node.id, known);
     this.#build(known);
-    const shared =
-      node.t === "gateway"
-        ? [this.#services.gateway]
-        : [this.#services.enterZone(node.zone), this.#services.sidecar];
-    const view = { sets: [content.set, ...shared, this.#mesh.set] };
+    const view = { sets: [content.set, ...this.#services.enter(node), this.#mesh.set] };
     let isOpen = true;
     const close = (): void => {
       if (isOpen) this.#leave(node);
@@ -126,7 +122,7 @@ export class MemberResources {
   }
 
   #leave(node: ProxyNode): void {
-    if (node.t === "sidecar") this.#services.leaveZone(node.zone);
+    this.#services.leave(node);
     const known = this.#nodes.get(node.id);
     if (known === undefined) return;
     known.streams -= 1;

@@ -2,42 +2,52 @@ import type { MeshService } from "../discovery/mesh-service.ts";
 import type { ServiceId } from "../mesh/ids.ts";
 import type { Callers } from "../proxy/callers.ts";
 import { coarseCallers, isSameCallers } from "../proxy/callers.ts";
+import type { ProxyNode } from "../proxy/node.ts";
 import type { Withheld } from "../proxy/seal.ts";
-import { nothingSealed } from "../proxy/seal.ts";
 import type { ResourceContext } from "../proxy/service-resources.ts";
-import { isSameShape, sidecarResources, zoneResources } from "../proxy/service-resources.ts";
-import { SubjectSet } from "../proxy/subject-set.ts";
+import {
+  isSameShape,
+  routeResources,
+  sidecarResources,
+  zoneResources,
+} from "../proxy/service-resources.ts";
 import type { Viewer } from "../proxy/viewer.ts";
 import type { ResourceSet } from "../xds/resource-set.ts";
+import { Audience } from "./audience.ts";
 import { gatewayResources } from "./resources.ts";
 
-interface ZoneContent {
-  readonly content: SubjectSet;
+interface Zone {
+  readonly audience: Audience;
   /** Streams of sidecars in this zone. */
   callers: number;
 }
 
-/** The resources of all services: one set for sidecars, one for gateways, one for each caller's zone. */
+/** The resources of all services: for gateways, for sidecars, and for sidecars of one zone. */
 export class ServiceSets {
   readonly #place: Omit<Viewer, "zone" | "callers">;
   readonly #services = new Map<ServiceId, MeshService>();
-  readonly #sidecar = new SubjectSet("sidecar");
-  readonly #gateway = new SubjectSet("gateway");
-  readonly #zones = new Map<string, ZoneContent>();
+  readonly #sidecar: Audience;
+  readonly #routes: Audience;
+  readonly #gateway: Audience;
+  readonly #zones = new Map<string, Zone>();
   #context: ResourceContext;
   #callers: Callers | undefined;
 
   constructor(place: Omit<Viewer, "zone" | "callers">, context: ResourceContext) {
     this.#place = place;
     this.#context = context;
-  }
-
-  get sidecar(): ResourceSet {
-    return this.#sidecar.set;
-  }
-
-  get gateway(): ResourceSet {
-    return this.#gateway.set;
+    const services = (): Iterable<MeshService> => this.#services.values();
+    this.#sidecar = new Audience("sidecar", {
+      services,
+      build: (service) => sidecarResources(service, this.#context),
+      isSame: isSameShape,
+    });
+    this.#routes = new Audience("routes", { services, build: routeResources, isSame: isSameShape });
+    this.#gateway = new Audience("gateway", {
+      services,
+      build: (service) => gatewayResources(service, { place, settings: this.#context.settings }),
+      isSame: (a, b) => a.local === b.local,
+    });
   }
 
   service(id: ServiceId): MeshService | undefined {
@@ -58,32 +68,34 @@ export class ServiceSets {
     const before = this.#services.get(id);
     if (service === undefined) this.#services.delete(id);
     else this.#services.set(id, service);
-    this.#build(id, before);
+    const change = {
+      ...(before === undefined ? {} : { from: before }),
+      ...(service === undefined ? {} : { to: service }),
+    };
+    // Endpoints take over the version of their cluster, so they come last.
+    for (const audience of this.#audiences()) audience.update(id, change);
   }
 
   /** Touches every service. */
   setContext(context: ResourceContext): void {
     this.#context = context;
-    for (const id of this.#services.keys()) this.#build(id);
+    for (const audience of this.#audiences()) audience.rebuild();
   }
 
-  enterZone(zone: string): ResourceSet {
-    const known = this.#zones.get(zone);
-    if (known !== undefined) {
-      known.callers += 1;
-      return known.content.set;
-    }
-    const content = new SubjectSet(`sidecar zone=${zone}`);
-    this.#zones.set(zone, { content, callers: 1 });
-    this.#buildZone(zone);
-    return content.set;
+  /** What a stream of this node views; `leave` it when the stream ends. */
+  enter(node: ProxyNode): readonly ResourceSet[] {
+    if (node.t === "gateway") return [this.#gateway.set()];
+    const shared = [this.#sidecar.set(), ...(node.engine === "envoy" ? [this.#routes.set()] : [])];
+    const zone = this.#zones.get(node.zone) ?? this.#newZone(node.zone);
+    zone.callers += 1;
+    return [zone.audience.set(), ...shared];
   }
 
-  leaveZone(zone: string): void {
-    const known = this.#zones.get(zone);
-    if (known === undefined) return;
+  leave(node: ProxyNode): void {
+    const known = node.t === "sidecar" ? this.#zones.get(node.zone) : undefined;
+    if (node.t === "gateway" || known === undefined) return;
     known.callers -= 1;
-    if (known.callers === 0) this.#zones.delete(zone);
+    if (known.callers === 0) this.#zones.delete(node.zone);
   }
 
   /** May touch the endpoints of every service. */
@@ -92,48 +104,29 @@ export class ServiceSets {
     const callers = coarseCallers(counts);
     if (this.#callers !== undefined && isSameCallers(callers, this.#callers)) return;
     this.#callers = callers;
-    for (const zone of this.#zones.keys()) this.#buildZone(zone);
+    for (const { audience } of this.#zones.values()) audience.rebuild();
   }
 
   withheld(): readonly Withheld[] {
-    const zones = [...this.#zones.values()].map(({ content }) => content);
-    return [this.#sidecar, this.#gateway, ...zones].flatMap((content) => [...content.withheld()]);
+    return this.#audiences().flatMap((audience) => [...audience.withheld()]);
   }
 
-  #build(id: ServiceId, before?: MeshService): void {
-    const service = this.#services.get(id);
-    if (service === undefined || service.local !== before?.local) this.#buildGateway(id);
-    if (service === undefined || before === undefined || !isSameShape(service, before)) {
-      this.#buildSidecar(id);
-    }
-    for (const [zone, { content }] of this.#zones) this.#buildEndpoints(id, { zone, content });
+  #newZone(name: string): Zone {
+    const audience = new Audience(`sidecar zone=${name}`, {
+      services: () => this.#services.values(),
+      build: (service) => {
+        const sidecar = this.#sidecar.get(service.id);
+        return zoneResources(service, { viewer: this.viewer(name), sidecar });
+      },
+      isSame: (a, b) => a === b,
+    });
+    const zone = { audience, callers: 0 };
+    this.#zones.set(name, zone);
+    return zone;
   }
 
-  #buildGateway(id: ServiceId): void {
-    const service = this.#services.get(id);
-    const options = { place: this.#place, settings: this.#context.settings };
-    const sealed = service === undefined ? nothingSealed : gatewayResources(service, options);
-    this.#gateway.put(id, sealed);
-  }
-
-  #buildSidecar(id: ServiceId): void {
-    const service = this.#services.get(id);
-    const sealed = service === undefined ? nothingSealed : sidecarResources(service, this.#context);
-    this.#sidecar.put(id, sealed);
-  }
-
-  #buildZone(zone: string): void {
-    const content = this.#zones.get(zone)?.content;
-    if (content === undefined) return;
-    for (const id of this.#services.keys()) this.#buildEndpoints(id, { zone, content });
-  }
-
-  #buildEndpoints(
-    id: ServiceId,
-    at: { readonly zone: string; readonly content: SubjectSet },
-  ): void {
-    const service = this.#services.get(id);
-    const options = { viewer: this.viewer(at.zone), sidecar: this.#sidecar.get(id) };
-    at.content.put(id, service === undefined ? nothingSealed : zoneResources(service, options));
+  #audiences(): readonly Audience[] {
+    const zones = [...this.#zones.values()].map(({ audience }) => audience);
+    return [this.#gateway, this.#sidecar, this.#routes, ...zones];
   }
 }

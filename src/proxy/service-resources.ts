@@ -16,23 +16,24 @@ export interface ResourceContext {
   readonly settings: ProxySettings;
 }
 
-/** The part of a service that is the same for every sidecar of this member: CDS, SDS, RDS. */
+/** The part of a service that is the same for every sidecar of this member: CDS and SDS. */
 export function sidecarResources(service: MeshService, context: ResourceContext): Sealed {
   const validation = serviceValidation(service, context.trust);
   const secrets: Draft[] = validation === undefined ? [] : [{ t: "secret", message: validation }];
-  const targets = targetsOf(service).flatMap((plan): Draft[] => {
-    const cluster = sidecarCluster(service, { plan, settings: context.settings });
-    const route = sidecarRoute(plan);
-    return [
-      { t: "cluster", message: cluster },
-      ...(route === undefined ? [] : [{ t: "route", message: route } as const]),
-    ];
+  const clusters = targetsOf(service).map((plan): Draft => {
+    return { t: "cluster", message: sidecarCluster(service, { plan, settings: context.settings }) };
   });
-  return seal([...secrets, ...targets]);
+  return seal([...secrets, ...clusters]);
+}
+
+/** What engines get besides that speak HTTP: RDS. */
+export function routeResources(service: MeshService): Sealed {
+  const routes = targetsOf(service).flatMap((plan) => sidecarRoute(plan) ?? []);
+  return seal(routes.map((message): Draft => ({ t: "route", message })));
 }
 
 /**
- * Whether `sidecarResources` gives the same for both in one context. Endpoints come and go a hundred
+ * Whether all but the endpoints comes out the same for both in one context. Endpoints come and go a hundred
  * times for each change of a port or an exporter, and cost no rebuild of what does not hold them.
  */
 export function isSameShape(a: MeshService, b: MeshService): boolean {
