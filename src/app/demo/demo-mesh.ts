@@ -37,12 +37,17 @@ export interface DemoMesh extends AsyncDisposable {
 const firstRequestLimitMs = 20_000;
 const stopDeadlineMs = 1000;
 
+/** Throws MESH_INTERNAL when a part ends, and the signal's reason once it is given. */
 export async function openDemoMesh(options: DemoMeshOptions): Promise<DemoMesh> {
   await using opening = new AsyncDisposableStack();
   const { plan } = options;
   const samples: Sample[] = [];
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => undefined);
+  options.signal.addEventListener("abort", () => lost.reject(options.signal.reason), {
+    once: true,
+  });
+  const orLost = <T>(work: Promise<T>): Promise<T> => Promise.race([work, lost.promise]);
   const fork = (name: string): ChildPart =>
     new ChildPart(name, {
       logFile: join(plan.dir, `${name}.log`),
@@ -51,17 +56,16 @@ export async function openDemoMesh(options: DemoMeshOptions): Promise<DemoMesh> 
     });
   // Processes first: they load the program while the trust material is being made.
   const parts = forkParts(plan, { fork, stack: opening });
-  const issued = await issueTrust(plan);
+  const issued = await orLost(issueTrust(plan));
   options.onStep(`one root, ${plan.sites.length} members in the charter, ${issued} identities`);
-  const agents = await startAgents(plan, opening);
+  const agents = await orLost(startAgents(plan, opening));
   options.onStep(`${agents.length} agents share a catalog of signed shards`);
   const starting = [...parts.all.values()].map(([part, what]) => part.start(what));
-  await Promise.race([Promise.all(starting), lost.promise]);
+  await orLost(Promise.all(starting));
   const sidecars = plan.sites.reduce((sum, site) => sum + site.workloads.length, 0);
   options.onStep(`${sidecars} sidecars and ${plan.sites.length} gateways configured over xDS`);
   parts.callers.startLoad();
-  const first = await Promise.race([firstAnswer(samples, options.signal), lost.promise]);
-  if (first !== undefined) options.onStep(firstText(first));
+  options.onStep(firstText(await orLost(firstAnswer(samples, options.signal))));
   const resources = opening.move();
   return {
     apiUrls: agents.map((agent) => agent.httpUrl),
@@ -162,9 +166,15 @@ async function startAgents(
   stack: AsyncDisposableStack,
 ): Promise<readonly RunningAgent[]> {
   const hub = createMemoryHub({ name: "memory", timers: realTimers });
-  const agents = await Promise.all(plan.sites.map((site) => startSiteAgent(site, { plan, hub })));
-  for (const agent of agents) stack.defer(() => agent.stop({ deadlineMs: stopDeadlineMs }));
-  return agents;
+  const start = async (site: SitePlan): Promise<RunningAgent> => {
+    const agent = await startSiteAgent(site, { plan, hub });
+    const stop = (): Promise<void> => agent.stop({ deadlineMs: stopDeadlineMs });
+    // The demo may have been ended while this one was starting.
+    if (stack.disposed) await stop();
+    else stack.defer(stop);
+    return agent;
+  };
+  return Promise.all(plan.sites.map(start));
 }
 
 function startSiteAgent(
@@ -210,17 +220,13 @@ function siteOf(plan: DemoPlan, member: MemberName): SitePlan {
   return site;
 }
 
-async function firstAnswer(
-  samples: readonly Sample[],
-  signal: AbortSignal,
-): Promise<Sample | undefined> {
+async function firstAnswer(samples: readonly Sample[], signal: AbortSignal): Promise<Sample> {
   const deadlineMs = performance.now() + firstRequestLimitMs;
   while (!signal.aborted && performance.now() < deadlineMs) {
     const first = samples.find(({ servedBy }) => servedBy !== undefined);
     if (first !== undefined) return first;
     await pause(10, signal);
   }
-  if (signal.aborted) return undefined;
   const why = samples.at(-1)?.failure ?? "nobody answered";
   throw new MeshError("MESH_UNREACHABLE", `Cannot send a first request through the mesh: ${why}`);
 }

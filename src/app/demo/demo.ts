@@ -48,6 +48,10 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
   process.once("SIGTERM", interrupt);
   try {
     return await play(options, interrupted.signal);
+  } catch (thrown) {
+    // Ctrl-C while it starts is no failure, whatever it broke off.
+    if (interrupted.signal.aborted) return false;
+    throw thrown;
   } finally {
     process.off("SIGINT", interrupt);
     process.off("SIGTERM", interrupt);

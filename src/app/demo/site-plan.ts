@@ -42,17 +42,14 @@ export const farService = "inventory";
 export function planSite(member: DemoMember, around: SiteSurroundings): SitePlan {
   const local = (): HostPort => ({ host: "127.0.0.1", port: around.takePort() });
   const xds = local();
-  const found = new Map<
-    string,
-    { readonly service: ServiceId; readonly name: string; readonly at: HostPort }
-  >();
+  const found = new Map<string, Pick<WorkloadPlan, "service" | "name" | "zone" | "at">>();
   const files = new Map<string, string>();
   for (const [file, text] of around.files) {
-    const moved = relocate(text, ({ service, workload }) => {
+    const moved = relocate(text, ({ service, workload, zone }) => {
       // Asked once for the port and once for its health probe: both are the same door here.
       const known = found.get(workload);
       const at = known?.at ?? local();
-      found.set(workload, { service: parseServiceId(service), name: workload, at });
+      found.set(workload, { service: parseServiceId(service), name: workload, zone, at });
       return { address: at.host, port: at.port };
     });
     files.set(file, moved);
@@ -72,6 +69,7 @@ export function planSite(member: DemoMember, around: SiteSurroundings): SitePlan
 interface WorkloadPlan {
   readonly service: ServiceId;
   readonly name: string;
+  readonly zone: string;
   readonly at: HostPort;
   readonly agent: { readonly xds: HostPort; readonly dir: string; readonly member: DemoMember };
   readonly local: () => HostPort;
@@ -96,6 +94,7 @@ function planWorkload(plan: WorkloadPlan): WorkloadPart {
     workload: plan.name,
     namespace,
     serviceAccount: service,
+    ...(plan.zone === "" ? {} : { zone: plan.zone }),
     capture: "ports",
     upstreams,
     inbound: [{ endpoint: plan.at, listen: plan.local(), app: plan.at }],

@@ -8,6 +8,8 @@ export interface EndpointPort {
   /** `namespace/name` of the Service. */
   readonly service: string;
   readonly workload: string;
+  /** Empty when the slice does not say. */
+  readonly zone: string;
   readonly address: string;
   readonly port: number;
 }
@@ -71,9 +73,10 @@ function moveEndpoint(document: Document, { index, place }: Move): unknown {
     textIn(document, [...path, "targetRef", "name"]) ||
     textIn(document, [...path, "hostname"]) ||
     from;
+  const zone = textIn(document, [...path, "zone"]);
   let address = from;
   const movePort = (port: number): number => {
-    const to = place({ service, workload, address: from, port });
+    const to = place({ service, workload, zone, address: from, port });
     address = to.address;
     return to.port;
   };
