@@ -3,12 +3,14 @@ import { type Catalog, createCatalog } from "../discovery/io/catalog-client.ts";
 import { filesSource } from "../discovery/io/files-source.ts";
 import { withHealthProbes } from "../discovery/io/health-prober.ts";
 import { realTimers } from "../discovery/io/real-timers.ts";
+import { createMeshView, type MeshView } from "../discovery/mesh-view.ts";
 import type { SnapshotStore } from "../discovery/snapshot-store.ts";
 import type { SourceChange, WorkloadSource } from "../discovery/source.ts";
 import type { CatalogStore } from "../discovery/store.ts";
 import { defaultMaxClientHelloBytes } from "../gateway/listener.ts";
 import { MemberResources } from "../gateway/member-resources.ts";
 import { reasonOf } from "../mesh/errors.ts";
+import type { ServiceId } from "../mesh/ids.ts";
 import type { Clock, Log, Random } from "../mesh/ports.ts";
 import type { Finding } from "../mesh/service.ts";
 import { connectTimeoutMsFor, defaultProxySettings } from "../proxy/settings.ts";
@@ -16,7 +18,7 @@ import type { Telemetry } from "../telemetry/registry.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import type { AgentConfig } from "./config.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
-import { createMeshState, type MeshState } from "./mesh-state.ts";
+import { createMergeQueue, type MergeQueue } from "./merge-queue.ts";
 import { Neighbours } from "./neighbours.ts";
 import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
 import { version } from "./version.ts";
@@ -55,7 +57,8 @@ export class AgentCore implements AsyncDisposable {
   readonly catalog: Catalog;
   readonly neighbours: Neighbours;
   readonly local: LocalState;
-  readonly mesh: MeshState;
+  readonly mesh: MeshView;
+  readonly #waiting: MergeQueue<ServiceId>;
   readonly #options: AgentCoreOptions;
   readonly #sources: readonly WorkloadSource[];
   readonly #sourceFindings = new Map<string, readonly Finding[]>();
@@ -114,19 +117,19 @@ export class AgentCore implements AsyncDisposable {
       log,
       expireAfterMs: config.catalog.expireAfterMs,
       onChange: (members) => {
-        for (const member of members) this.mesh.touchMember(member);
+        for (const member of members) this.#waiting.add(this.mesh.touchMember(member));
       },
     });
-    this.mesh = createMeshState({
+    this.mesh = createMeshView({
       self,
       charter,
-      local: (id) => this.local.services.get(id),
-      members: () => this.catalog.members(),
-      shard: (member) => this.catalog.shard(member),
+      shardOf: (member) => this.catalog.shard(member),
       verdictOf: (member) => this.neighbours.verdictOf(member),
       rankOf: (member) => this.neighbours.rankOf(member),
       gatewaysOf: (member) => this.neighbours.gatewaysOf(member),
-      onService: (id, service) => this.resources.update(id, service),
+    });
+    this.#waiting = createMergeQueue<ServiceId>({
+      handle: (id) => this.resources.update(id, this.mesh.service(id)),
       schedule: () => setImmediate(() => this.#flush()),
     });
     this.#sources = config.sources.map(({ dir }) =>
@@ -217,20 +220,19 @@ export class AgentCore implements AsyncDisposable {
   #changed(change: SourceChange): void {
     if (change.upserts.length + change.removed.length === 0) return;
     this.catalog.publish(change);
-    this.mesh.touch(change.upserts.map(({ id }) => id));
-    this.mesh.touch(change.removed);
+    this.#waiting.add(this.mesh.applyLocal(change));
   }
 
   #take(event: CatalogEvent): void {
     switch (event.t) {
       case "shard":
-        this.mesh.touch(event.change.services);
+        this.#waiting.add(this.mesh.applyShard(event.member, event.change));
         if (event.change.isMemberChanged) this.neighbours.refresh();
         return;
       case "lease":
         return this.neighbours.setLease(event.member, event.lease);
       case "gone":
-        this.mesh.touchMember(event.member);
+        this.#waiting.add(this.mesh.dropMember(event.member));
         return this.neighbours.forget(event.member);
       case "charters":
         if (this.#options.trust.offer(event.charters)) this.#adoptCharter();
@@ -245,21 +247,21 @@ export class AgentCore implements AsyncDisposable {
     // Emits what changed of each member.
     this.catalog.setCharter(charter, signed);
     this.neighbours.refresh();
-    for (const member of this.catalog.members()) this.mesh.touchMember(member);
+    this.#waiting.add(this.mesh.charterChanged());
     this.#options.onCharter();
   }
 
   #flush(): void {
     const { clock, telemetry } = this.#options;
     const startMs = clock.monotonicMs();
-    const isMoreWaiting = this.mesh.flush(mergeSlice);
+    const isMoreWaiting = this.#waiting.flush(mergeSlice);
     telemetry.observe("changeSeconds", {}, (clock.monotonicMs() - startMs) / 1000);
     if (isMoreWaiting) setImmediate(() => this.#flush());
     else if (!this.#isWarm) this.#judgeKnowledge();
   }
 
   #judgeKnowledge(): void {
-    const isSynced = this.#synced >= this.#sources.length && this.mesh.isSettled();
+    const isSynced = this.#synced >= this.#sources.length && this.#waiting.isEmpty();
     const isWarm = this.#isWarm || (isSynced && this.catalog.isWarm());
     const ageMs = this.#options.clock.monotonicMs() - this.#startedAtMs;
     const isComplete = this.catalog.missing().length === 0 || ageMs >= settleAfterMs;
