@@ -15,8 +15,8 @@ import {
 
 const name = fc.string({ maxLength: 30, unit: "grapheme" });
 
-/** 10⁶ inputs in a bounded long run: ISTHMUS_RUNS=1000000. */
-const numRuns = Number(process.env["ISTHMUS_RUNS"] ?? 3000);
+/** 10⁶ inputs in a bounded long run: ISTHMUS_FUZZ=1000000. */
+const numRuns = Number(process.env["ISTHMUS_FUZZ"] ?? 3000);
 
 describe("decodeDeltaRequest()", () => {
   test("reads what the generated types write", () => {
