@@ -30,6 +30,8 @@ const defaultPollMs = 5000;
 const defaultSettleMs = 100;
 // The time for which owners hold a mass withdrawal in the catalog.
 const defaultEmptyHoldMs = 600_000;
+// Nobody reads more, and each scan compares them.
+const maxFindings = 1000;
 // Enough to keep a disk busy while one file is parsed, and at most 128 MiB in memory.
 const readsAtOnce = 16;
 // Two writes within one tick of the kernel's clock leave the same modification time.
@@ -165,7 +167,8 @@ class FilesSource implements WorkloadSource {
     if (reading.t === "gone") return false;
     if (reading.t === "refused") {
       this.#fileFindings.set(file, reading.finding);
-      this.#accepted.set(file, reading.signature);
+      // Tried again with each scan: what was in the way may go without a trace on the file.
+      this.#accepted.set(file, "");
       return true;
     }
     this.#fileFindings.delete(file);
@@ -263,7 +266,9 @@ class FilesSource implements WorkloadSource {
       ...this.#watchFindings(),
       ...this.#fileFindings.values(),
       ...this.#inventory.findings(),
-    ].sort(bySubject);
+    ]
+      .sort(bySubject)
+      .slice(0, maxFindings);
     const text = JSON.stringify(findings);
     if (text === this.#lastFindings) return;
     this.#lastFindings = text;
@@ -271,6 +276,9 @@ class FilesSource implements WorkloadSource {
   }
 }
 
+// Line 9 before line 10.
+const order = new Intl.Collator("en", { numeric: true });
+
 function bySubject(a: Finding, b: Finding): number {
-  return a.subject.localeCompare(b.subject, "en", { numeric: true });
+  return order.compare(a.subject, b.subject);
 }

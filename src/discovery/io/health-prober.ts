@@ -20,6 +20,8 @@ export interface HealthProbeOptions {
   readonly rules?: Partial<ProbeRules>;
   readonly timeoutMs?: number;
   readonly maxInFlight?: number;
+  /** How long the first change waits for the first answers of all workloads. */
+  readonly firstRoundMs?: number;
   /** Asks one workload once; replaced in tests. */
   readonly probe?: (target: ProbeTarget, limits: ProbeLimits) => Promise<ProbeOutcome>;
 }
@@ -28,6 +30,8 @@ export interface HealthProbeOptions {
 const defaultTimeoutMs = 1000;
 // 5,000 workloads that answer within 10 ms need 50 at a time.
 const defaultMaxInFlight = 64;
+// Workloads that swallow packets must not keep an agent from starting.
+const defaultFirstRoundMs = 2000;
 
 /**
  * The same source, with the health of endpoints that ask for a probe: at most as good as declared, and
@@ -102,7 +106,7 @@ class HealthProber implements WorkloadSource {
     this.#waiting.length = 0;
   }
 
-  /** Resolves when every workload known by now has answered once or was given up. */
+  /** Resolves when every workload known by now has answered once or the time for that is up. */
   async #firstRound(): Promise<void> {
     const results = [...this.#probed.values()].map(
       (probed) =>
@@ -113,7 +117,12 @@ class HealthProber implements WorkloadSource {
           probed.stop.signal.addEventListener("abort", () => resolve(), { once: true });
         }),
     );
-    await Promise.all(results);
+    let timer: NodeJS.Timeout | undefined;
+    const limit = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.firstRoundMs ?? defaultFirstRoundMs);
+    });
+    await Promise.race([Promise.all(results), limit]);
+    clearTimeout(timer);
   }
 
   #take({ upserts, removed }: SourceChange): void {

@@ -39,6 +39,8 @@ const maxFiles = 10_000;
 const maxDepth = 8;
 
 interface Walk {
+  /** Folders on the way, by device and inode: a link may lead back into one. */
+  readonly seen: Set<string>;
   readonly files: ListedFile[];
   readonly folders: string[];
   readonly blind: string[];
@@ -47,13 +49,15 @@ interface Walk {
 
 /** All manifests of a folder and those below, in the order of their names. Hidden entries are left out. */
 export async function listManifestFiles(folder: string): Promise<FolderListing> {
-  const walk: Walk = { files: [], folders: [], blind: [], findings: [] };
+  const walk: Walk = { seen: new Set(), files: [], folders: [], blind: [], findings: [] };
   try {
+    walk.seen.add(identityOf(await stat(folder, { bigint: true })));
     await walkFolder(folder, { walk, depth: 0 });
   } catch (thrown) {
     return { t: "unreadable", reason: reasonOf(thrown) };
   }
-  return { t: "listed", ...walk };
+  const { seen: _seen, ...listing } = walk;
+  return { t: "listed", ...listing };
 }
 
 async function walkFolder(
@@ -70,9 +74,21 @@ async function walkFolder(
   for (const [index, { name }] of candidates.entries()) {
     const path = join(folder, name);
     const stats = all[index];
-    if (stats?.isDirectory()) await walkBelow(path, { walk, depth: depth + 1 });
+    if (stats?.isDirectory() && isNew(walk, stats))
+      await walkBelow(path, { walk, depth: depth + 1 });
     else if (stats?.isFile() && isManifestName(name)) addFile(walk, { folder, path, stats });
   }
+}
+
+function isNew({ seen }: Walk, stats: BigIntStats): boolean {
+  const identity = identityOf(stats);
+  const isFirst = !seen.has(identity);
+  seen.add(identity);
+  return isFirst;
+}
+
+function identityOf({ dev, ino }: BigIntStats): string {
+  return `${dev}:${ino}`;
 }
 
 function isManifestName(name: string): boolean {
@@ -128,7 +144,7 @@ async function statOf(path: string): Promise<BigIntStats | undefined> {
 }
 
 function signatureOf(stats: BigIntStats): string {
-  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeNs}`;
+  return `${identityOf(stats)}:${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}`;
 }
 
 /** Reads a listed file as it is now; the signature is of what was read. */

@@ -217,6 +217,26 @@ test("a folder whose file system sends no events is polled", async (t) => {
   await source.until(() => source.services.get("shop/cart")?.endpoints[0]?.address === "10.0.0.2");
 });
 
+test("a link that leads back into the folder is not followed", async (t) => {
+  const folder = await tempFolder(t);
+  await writeFile(join(folder, "a.yaml"), cart);
+  await symlink(".", join(folder, "again"));
+  const source = await watched(t, folder);
+  assert.deepEqual(source.findings, []);
+  assert.deepEqual([...source.services.keys()], ["shop/cart"]);
+});
+
+test("a file that was refused is read once it is mended", async (t) => {
+  const folder = await tempFolder(t);
+  await writeFile(join(folder, "a.yaml"), cart);
+  const source = await watched(t, folder);
+  await writeFile(join(folder, "a.yaml"), Buffer.from([0x61, 0x3a, 0xff, 0xfe]));
+  await source.until(() => source.findings.length > 0);
+  await writeFile(join(folder, "a.yaml"), cart.replace("10.0.0.1", "10.0.0.2"));
+  await source.until(() => source.findings.length === 0);
+  await source.until(() => source.services.get("shop/cart")?.endpoints[0]?.address === "10.0.0.2");
+});
+
 test("a closed source says nothing more", async (t) => {
   const folder = await tempFolder(t);
   await writeFile(join(folder, "a.yaml"), cart);

@@ -79,7 +79,8 @@ function service(...endpoints: readonly Endpoint[]): LocalService {
 async function probed(
   t: TestContext,
   source: WorkloadSource,
-  workloads: FakeWorkloads,
+  workloads: Pick<FakeWorkloads, "probe">,
+  firstRoundMs = 60_000,
 ): Promise<WatchedSource> {
   const clock = { nowMs: () => 0, monotonicMs: () => 0 };
   const rules = { intervalMs: 4, doubtMs: 2 };
@@ -90,6 +91,7 @@ async function probed(
       rules,
       probe: workloads.probe,
       maxInFlight: 3,
+      firstRoundMs,
     }),
   );
   t.after(() => watched.close());
@@ -181,6 +183,18 @@ test("a workload behind two services is probed once and reported for both", asyn
   await watched.until(() => watched.health(cart) === "healthy");
   assert.equal(watched.health("shop/orders"), "healthy");
   assert.equal(watched.changes.length, 2);
+});
+
+test("a workload that swallows its probes does not keep the others waiting", async (t) => {
+  const workloads = new FakeWorkloads();
+  workloads.outcomes.set("10.0.0.1", "ok");
+  const never = new Promise<never>(() => {});
+  const stuck: FakeWorkloads["probe"] = (target, limits) =>
+    target.address === "10.0.0.2" ? never : workloads.probe(target, limits);
+  const source = new ScriptedSource(service(endpoint("10.0.0.1"), endpoint("10.0.0.2")));
+  const watched = await probed(t, source, { probe: stuck }, 20);
+  await watched.until(() => healths(watched)[0] === "healthy");
+  assert.equal(healths(watched)[1], "unhealthy");
 });
 
 test("no more probes are in flight than allowed", async (t) => {
