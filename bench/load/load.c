@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MESSAGE = 64, IDLE_MESSAGES = 64, BULK = 1 << 18, EVENTS = 512, MAX_US = 2000000 };
+enum { MESSAGE = 64, IDLE_BYTES = 4096, BULK = 1 << 18, EVENTS = 512, MAX_US = 2000000 };
 enum mode { RR, CONN, BULK_MODE, IDLE };
 
 struct conn {
@@ -37,7 +37,6 @@ struct conn {
   unsigned char header[5];
   int streaming;
   int in;           /* bytes of the present message */
-  int rounds;       /* idle: messages left */
   char kind;
   uint64_t sent_us;
 };
@@ -48,7 +47,9 @@ static char hello[1 << 15];
 static int hello_bytes;
 static uint32_t *histogram;
 static uint64_t count, bytes, failures;
-static int idle_ready;
+/* Idle connections come some at a time: a burst would measure the proxy's buffers. */
+enum { IDLE_AT_ONCE = 32 };
+static int idle_ready, idle_started, idle_wanted;
 static struct sockaddr_in target;
 
 static uint64_t now_us(void) {
@@ -156,58 +157,58 @@ static void serve(int port, int skip) {
 
 /* ---- clients ---- */
 
-static void start(enum mode mode) {
+static void start(void) {
   struct conn *c = calloc(1, sizeof *c);
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   if (c->fd < 0) die("socket");
   no_delay(c->fd);
-  c->rounds = mode == IDLE ? IDLE_MESSAGES : 0;
   c->sent_us = now_us();
   if (connect(c->fd, (struct sockaddr *)&target, sizeof target) != 0 && errno != EINPROGRESS) die("connect");
   watch(c, EPOLLOUT, EPOLL_CTL_ADD);
 }
 
 static void send_request(struct conn *c, enum mode mode, int with_hello) {
-  char out[sizeof hello + MESSAGE];
+  char out[sizeof hello + IDLE_BYTES];
+  int message = mode == IDLE ? IDLE_BYTES : MESSAGE;
   int n = 0;
   if (with_hello) {
     memcpy(out, hello, hello_bytes);
     n = hello_bytes;
   }
-  memset(out + n, mode == BULK_MODE ? 'B' : 'R', MESSAGE);
-  n += MESSAGE;
+  memset(out + n, mode == BULK_MODE ? 'B' : 'R', message);
+  n += message;
   if (mode == RR) c->sent_us = now_us();
   if (write(c->fd, out, n) != n) failures++;
 }
 
 static void client_read(struct conn *c, enum mode mode) {
-  int n = read(c->fd, buffer, mode == BULK_MODE ? BULK : MESSAGE);
+  int n = read(c->fd, buffer, mode == BULK_MODE ? BULK : IDLE_BYTES);
   if (n < 0 && errno == EAGAIN) return;
   if (n <= 0) {
     failures++;
     drop(c);
-    if (mode != BULK_MODE) start(mode);
+    if (mode != BULK_MODE) start();
     return;
   }
   bytes += n;
   if (mode == BULK_MODE) return;
   c->in += n;
-  if (c->in < MESSAGE) return;
+  if (c->in < (mode == IDLE ? IDLE_BYTES : MESSAGE)) return;
   c->in = 0;
   count++;
   uint64_t took = now_us() - c->sent_us;
   histogram[took < MAX_US ? took : MAX_US - 1]++;
   if (mode == RR) return send_request(c, mode, 0);
   if (mode == IDLE) {
-    if (--c->rounds > 0) return send_request(c, mode, 0);
     idle_ready++;
+    if (++idle_started <= idle_wanted) start();
     return;
   }
   /* A reset frees the port at once: thousands of connections a second would run out of them. */
   struct linger hard = {1, 0};
   setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
   drop(c);
-  start(mode);
+  start();
 }
 
 static void client_event(struct conn *c, uint32_t events, enum mode mode) {
@@ -229,7 +230,9 @@ static uint64_t quantile(double q) {
 
 static void run(enum mode mode, int conns, double seconds) {
   uint64_t begin = 0, end = UINT64_MAX;
-  for (int i = 0; i < conns; i++) start(mode);
+  idle_wanted = conns;
+  idle_started = mode == IDLE && conns > IDLE_AT_ONCE ? IDLE_AT_ONCE : conns;
+  for (int i = 0; i < idle_started; i++) start();
   uint64_t warm = now_us() + 300000;
   for (;;) {
     struct epoll_event events[EVENTS];

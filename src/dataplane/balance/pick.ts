@@ -19,6 +19,10 @@ const triesPerLevel = 2;
  */
 export function pickHost(pool: Pool, attempt: Attempt): Host | undefined {
   const levels = currentLevels(pool, attempt.nowMs);
+  if (attempt.tried.size === 0) {
+    const level = chooseLevel(levels, attempt);
+    return level === undefined ? undefined : hostIn(level, { pool, attempt });
+  }
   const tries = new Map<number, number>();
   for (const { model } of attempt.tried)
     tries.set(model.priority, (tries.get(model.priority) ?? 0) + 1);
@@ -62,10 +66,13 @@ function hostIn(
   { pool, attempt }: { readonly pool: Pool; readonly attempt: Attempt },
 ): Host | undefined {
   if (level.isPanic) return chooseHost(candidatesIn(level, attempt), { pool, attempt });
+  const { tried, random } = attempt;
+  if (tried.size === 0)
+    return chooseHost(chooseLocality(level.localities, random), { pool, attempt });
   const localities = level.localities
     .map(({ weight, hosts }) => ({
       weight,
-      hosts: hosts.filter((host) => !attempt.tried.has(host)),
+      hosts: hosts.filter((host) => !tried.has(host)),
     }))
     .filter(({ hosts }) => hosts.length > 0);
   return chooseHost(chooseLocality(localities, attempt.random), { pool, attempt });

@@ -36,18 +36,26 @@ export function accept(
 
 function greet(flow: Flow, { timeoutMs }: { readonly timeoutMs: number }): void {
   const { context, raw } = flow;
-  makeRoom(context);
-  flow.deadlineMs = context.clock.monotonicMs() + timeoutMs;
+  makeRoom(context, flow.acceptedMs);
+  flow.deadlineMs = flow.acceptedMs + timeoutMs;
   enter(flow, "hello");
   raw.on("data", onFirstData);
   raw.on("end", onFirstEnd);
 }
 
+// In one turn of the event loop a whole backlog is accepted before any hello is read; whoever was
+// accepted only just now has had no chance yet.
+const graceMs = 250;
+// Bounds what such a burst may hold, in multiples of the pool.
+const burstFactor = 8;
+
 /** Whoever waits longest goes first, so that silent connections never keep others out. */
-function makeRoom({ greeting, limits }: EngineContext): void {
+function makeRoom({ greeting, limits }: EngineContext, nowMs: number): void {
   if (greeting.size < limits.maxPendingHellos) return;
   const [oldest] = greeting;
-  if (oldest !== undefined) refuse(oldest, "hello-evicted");
+  const isBurst = greeting.size < limits.maxPendingHellos * burstFactor;
+  if (oldest === undefined || (isBurst && nowMs - oldest.acceptedMs < graceMs)) return;
+  refuse(oldest, "hello-evicted");
 }
 
 function onFirstData(this: FlowSocket, chunk: Buffer): void {
@@ -123,9 +131,10 @@ function startTls(flow: Flow, { validation, handshakeTimeoutMs }: DownstreamTls)
   const { context, raw } = flow;
   const model = context.config.secret.get(validation.secret)?.model;
   if (model === undefined) return refuse(flow, "no-validation", { resource: validation.secret });
-  makeRoom(context);
+  const nowMs = context.clock.monotonicMs();
+  makeRoom(context, nowMs);
   const timeoutMs = handshakeTimeoutMs ?? context.limits.handshakeTimeoutMs;
-  flow.deadlineMs = context.clock.monotonicMs() + timeoutMs;
+  flow.deadlineMs = nowMs + timeoutMs;
   enter(flow, "handshake");
   const key = tupleOf(raw);
   handshakes.set(key, flow);

@@ -38,7 +38,9 @@ export interface Flow {
   tried: Set<Host> | undefined;
   /** Monotonic: the present phase must be over by then; while open: the end of a drain. */
   deadlineMs: number;
+  readonly acceptedMs: number;
   lastByteMs: number;
+  hasKeepalive: boolean;
   /** Full reads in a row; a busy stream gets a buffer of its own. */
   fullReads: number;
   buffer: Uint8Array | undefined;
@@ -73,7 +75,9 @@ export function newFlow(
     upPeer: undefined,
     tried: undefined,
     deadlineMs: Infinity,
+    acceptedMs: context.clock.monotonicMs(),
     lastByteMs: context.coarseMs,
+    hasKeepalive: false,
     fullReads: 0,
     buffer: undefined,
   };

@@ -19,9 +19,6 @@ export class ListenerSocket {
     this.#server = createServer({
       allowHalfOpen: true,
       noDelay: true,
-      keepAlive: true,
-      // Below the idle limits of the clouds' load balancers.
-      keepAliveInitialDelay: 60_000,
       // Where no byte decides anything, none is read before an upstream is there to take it.
       pauseOnConnect:
         model.inspector === undefined && model.chains.every(({ tls }) => tls === undefined),

@@ -41,7 +41,20 @@ function sweepWaiting(context: EngineContext): void {
 function sweepOpen(context: EngineContext): void {
   for (const flow of context.open) {
     if (flow.deadlineMs <= context.coarseMs || isIdle(flow, context.coarseMs)) closeFlow(flow);
+    else if (!flow.hasKeepalive && context.coarseMs - flow.acceptedMs > keepaliveAfterMs)
+      keepAlive(flow);
   }
+}
+
+// Keepalive costs eight system calls, which most connections do not live long enough to need.
+const keepaliveAfterMs = 5_000;
+// Below the idle limits of the clouds' load balancers (the shortest is 4 min).
+const defaultKeepaliveMs = 60_000;
+
+function keepAlive(flow: Flow): void {
+  flow.hasKeepalive = true;
+  flow.raw.setKeepAlive(true, defaultKeepaliveMs);
+  flow.upRaw?.setKeepAlive(true, flow.pool?.model.keepaliveIdleMs ?? defaultKeepaliveMs);
 }
 
 function isIdle(flow: Flow, nowMs: number): boolean {

@@ -17,9 +17,6 @@ import {
   onUpstreamRead,
 } from "./relay.ts";
 
-// Below the idle limits of the clouds' load balancers (the shortest is 4 min).
-const defaultKeepaliveMs = 60_000;
-
 /** Finds a host for the flow and joins the two; the downstream side is paused meanwhile. */
 export function connectUpstream(flow: Flow): void {
   const { context } = flow;
@@ -56,8 +53,6 @@ function open(flow: Flow, host: Host): FlowSocket {
     port: host.address.port,
     noDelay: true,
     allowHalfOpen: true,
-    keepAlive: true,
-    keepAliveInitialDelay: flow.pool?.model.keepaliveIdleMs ?? defaultKeepaliveMs,
     // TLS sessions allocate by themselves, exactly as much as they need.
     ...(host.tls === undefined
       ? { onread: { buffer: nextReadBuffer, callback: onUpstreamRead } }
