@@ -1,23 +1,13 @@
 import { Agent, request } from "node:http";
-import type { HostPort } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import { parseMemberName } from "../../mesh/ids.ts";
+import type { LoadPart } from "./part-messages.ts";
 import { pause } from "./pause.ts";
 import type { Sample } from "./samples.ts";
 
 /** Steady traffic of one caller: a few lanes, each sending one request after another. */
-export interface LoadOptions {
-  readonly caller: MemberName;
-  /** Short name of the service asked for. */
-  readonly service: string;
-  /** The local port of the caller's sidecar. */
-  readonly target: HostPort;
-  readonly host: string;
-  readonly path: string;
-  readonly lanes: number;
-  /** Pause between two requests of one lane. */
-  readonly intervalMs: number;
+export interface LoadOptions extends LoadPart {
   readonly onSample: (sample: Sample) => void;
   readonly signal: AbortSignal;
 }

@@ -17,11 +17,14 @@ export interface WorkloadPart {
 /** Steady traffic that a part makes once it is told to. */
 export interface LoadPart {
   readonly caller: MemberName;
+  /** Short name of the service asked for. */
   readonly service: string;
+  /** The local port of the caller's sidecar. */
   readonly target: HostPort;
   readonly host: string;
   readonly path: string;
   readonly lanes: number;
+  /** Pause between two requests of one lane. */
   readonly intervalMs: number;
 }
 
