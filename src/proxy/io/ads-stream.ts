@@ -53,7 +53,7 @@ export interface StreamHost {
   /** Asks for a call of `admit()` when it is this stream's turn. */
   readonly enqueue: (stream: AdsStream) => void;
   readonly forget: (stream: AdsStream) => void;
-  /** Whether one more refusal may be logged now: a fleet that is refused comes again and again. */
+  /** Whether one more refusal may be logged now: a fleet that refuses or is refused comes again and again. */
   readonly mayLog: () => boolean;
 }
 
@@ -191,7 +191,7 @@ export class AdsStream {
     try {
       return this.#host.admit(node, this.#peer);
     } catch (cause) {
-      this.#host.log.error({ node: node.id, error: reasonOf(cause) }, "xDS stream not admitted");
+      this.#host.log.error({ node: node.id, reason: reasonOf(cause) }, "xDS stream not admitted");
       return undefined;
     }
   }
@@ -216,15 +216,11 @@ export class AdsStream {
         break;
       case "nack":
         this.#host.observer.onNack?.(node.id, outcome.type, outcome.nack);
-        this.#host.log.warn(
-          {
-            node: node.id,
-            type: outcome.type,
-            names: outcome.nack.names,
-            reason: outcome.nack.message,
-          },
-          "Proxy refused configuration",
-        );
+        if (this.#host.mayLog()) {
+          const { names, message: reason } = outcome.nack;
+          const fields = { node: node.id, type: outcome.type, names, reason };
+          this.#host.log.warn(fields, "Proxy refused configuration");
+        }
         break;
       case "foreign":
         this.#host.log.debug(
