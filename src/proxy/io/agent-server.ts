@@ -1,5 +1,6 @@
 import { constants } from "node:crypto";
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
@@ -55,7 +56,8 @@ export class AgentServer implements AsyncDisposable {
   readonly #grpc: Server;
   readonly #injector: ConnectionInjector;
   readonly #connections = new Map<string, Connection>();
-  readonly #sockets = new Set<TLSSocket>();
+  /** Those still in their handshake too: the port is not closed before all are gone. */
+  readonly #sockets = new Set<Socket>();
   readonly #stopRenewal: () => void;
   readonly #sweep: NodeJS.Timeout;
   readonly #logs: Admission;
@@ -71,6 +73,13 @@ export class AgentServer implements AsyncDisposable {
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
     this.#tls = createServer({ ...contextOf(identity.current()), ...serverOptions });
     this.#tls.maxConnections = maxConnections;
+    this.#tls.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+    this.#tls.on("error", (error) =>
+      options.log.error({ reason: reasonOf(error) }, "Agent port failed"),
+    );
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
     this.#tls.on("tlsClientError", (error) => this.#refused(undefined, reasonOf(error)));
     this.#stopRenewal = identity.onChange((next) =>
@@ -154,11 +163,9 @@ export class AgentServer implements AsyncDisposable {
   }
 
   #accept(socket: TLSSocket): void {
-    this.#sockets.add(socket);
     socket.on("error", () => socket.destroy());
     const remote = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
     socket.once("close", () => {
-      this.#sockets.delete(socket);
       if (this.#connections.get(remote)?.socket === socket) this.#connections.delete(remote);
     });
     const chain = chainOf(socket);
