@@ -123,6 +123,7 @@ type Step =
   | { readonly t: "write" }
   | { readonly t: "wait" }
   | { readonly t: "toggle"; readonly name: string }
+  | { readonly t: "doubt"; readonly isSettled: boolean }
   | { readonly t: "reconnect" };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -137,6 +138,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       .constantFrom(...clusterNames, "ghost")
       .map((name) => ({ t: "toggle" as const, name })),
   },
+  {
+    weight: 1,
+    arbitrary: fc.boolean().map((isSettled) => ({ t: "doubt" as const, isSettled })),
+  },
   { weight: 1, arbitrary: fc.constant({ t: "reconnect" as const }) },
 );
 
@@ -150,6 +155,8 @@ class World {
   #toServer: DeltaRequest[] = [];
   #toClient: Seen[] = [];
   #nowMs = 0;
+  /** Whether the agent knows all it will know. */
+  #isSettled = true;
 
   constructor() {
     this.#session = this.#reconnect();
@@ -179,6 +186,10 @@ class World {
       case "toggle":
         this.#toServer.push(this.client.toggle(next.name));
         break;
+      case "doubt":
+        this.#isSettled = next.isSettled;
+        this.#session.resettle();
+        break;
       case "reconnect":
         this.#session = this.#reconnect();
         break;
@@ -187,6 +198,7 @@ class World {
 
   /** Lets all messages through and the graces pass. */
   settle(): void {
+    this.do({ t: "doubt", isSettled: true });
     for (let round = 0; round < 20; round += 1) {
       let turns = 0;
       while (this.#write() || this.#toClient.length > 0 || this.#toServer.length > 0) {
@@ -234,11 +246,8 @@ class World {
   #reconnect(): DeltaSession {
     this.#unwatch();
     const limits = { maxResponseBytes: 300, maxUnanswered: 3 };
-    const session = new DeltaSession({
-      view: { sets: [this.#set] },
-      responses: this.#responses,
-      limits,
-    });
+    const view = { sets: [this.#set], isSettled: () => this.#isSettled };
+    const session = new DeltaSession({ view, responses: this.#responses, limits });
     this.#unwatch = this.#set.onChange((changed) => session.touch(changed));
     this.#toClient = [];
     this.#toServer = this.client.connect();

@@ -124,7 +124,7 @@ export class Bench {
 }
 
 /** `cluster+a,b` or `cluster-c`: the shape of a response in one word. */
-export function shape(response: Seen): string {
+function shape(response: Seen): string {
   const upserts = response.names.length > 0 ? `+${response.names.join(",")}` : "";
   const removed = response.removed.length > 0 ? `-${response.removed.join(",")}` : "";
   return `${response.type}${upserts}${removed}`;

@@ -205,6 +205,24 @@ describe("AgentServer", () => {
     });
   });
 
+  test("closes at once beside peers that never finish their hello", async () => {
+    const agent = await startAgent();
+    const { host, port } = agent.server.address;
+    const half = connectTcp({ host, port });
+    half.on("error", () => {});
+    await once(half, "connect");
+    half.write(Uint8Array.of(22, 3, 1, 2));
+    // The agent has accepted it once a later peer is served.
+    using client = dial(agent, await sidecarOf(agent));
+    using stream = new Stream(client);
+    stream.send("cluster");
+    await stream.next();
+    const gone = new Promise((resolve) => half.once("close", resolve));
+    half.resume();
+    await agent[Symbol.asyncDispose]();
+    await gone;
+  });
+
   test("lets calls end within a grace and cuts the rest", async () => {
     await using agent = await startAgent();
     using client = dial(agent, await sidecarOf(agent));
