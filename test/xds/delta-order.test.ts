@@ -79,6 +79,17 @@ describe("order", () => {
     assert.deepEqual(shapes(bench.drain()), ["cluster-a"]);
   });
 
+  test("a cluster asked for by name again and gone before the answer leaves in the order of removals", () => {
+    const bench = subscribed();
+    bench.put("cluster", { a: "1" });
+    bench.settle(bench.drain());
+    bench.session.request(requestOf("cluster", { subscribe: ["a"] }), bench.nowMs);
+    bench.drop("cluster", "a");
+    assert.deepEqual(bench.drain(), []);
+    bench.nowMs += graceMs;
+    assert.deepEqual(shapes(bench.drain()), ["cluster-a"]);
+  });
+
   test("a client that gives no answers gets no more than a bounded number of responses", () => {
     const bench = new Bench({ limits: { maxUnanswered: 4 } });
     bench.ask("endpoint", { subscribe: ["a"] });
