@@ -4,8 +4,8 @@ import type { SourceChange } from "../source.ts";
 import type { ObjectKey } from "./kube-objects.ts";
 import { serviceOf } from "./kube-objects.ts";
 import { localServiceOf } from "./local-service.ts";
-import type { Manifest, ManifestInput, SourcedObject } from "./manifest.ts";
-import { duplicateFinding, readManifest } from "./manifest.ts";
+import type { Manifest, SourcedObject } from "./manifest.ts";
+import { duplicateFinding } from "./manifest.ts";
 import type { Placed, ServiceView } from "./service-findings.ts";
 import { serviceFindings } from "./service-findings.ts";
 import type { SourceFinding } from "./source-finding.ts";
@@ -112,16 +112,6 @@ export function createInventory(): Inventory {
       ...[...built.values()].flatMap(({ findings }) => findings),
     ],
   };
-}
-
-/** What some files come to, all at once: for `check`, which watches nothing. */
-export function readManifests(inputs: readonly ManifestInput[]): {
-  readonly services: readonly LocalService[];
-  readonly findings: readonly SourceFinding[];
-} {
-  const inventory = createInventory();
-  for (const input of inputs) inventory.put(readManifest(input));
-  return { services: inventory.takeChange().upserts, findings: inventory.findings() };
 }
 
 function build(definitions: readonly (readonly SourcedObject[])[]): Built {

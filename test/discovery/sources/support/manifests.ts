@@ -1,11 +1,21 @@
-import { readManifests } from "../../../../src/discovery/sources/inventory.ts";
+import { createInventory } from "../../../../src/discovery/sources/inventory.ts";
+import { readManifest } from "../../../../src/discovery/sources/manifest.ts";
+import type { SourceFinding } from "../../../../src/discovery/sources/source-finding.ts";
+import type { LocalService } from "../../../../src/mesh/service.ts";
 
-export type FolderReading = ReturnType<typeof readManifests>;
+export interface FolderReading {
+  readonly services: readonly LocalService[];
+  readonly findings: readonly SourceFinding[];
+}
 
 /** What a folder with these files comes to: file name to text. */
 export function readFolder(files: Readonly<Record<string, string>>): FolderReading {
-  const inputs = Object.entries(files).map(([file, text]) => ({ file, text, modifiedMs: 1_000 }));
-  return readManifests(inputs);
+  const inventory = createInventory();
+  for (const [file, text] of Object.entries(files)) {
+    inventory.put(readManifest({ file, text, modifiedMs: 1_000 }));
+  }
+  const { upserts } = inventory.takeChange();
+  return { services: upserts, findings: inventory.findings() };
 }
 
 /** A Service with one port named http, 80 to 8080. */
