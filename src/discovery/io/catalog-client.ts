@@ -91,8 +91,8 @@ export interface Catalog extends AsyncDisposable {
 const defaults = {
   // Three renewals of 3 s.
   leaseMs: 10_000,
-  // Longer than a slow hub takes, shorter than a lease: a hung one costs no member its life.
-  timeoutMs: 5000,
+  // Longer than a slow hub takes; a hung one that is back is noticed within twice that.
+  timeoutMs: 2500,
 };
 /** After this the agent serves what it has. */
 const warmAfterMs = 30_000;
@@ -202,22 +202,23 @@ export function createCatalog(options: CatalogOptions): Catalog {
         signal,
       });
       tick();
-      shard = createOwnShard({
-        exportOptions,
-        base: await readOwnBase({ ...options, mesh, timeoutMs, signal }),
-      });
-      writer = createCatalogWriter({
+      const own = createCatalogWriter({
         ...options,
         mesh,
         owner: { instance: memory.instance, host: hostname() },
         leaseMs,
         timeoutMs,
-        shard,
         epoch: memory.epoch,
         saveEpoch,
         onPublished: (copy) => saver.touchOwn(self, copy),
       });
-      await writer.claim(outer);
+      writer = own;
+      const [base] = await Promise.all([
+        readOwnBase({ ...options, mesh, timeoutMs, signal }),
+        own.claim(outer),
+      ]);
+      shard = createOwnShard({ exportOptions, base });
+      own.begin(shard);
       stageAll();
     },
     publishAll: (services) => {

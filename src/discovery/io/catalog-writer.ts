@@ -21,6 +21,8 @@ export interface CatalogWriter {
    * it; waits up to a lease to see whether it lives.
    */
   readonly claim: (signal: AbortSignal) => Promise<void>;
+  /** After the claim: publishes this shard from the next kick on. */
+  readonly begin: (shard: OwnShard) => void;
   /** The shard has something new, or may be published for the first time. */
   readonly kick: () => void;
   readonly status: () => WriterStatus;
@@ -49,7 +51,6 @@ export interface WriterOptions {
   readonly log: Log;
   readonly leaseMs: number;
   readonly timeoutMs: number;
-  readonly shard: OwnShard;
   /** Highest epoch that this instance remembers. */
   readonly epoch: number;
   readonly saveEpoch: (epoch: number) => Promise<void>;
@@ -64,7 +65,7 @@ const retryMs = 1000;
 const beatsPerAudit = 20;
 
 export function createCatalogWriter(options: WriterOptions): CatalogWriter {
-  const { member, clock, shard, log, timers } = options;
+  const { member, clock, log, timers } = options;
   const renewMs = options.leaseMs / renewalsPerLease;
   const closing = new AbortController();
   const signHead = createHeadSigner(options.sign);
@@ -72,7 +73,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let seq = 0;
   let beat = 0;
   let target: ShardTarget | undefined;
-  let isClaimed = false;
+  let shard: OwnShard | undefined;
   // An epoch under the own name that this writer's must exceed.
   let epochAbove: number | undefined;
   let hasLooked = false;
@@ -157,44 +158,43 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     });
   };
 
-  const headNow = (): Head => ({
+  const headOf = ({ content }: OwnShard): Head => ({
     mesh: options.mesh,
     member,
     epoch,
     seq,
     beat,
     leaseMs: options.leaseMs,
-    buckets: shard.content.count(),
-    digest: shard.content.digest(),
+    buckets: content.count(),
+    digest: content.digest(),
     timeMs: Math.floor(clock.nowMs()),
     owner: options.owner,
   });
   /** Signs the present content as the next seq. */
-  const signContent = async (): Promise<ShardTarget> => {
+  const signContent = (own: OwnShard): Promise<ShardTarget> => {
     seq += 1;
-    return signBeat();
+    return signBeat(own);
   };
-  const signBeat = async (): Promise<ShardTarget> => {
+  const signBeat = async (own: OwnShard): Promise<ShardTarget> => {
     beat += 1;
     // Heads that fail to be signed leave numbers out; readers of a log then read the snapshot.
-    const head = headNow();
+    const head = headOf(own);
     const signed = await signHead(head);
-    const records = (): RawRecords => new Map(shard.content.entries());
+    const records = (): RawRecords => new Map(own.content.entries());
     target = { position: positionOf(head), head: signed, records };
     beatDueMs = clock.monotonicMs() + renewMs;
     return target;
   };
 
-  const step = async (): Promise<void> => {
-    if (!isClaimed || fencedBy !== undefined) return;
+  const step = async (own: OwnShard): Promise<void> => {
     if (epochAbove !== undefined) await raiseEpoch(epochAbove);
-    const batch = shard.takeBatch(clock.monotonicMs());
+    const batch = own.takeBatch(clock.monotonicMs());
     if (batch === undefined && !isStale && clock.monotonicMs() < beatDueMs) return;
     const wasStale = isStale;
     // Until it is signed, the content is ahead of every head that exists.
     if (batch !== undefined) isStale = true;
     const isContentNew = wasStale || batch !== undefined;
-    const signed = isContentNew ? await signContent() : await signBeat();
+    const signed = isContentNew ? await signContent(own) : await signBeat(own);
     isStale = false;
     if (isContentNew) options.onPublished(copyNow);
     if (wasStale) for (const hub of hubs) hub.resync();
@@ -222,30 +222,31 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     }
   };
 
-  const work = async (): Promise<void> => {
+  const work = async (own: OwnShard): Promise<void> => {
     let waitMs = 0;
     isWorking = true;
     do {
       isKicked = false;
       try {
-        await step();
-        waitMs = Math.min(beatDueMs, shard.nextDueMs() ?? Infinity) - clock.monotonicMs();
+        await step(own);
+        waitMs = Math.min(beatDueMs, own.nextDueMs() ?? beatDueMs) - clock.monotonicMs();
       } catch (cause) {
         isStale = true;
         waitMs = retryMs;
         log.error({ member, reason: reasonOf(cause) }, "Cannot publish the shard");
       }
-    } while (isKicked);
+    } while (isKicked && fencedBy === undefined);
     isWorking = false;
-    if (closing.signal.aborted || fencedBy !== undefined || !isClaimed) return;
+    if (closing.signal.aborted || fencedBy !== undefined) return;
     cancelTimer();
     cancelTimer = timers.after(Math.max(0, waitMs), kick);
   };
   const kick = (): void => {
     isKicked = true;
+    if (shard === undefined || fencedBy !== undefined) return;
     if (closing.signal.aborted || isWorking) return;
     cancelTimer();
-    working = work();
+    working = work(shard);
   };
 
   const watchHolder = async (): Promise<void> => {
@@ -268,7 +269,9 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       const silence = await watch.silence(signal, { onLife, mustSee: false });
       epochAbove = silence.newest;
       ({ hasLooked } = silence);
-      isClaimed = true;
+    },
+    begin: (own) => {
+      shard = own;
     },
     kick,
     status: () => ({

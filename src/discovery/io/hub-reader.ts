@@ -41,13 +41,14 @@ const logWaitMs = 1000;
 /** A head may be seen before the log entry that it belongs to: no reason to fetch all. */
 const logGraceMs = 400;
 const snapshotsAtOnce = 8;
-const backoff = { firstMs: 100, maxMs: 5000 } as const;
+const backoff = { firstMs: 100, maxMs: 2000 } as const;
 
 export function startHubReader(options: HubReaderOptions): HubReader {
   const { store, timers, signal } = options;
   const cursors = new Map<MemberName, string>();
   const absent = new Set<MemberName>();
   let isReadable = false;
+  let answers = 0;
 
   const ask = <Result>(
     run: (signal: AbortSignal) => Promise<Result>,
@@ -59,12 +60,7 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   const answered = (): void => {
     if (!isReadable) options.log.info({ hub: store.name }, "Hub can be read");
     isReadable = true;
-  };
-  const failed = (cause: unknown): void => {
-    if (signal.aborted) return;
-    const fields = { hub: store.name, reason: reasonOf(cause) };
-    if (isReadable) options.log.warn(fields, "Cannot read a hub");
-    isReadable = false;
+    answers += 1;
   };
 
   const fetchSnapshot = async (member: MemberName): Promise<void> => {
@@ -100,6 +96,7 @@ export function startHubReader(options: HubReaderOptions): HubReader {
       (own) => store.readLog(asked, { waitMs: logWaitMs, signal: own }),
       logWaitMs,
     );
+    answered();
     for (const entry of entries) takeEntry(entry, asked);
   };
   const takeEntry = (entry: LogEntry, asked: Map<MemberName, string>): void => {
@@ -149,12 +146,17 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   const repeat = async (once: () => Promise<void>, restMs: number): Promise<void> => {
     let failures = 0;
     while (!signal.aborted) {
+      const before = answers;
       try {
         await once();
         failures = 0;
         if (restMs > 0) await pause(restMs, { timers, signal });
       } catch (cause) {
-        failed(cause);
+        if (signal.aborted) return;
+        const fields = { hub: store.name, reason: reasonOf(cause) };
+        if (failures === 0) options.log.warn(fields, "Cannot read a hub");
+        // A call that hung since the fault says nothing when others were answered meanwhile.
+        if (answers === before) isReadable = false;
         const ceilingMs = Math.min(backoff.maxMs, backoff.firstMs * 2 ** failures);
         failures = Math.min(failures + 1, 16);
         // Jittered: all agents lose a hub at the same moment.

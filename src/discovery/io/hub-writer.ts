@@ -38,6 +38,8 @@ const maxOutstanding = 64;
 /** Writes kept while the whole shard is on its way; more make another whole one cheaper. */
 const maxBacklog = 256;
 const maxAttempts = 8;
+/** A whole shard may have megabytes; a path that carries less than 1 MB/s is not expected. */
+const msPerByte = 1 / 1000;
 
 export function createHubWriter(options: {
   readonly store: CatalogStore;
@@ -63,7 +65,7 @@ export function createHubWriter(options: {
   const send = (write: ShardWrite): Promise<PublishResult> =>
     within(
       {
-        ms: options.timeoutMs,
+        ms: options.timeoutMs + sizeOf(write.changed) * msPerByte,
         timers: options.timers,
         signal: options.signal,
         what: `write to ${store.name}`,
@@ -163,6 +165,12 @@ export function createHubWriter(options: {
       }
     },
   };
+}
+
+function sizeOf(records: RawRecords): number {
+  let bytes = 0;
+  for (const record of records.values()) bytes += record.length;
+  return bytes;
 }
 
 function wholeWrite(

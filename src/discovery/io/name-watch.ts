@@ -12,7 +12,7 @@ export interface NameWatch {
   readonly silence: (
     signal: AbortSignal,
     look: {
-      /** Called when another instance renews while we look; what it throws rejects. */
+      /** Called when another instance goes on renewing while we look; what it throws rejects. */
       readonly onLife: (owner: ShardOwner) => void;
       /** Go on looking while no hub answers: then silence says nothing. */
       readonly mustSee: boolean;
@@ -59,6 +59,7 @@ export function createNameWatch(options: {
       const lease = createLeaseClock();
       let newest = 0;
       let looks = 0;
+      let beats = 0;
       for (;;) {
         const heads = await readHeads();
         signal.throwIfAborted();
@@ -66,9 +67,11 @@ export function createNameWatch(options: {
         for (const head of heads ?? []) {
           if (head.owner.instance === options.owner.instance) continue;
           // Hubs lag behind each other: two heads in one look are no sign of life.
-          const isLife = looks > 0 && head.epoch >= newest && lease.isNews(head);
+          const isNews = looks > 0 && head.epoch >= newest && lease.isNews(head);
           lease.beat(head, { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
-          if (isLife) onLife(head.owner);
+          if (isNews) beats += 1;
+          // One beat may have been under way when its writer died.
+          if (isNews && beats > 1) onLife(head.owner);
         }
         const isBlind = heads === undefined && mustSee;
         if (!isBlind && lease.leaseAt(clock.monotonicMs()) === "lost") {

@@ -86,7 +86,7 @@ function assertInStep(world: World, reader: Site): void {
       .memberStatus()
       .find((one) => one.member === owner.member);
     const content = life.catalog.shard(owner.member);
-    const about: string = `${life.name} on ${owner.member}: ${JSON.stringify(status)}`;
+    const about: string = `${life.name} on ${owner.member}: ${JSON.stringify(status)}; its writer ${JSON.stringify(owner.life?.catalog.writerStatus())}`;
     assert.equal(status?.lease, "live", about);
     for (const service of owner.services.values()) {
       const trustDomain = trustDomainOf(owner.member, mesh);

@@ -2,11 +2,7 @@ import assert from "node:assert/strict";
 import type { CatalogEvent } from "../../../src/discovery/catalog-event.ts";
 import type { Catalog } from "../../../src/discovery/io/catalog-client.ts";
 import { createCatalog } from "../../../src/discovery/io/catalog-client.ts";
-import type {
-  ShardCopy,
-  SnapshotStore,
-  WriterMemory,
-} from "../../../src/discovery/snapshot-store.ts";
+import type { SnapshotStore } from "../../../src/discovery/snapshot-store.ts";
 import type { Timers } from "../../../src/discovery/timers.ts";
 import { reasonOf } from "../../../src/mesh/errors.ts";
 import type { MemberName, ServiceId } from "../../../src/mesh/ids.ts";
@@ -21,6 +17,7 @@ import {
   signedCharterOf,
   silentLog,
 } from "../support/made.ts";
+import { createMemoryDisk } from "../support/memory-disk.ts";
 import type { VirtualTime } from "../support/virtual-time.ts";
 import { createVirtualTime } from "../support/virtual-time.ts";
 import type { Chance } from "./chance.ts";
@@ -84,7 +81,7 @@ export function createWorld(
     return {
       member,
       services: new Map(services.map((service) => [service.id, service])),
-      disk: memoryDisk(),
+      disk: createMemoryDisk(),
       life: undefined,
     };
   });
@@ -207,19 +204,5 @@ function timersOf(timers: Timers, isDead: () => boolean): Timers {
       timers.after(delayMs, () => {
         if (!isDead()) run();
       }),
-  };
-}
-
-function memoryDisk(): SnapshotStore {
-  const shards = new Map<MemberName, ShardCopy>();
-  let writer: WriterMemory | undefined;
-  return {
-    load: async (member) => shards.get(member),
-    save: async (member, copy) => void shards.set(member, copy),
-    remove: async (member) => void shards.delete(member),
-    loadWriter: async () => writer,
-    saveWriter: async (memory) => {
-      writer = memory;
-    },
   };
 }

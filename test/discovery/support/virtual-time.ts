@@ -10,7 +10,7 @@ export interface VirtualTime {
   /** Lets what is under way go on as far as it gets without time. */
   readonly settle: () => Promise<void>;
   /** Runs until this is settled; throws when it takes more than `maxMs` of virtual time. */
-  readonly until: <Result>(promise: Promise<Result>, maxMs?: number) => Promise<Result>;
+  readonly until: <Result>(promise: PromiseLike<Result>, maxMs?: number) => Promise<Result>;
 }
 
 interface Timer {
@@ -61,7 +61,7 @@ export function createVirtualTime(startMs = 1_790_000_000_000): VirtualTime {
     settle,
     until: async (promise, maxMs = 60_000) => {
       let isDone = false;
-      const done = promise.finally(() => {
+      const done = Promise.resolve(promise).finally(() => {
         isDone = true;
       });
       done.catch(() => {});
@@ -70,7 +70,7 @@ export function createVirtualTime(startMs = 1_790_000_000_000): VirtualTime {
       while (!isDone) {
         if (!(await runNext(limitMs))) throw new Error("nothing is left to wait for");
       }
-      return done;
+      return await done;
     },
   };
 }
