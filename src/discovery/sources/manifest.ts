@@ -31,6 +31,9 @@ export interface ManifestInput {
   readonly modifiedMs: number;
 }
 
+// Mistakes are what takes the parser long: a file may cost seconds at most, not minutes.
+const maxBroken = 10;
+
 /**
  * Reads one file of YAML documents. What is invalid keeps the content that `previous` had of it; when
  * it cannot be told which object is invalid, nothing that `previous` had is taken away.
@@ -39,12 +42,16 @@ export function readManifest(input: ManifestInput, previous?: Manifest): Manifes
   const contents = new Map<string, DocumentContent>();
   const objects = new Map<ObjectKey, SourcedObject>();
   const findings: SourceFinding[] = [];
-  let isBroken = false;
+  let broken = 0;
   const documents = splitDocuments(input.text);
   for (const { line, text } of documents) {
+    if (broken >= maxBroken) {
+      findings.push(restFinding({ file: input.file, line }));
+      break;
+    }
     const content = previous?.contents.get(text) ?? readDocument(text);
     contents.set(text, content);
-    isBroken ||= content.isBroken;
+    if (content.isBroken) broken += 1;
     for (const found of content.objects) {
       const origin = { file: input.file, line: line + found.line };
       addObject(
@@ -57,7 +64,7 @@ export function readManifest(input: ManifestInput, previous?: Manifest): Manifes
     const place = { file: input.file, line, hasKept: kept || isKept.includes(true) };
     for (const note of content.notes) findings.push(findingOf(note, place));
   }
-  if (isBroken)
+  if (broken > 0)
     for (const key of previous?.objects.keys() ?? []) keepPrevious(key, { objects, previous });
   const last = documents.at(-1);
   const tailKeys = last === undefined ? [] : (contents.get(last.text)?.objects ?? []);
@@ -99,6 +106,15 @@ function keepPrevious(key: ObjectKey, { objects, previous }: Building): boolean 
   if (kept === undefined || objects.has(key)) return false;
   objects.set(key, kept);
   return true;
+}
+
+function restFinding(origin: Origin): SourceFinding {
+  return {
+    code: "SOURCE_YAML_INVALID",
+    severity: "error",
+    subject: originText(origin),
+    message: `Cannot read the rest of the file: ${maxBroken} documents before are broken; mend these first`,
+  };
 }
 
 function findingOf(note: Note, document: Origin & { readonly hasKept: boolean }): SourceFinding {

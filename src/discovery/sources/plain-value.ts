@@ -8,6 +8,8 @@ const special = /^(?:null|true|false|~|)$/i;
 const numberLike = /^[-+]?\.?\d[\d._]*(?:[eE][-+]?\d+)?$|^0[ox]|^[-+]?\.(?:inf|nan)$/i;
 const plainInteger = /^-?(?:0|[1-9]\d{0,14})$/;
 const dottedQuad = /^\d+\.\d+\.\d/;
+// In double quotes these escapes mean the same as in JSON.
+const quotedLine = /^(?:("(?:[^"\\]|\\["\\/bfnrt])*")|'([^']*)')(?: +#.*)?$/;
 const indicator = /^[-?:,[\]{}#&*!|>'"%@`]/;
 
 export function isSpecialWord(text: string): boolean {
@@ -22,12 +24,16 @@ export function readInline(text: string): unknown {
   const first = text.charAt(0);
   if (first === "[" || first === "{") return readFlow(text);
   if (first === '"' || first === "'") {
-    const match = /^(?:"([^"\\]*)"|'([^']*)')(?: +#.*)?$/.exec(text);
+    const match = quotedLine.exec(text);
     if (match === null) throw new NotPlain();
-    return match[1] ?? match[2];
+    return match[1] === undefined ? match[2] : unescaped(match[1]);
   }
   const comment = text.search(/ +#/);
   return plainScalar(comment < 0 ? text : text.slice(0, comment));
+}
+
+function unescaped(quoted: string): string {
+  return JSON.parse(quoted) as string;
 }
 
 function plainScalar(text: string): unknown {

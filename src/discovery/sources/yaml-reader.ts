@@ -11,7 +11,8 @@ export type YamlReading =
 
 // A text full of mistakes takes the full parser up to 17 µs a character. What is longer and not plain
 // was not written for Kubernetes.
-const maxChars = 64 * 1024;
+const maxChars = 32 * 1024;
+const maxLocatedChars = 512 * 1024;
 // The full parser recurses, and no Kubernetes object is nested this deep.
 const maxDepth = 64;
 // Aliases repeat whole subtrees: a few lines of them can stand for gigabytes.
@@ -50,7 +51,7 @@ export function readYaml(text: string): YamlReading {
  * not there. One parse for all of them: a document may hold a thousand mistakes.
  */
 export function linesOfPaths(text: string, paths: readonly FieldPath[]): number[] {
-  if (refusalOf(text) !== undefined) return paths.map(() => 1);
+  if (!canLocate(text)) return paths.map(() => 1);
   const lines = new LineCounter();
   try {
     const { contents } = parseDocument(text, { ...options, lineCounter: lines });
@@ -58,6 +59,13 @@ export function linesOfPaths(text: string, paths: readonly FieldPath[]): number[
   } catch {
     return paths.map(() => 1);
   }
+}
+
+/** A longer text takes the full parser no longer than it deserves when it is known to be sound. */
+function canLocate(text: string): boolean {
+  if (refusalOf(text) === undefined) return true;
+  const isSound = (readPlainYaml(text) ?? readJson(text)) !== undefined;
+  return isSound && text.length <= maxLocatedChars && depthOf(text) <= maxDepth;
 }
 
 function offsetOfPath(root: unknown, path: FieldPath): number {

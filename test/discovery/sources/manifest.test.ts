@@ -49,6 +49,16 @@ test("readManifest() forgets an object that was deleted from a sound file", () =
   assert.deepEqual(keys(manifest(serviceYaml("catalog"), good)), ["Service/shop/catalog"]);
 });
 
+test("readManifest() stops after ten broken documents, says so and takes nothing away", () => {
+  const next = manifest(
+    documents(...Array<string>(20).fill("a: [1\n"), serviceYaml("orders")),
+    good,
+  );
+  assert.equal(next.findings.length, 11);
+  assert.match(next.findings.at(-1)?.message ?? "", /rest of the file/);
+  assert.deepEqual(keys(next).sort(), keys(good).sort());
+});
+
 test("readManifest() says nothing of a last good content that never was", () => {
   const [finding] = manifest("a: [1\n").findings;
   assert.equal(finding?.code, "SOURCE_YAML_INVALID");

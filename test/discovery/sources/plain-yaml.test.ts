@@ -21,6 +21,7 @@ const plainTexts = {
   nulls: "a:\nb: null\nc: []\nd: {}\n",
   "an address": "a: 10.0.0.7\nb: [10.0.0.7]\n",
   "a time": "a: 2026-01-31T12:00:00Z\n",
+  "escapes that JSON has": 'a: "{\\"b\\": \\"c\\\\d\\"}\\n" # x\n',
   "literal blocks":
     "a: |\n  x\n    y # z\n\n  # w\nb:\n  - |-\n    z\n\n  - c: |\n      d\n# end\n",
   "an item on its own line": "a:\n  -\n    b: 1\n  - c\n",
@@ -40,7 +41,7 @@ const otherTexts = {
   "a literal block without a last line end": "a: |\n  text",
   "a literal block with an indented blank start": "a: |\n\n  text\n",
   "scalars of several lines": "a: one\n  two\n",
-  escapes: 'a: "\\n"\n',
+  "escapes that JSON does not have": 'a: "\\x41"\n',
   tabs: "a:\t1\n",
   "explicit keys": "? a\n: 1\n",
   "octal numbers": "a: 0o17\n",
@@ -71,6 +72,7 @@ const values = [
   ...parts(`1¦x¦¦¦true¦null¦10.0.0.1¦[a, b]¦[]¦{}¦{x: 1, y: [z]}¦{ x: "a b" }¦"q"¦'s'¦a b¦a#b`),
   ...parts(`a # c¦# c¦"q" # c¦-5¦-0¦[ ]¦x:y¦http://a/b¦[1, "2", 'c', d e]¦{a: 1} # c¦a,b¦a]¦é¦-x`),
   ...parts(`2026-01-01T00:00:00Z¦[-1]¦[a-b]¦[10.0.0.1]¦{a: true}¦yes¦a  b¦x ¦[a , b]¦{a: b }¦[ a]`),
+  ...parts(String.raw`"\""¦"a\\"¦"\n\t" # c¦"\x41"¦"\"¦"\/"¦["\""]`),
   ...parts("|¦|-¦|¦|¦|\n  x¦|-\n    y\n\n   z¦|\n      x  "),
   ...parts(`""¦''¦{'a': 1}¦[{}]¦[[]]¦[-]¦[.]¦[/a]¦1e3`),
 ];
