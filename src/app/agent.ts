@@ -59,7 +59,15 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const { snapshotDir } = config.catalog;
   const snapshots = await openSnapshotDir(snapshotDir, log);
   const proofs = createSidecarProofs();
-  const proofFile = openProofFile({ dir: snapshotDir, all: () => proofs.all(), log });
+  const proofFile = openProofFile({
+    dir: snapshotDir,
+    all: () => {
+      // Before the sources are read, every proof seems to be of nothing.
+      if (core.isWarm()) proofs.retain(core.local.services.values());
+      return proofs.all();
+    },
+    log,
+  });
   for (const claim of await proofFile.load()) proofs.add(claim);
   opened.defer(() => proofFile.close());
 

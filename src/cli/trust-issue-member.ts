@@ -3,8 +3,7 @@ import { type Command, exitCodes, jsonOption } from "./command.ts";
 
 export const trustIssueMember: Command = {
   name: "trust issue member",
-  usage:
-    "NAME --dir D --out E [--cloud C] [--region R] [--network N] [--gateway-range CIDR]… [--export NS]… [--renew]",
+  usage: "NAME --dir D --out E [--cloud C] [--region R] [--export NS]… [OPTIONS]",
   about:
     "Enters a member into the charter, whose number rises, and writes what its agent needs to E: member.pem,\n" +
     "member.key, bundle.pem, charter.json. What is said here is all that the member may ever claim.\n" +

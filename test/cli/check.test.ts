@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { run } from "./fake-terminal.ts";
+
+async function withFiles(
+  files: Readonly<Record<string, string>>,
+  use: (dir: string) => Promise<void>,
+): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "isthmus-check-"));
+  try {
+    for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);
+    await use(dir);
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+}
+
+const service = `apiVersion: v1
+kind: Service
+metadata: { name: cart, namespace: shop }
+spec: { ports: [{ name: http, port: 80 }] }
+`;
+
+test("isthmus check exits 0 on files that are right", async () => {
+  await withFiles({ "cart.yaml": service }, async (dir) => {
+    const printed = await run(["check", dir]);
+    assert.deepEqual(printed, { code: 0, out: "Nothing found\n", err: "" });
+  });
+});
+
+test("isthmus check exits 1 and names file, line and code", async () => {
+  await withFiles({ "cart.yaml": service.replace("port: 80", "port: 99999") }, async (dir) => {
+    const printed = await run(["check", join(dir, "cart.yaml"), "--json"]);
+    assert.equal(printed.code, 1);
+    const { findings } = JSON.parse(printed.out) as {
+      findings: { code: string; subject: string }[];
+    };
+    assert.equal(findings[0]?.code, "SOURCE_OBJECT_INVALID");
+    assert.match(findings[0]?.subject ?? "", /cart\.yaml:4/);
+  });
+});
+
+test("isthmus check knows configuration files by their content", async () => {
+  const files = {
+    "agent.yaml": "mesh: Bad\n",
+    "gw.yaml": "agent: x\n",
+    "side.yaml": "agent: x\nworkload: w\n",
+  };
+  await withFiles(files, async (dir) => {
+    const printed = await run(["check", dir, "--json"]);
+    assert.equal(printed.code, 1);
+    const { findings } = JSON.parse(printed.out) as {
+      findings: { code: string; subject: string; message: string }[];
+    };
+    assert.ok(findings.every(({ code }) => code === "CONFIG_INVALID"));
+    const about = (file: string): string =>
+      findings
+        .filter(({ subject }) => subject.includes(file))
+        .map(({ message }) => message)
+        .join();
+    assert.match(about("agent.yaml"), /sources: it is missing/);
+    assert.match(about("side.yaml"), /serviceAccount: it is missing/);
+    assert.doesNotMatch(about("gw.yaml"), /serviceAccount/);
+  });
+});
+
+test("isthmus check of a path that is not there exits 1 and says so", async () => {
+  const printed = await run(["check", "/nowhere"]);
+  assert.equal(printed.code, 1);
+  assert.match(printed.err, /Cannot check "\/nowhere"/);
+});

@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Column, table } from "../../src/cli/table.ts";
+
+const columns: readonly Column[] = [
+  { title: "NAME", isElastic: true },
+  { title: "N", align: "right" },
+  { title: "WHY", isElastic: true },
+];
+const plain = { columns: 80, isColourful: false };
+
+test("table() aligns columns and ends no line with spaces", () => {
+  const text = table(
+    columns,
+    [
+      ["a", "1", "x"],
+      ["bbb", "22", ""],
+    ],
+    plain,
+  );
+  assert.equal(text, "NAME   N  WHY\na      1  x\nbbb   22\n");
+});
+
+for (const width of [40, 80, 160]) {
+  test(`table() fits ${width} columns by cutting the widest elastic column`, () => {
+    const rows = [
+      ["n".repeat(100), "1", "w".repeat(60)],
+      ["short", "2", "why"],
+    ];
+    const lines = table(columns, rows, { ...plain, columns: width })
+      .trimEnd()
+      .split("\n");
+    for (const line of lines) assert.ok(line.length <= width, `${line.length}: ${line}`);
+    assert.equal(lines[1]?.includes("…"), width < 160 + 8);
+  });
+}
+
+test("table() colours only when asked, and never counts colour as width", () => {
+  const rows = [[{ text: "down", tone: "bad" as const }, "1", "x"]];
+  const bare = table(columns, rows, plain);
+  const painted = table(columns, rows, { ...plain, isColourful: true });
+  assert.ok(painted.includes("\u001b[31mdown"));
+  assert.doesNotMatch(bare, /\u001b/);
+  assert.equal(painted.replaceAll(/\u001b\[\d+m/g, ""), bare);
+});
+
+test("table() lets no foreign text steer the terminal", () => {
+  const text = table(columns, [["\u001b[2Jevil\nname", "1", "\u0007"]], plain);
+  assert.equal(text.split("\n").length, 3);
+  assert.doesNotMatch(text, /\u001b|\u0007/);
+  assert.match(text, /evil name/);
+});
