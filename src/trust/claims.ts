@@ -44,12 +44,12 @@ export function judgeClaim(
   }
 }
 
-export function mayExport(member: CharterMember, namespace: Namespace): boolean {
+function mayExport(member: CharterMember, namespace: Namespace): boolean {
   return member.mayExport.some((allowed) => allowed === "*" || allowed === namespace);
 }
 
 /** A workload's identity: the mesh's own roles serve no service. */
-export function isOwnIdentity(
+function isOwnIdentity(
   charter: Charter,
   entry: { readonly member: MemberName; readonly id: SpiffeId },
 ): boolean {
@@ -58,7 +58,7 @@ export function isOwnIdentity(
 }
 
 /** No ranges in the charter: anything but loopback, link-local and multicast. */
-export function mayUseAddress(member: CharterMember, address: string): boolean {
+function mayUseAddress(member: CharterMember, address: string): boolean {
   if (member.gatewayRanges.length === 0) return isRoutable(address);
   return isIp(address) && rangesOf(member).some((range) => isInRange(address, range));
 }

@@ -32,9 +32,9 @@ export interface Authority {
 const dayMs = 86_400_000;
 /** Clocks differ between clouds: a certificate is valid a little before it is made. */
 export const backdateMs: number = 15 * 60_000;
-export const rootLifeMs: number = 3653 * dayMs;
-export const issuerLifeMs: number = 365 * dayMs;
-export const svidLifeMs: number = dayMs;
+const rootLifeMs = 3653 * dayMs;
+const issuerLifeMs = 365 * dayMs;
+const svidLifeMs = dayMs;
 // Shorter than this a certificate would have to be replaced before it has spread.
 const minSvidLifeMs = 60_000;
 

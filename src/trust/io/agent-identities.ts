@@ -84,7 +84,7 @@ async function answerFor(
 }
 
 /** Signs with whatever the identity is now; the chain is parsed once for each. */
-export function signWith(source: IdentitySource): Sign {
+function signWith(source: IdentitySource): Sign {
   let last: { identity: Identity; key: KeyObject; chain: readonly Uint8Array[] } | undefined;
   return async (bytes) => {
     const identity = source.current();

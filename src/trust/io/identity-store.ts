@@ -50,7 +50,7 @@ export async function saveIdentity(dir: string, identity: Identity): Promise<voi
  * Maintains `identity/` in Envoy's working directory: a new set of files beside the old one, then one
  * rename of the link, which is what Envoy's watch sees.
  */
-export async function writeEnvoyIdentity(dir: string, identity: Identity): Promise<void> {
+async function writeEnvoyIdentity(dir: string, identity: Identity): Promise<void> {
   const folder = join(dir, identityFolder);
   const link = join(folder, currentLink);
   await mkdir(folder, { recursive: true, mode: 0o700 });

@@ -19,6 +19,7 @@ import { readText, saveFile } from "./safe-files.ts";
 /** The folder `trust init` made: `root.pem`, `root.key`, `bundle.pem`, `charter.json`. */
 export interface RootFiles {
   readonly root: Authority;
+  /** The charter's. `bundle.pem` is what the charter itself is checked with. */
   readonly bundle: Bundle;
   readonly charter: TrustedCharter;
 }
@@ -70,14 +71,29 @@ async function loadCharter(dir: string): Promise<Pick<RootFiles, "bundle" | "cha
   const signed = parseCharterFile(await readText(join(dir, "charter.json")));
   // Which mesh this is nobody else knows here; the signature says that the root agrees.
   const { mesh } = parseCharter(signed.bytes);
-  return { bundle, charter: verifyCharter(signed, { mesh, bundle }) };
+  const charter = verifyCharter(signed, { mesh, bundle });
+  return { bundle: charter.bundle, charter };
 }
 
-/** Keeps the newest charter beside the keys, for the next start without a hub. */
+const saving = new Map<string, Promise<void>>();
+
+/**
+ * Keeps the newest charter beside the keys, for the next start without a hub. Calls for one folder
+ * run one after the other, so that the last one stays.
+ */
 export async function saveCharter(dir: string, charter: TrustedCharter): Promise<void> {
-  // The bundle first: a charter signed by a new root is read with it.
-  await saveFile(join(dir, "bundle.pem"), charter.bundle.pem);
+  const before = saving.get(dir) ?? Promise.resolve();
+  const own = before.catch(() => undefined).then(async () => await writeCharter(dir, charter));
+  saving.set(dir, own);
+  await own.finally(() => {
+    if (saving.get(dir) === own) saving.delete(dir);
+  });
+}
+
+async function writeCharter(dir: string, charter: TrustedCharter): Promise<void> {
+  // The charter first: it was checked with the bundle that a crash would leave beside it.
   await saveFile(join(dir, "charter.json"), formatCharterFile(charter.signed));
+  await saveFile(join(dir, "bundle.pem"), charter.bundle.pem);
 }
 
 function refuse(path: string, truth: string): never {

@@ -66,21 +66,44 @@ export interface FileContent {
   readonly content: string | Secret;
 }
 
+let stagings = 0;
+
 /** Replaces one file so that readers and crashes see the old content or the new, never half of it. */
 export async function saveFile(path: string, content: string | Secret): Promise<void> {
-  const isSecret = content instanceof Secret;
-  const staging = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+  stagings += 1;
+  const staging = join(dirname(path), `.${basename(path)}.${process.pid}.${stagings}.tmp`);
+  await removeLeftovers(path);
   await rm(staging, { force: true });
+  try {
+    await writeSynced(staging, content);
+    await rename(staging, path);
+  } catch (thrown) {
+    await rm(staging, { force: true });
+    throw thrown;
+  }
+  await syncDir(dirname(path));
+}
+
+async function writeSynced(path: string, content: string | Secret): Promise<void> {
+  const isSecret = content instanceof Secret;
   // O_EXCL with 0600 from the start: the content is never readable by others, not even for an instant.
-  const file = await open(staging, "wx", isSecret ? 0o600 : 0o644);
+  const file = await open(path, "wx", isSecret ? 0o600 : 0o644);
   try {
     await file.writeFile(isSecret ? content.reveal() : content);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(staging, path);
-  await syncDir(dirname(path));
+}
+
+/** What a process that died in between left: it may hold a key. */
+async function removeLeftovers(path: string): Promise<void> {
+  const [dir, start] = [dirname(path), `.${basename(path)}.`];
+  const isLeftover = (name: string): boolean =>
+    name.startsWith(start) && name.endsWith(".tmp") && !name.startsWith(`${start}${process.pid}.`);
+  for (const name of await readdir(dir)) {
+    if (isLeftover(name)) await rm(join(dir, name), { force: true });
+  }
 }
 
 /** Writes files into one folder, in order: put last what makes the others count. */

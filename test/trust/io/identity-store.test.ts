@@ -85,6 +85,14 @@ test("saveIdentity() names the files behind the link to Envoy, relative to its f
   assert.equal(files["watched_directory"]?.["path"], "identity");
 });
 
+test("saveIdentity() removes what a process that died in between left", async () => {
+  await using folder = await tempFolder();
+  await writeFile(join(folder.path, ".svid.key.1.1.tmp"), "half a key");
+  await saveIdentity(folder.path, first);
+  const names = (await readdir(folder.path)).sort();
+  assert.deepEqual(names, ["bundle.pem", "identity", "svid.key", "svid.pem"]);
+});
+
 test("loadIdentity() says what is wrong with a folder", async () => {
   await using folder = await tempFolder();
   const at = (name: string): string => join(folder.path, name);

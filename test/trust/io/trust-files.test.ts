@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { chmod, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
+import { parseMemberName } from "../../../src/mesh/ids.ts";
 import { describeFiles } from "../../../src/trust/io/describe-files.ts";
 import { loadIdentity } from "../../../src/trust/io/identity-store.ts";
 import { loadMember, loadRoot, saveCharter } from "../../../src/trust/io/member-files.ts";
@@ -181,6 +182,23 @@ test("saveCharter() keeps the newest charter for the next start", async () => {
   const { charter } = await loadRoot(made.root);
   await saveCharter(made.east, charter);
   assert.equal((await loadMember(made.east)).charter.charter.number, 3);
+});
+
+test("saveCharter() leaves the last of several charters that come at once, and nothing else", async () => {
+  await using made = await folders();
+  const numbers: number[] = [];
+  const charters = [];
+  for (const name of ["a", "b", "c"].map(parseMemberName)) {
+    const out = made.at(name);
+    numbers.push(
+      (await issueMember({ dir: made.root, out, claims: { ...claims, name }, nowMs })).number,
+    );
+    charters.push((await loadRoot(made.root)).charter);
+  }
+  const before = (await readdir(made.east)).sort();
+  await Promise.all(charters.map(async (charter) => await saveCharter(made.east, charter)));
+  assert.equal((await loadMember(made.east)).charter.charter.number, numbers.at(-1));
+  assert.deepEqual((await readdir(made.east)).sort(), before);
 });
 
 test("describeFiles() tells what each file is and shows no secret", async () => {

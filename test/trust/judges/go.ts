@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Judge, Verdict } from "./exhibits.ts";
 
-export const hasGo: boolean = spawnSync("go", ["version"]).status === 0;
+const command = "go";
+
+export const hasGo: boolean = spawnSync(command, ["version"]).status === 0;
 
 const source = fileURLToPath(new URL("verify.go", import.meta.url));
 
@@ -17,7 +19,7 @@ export const askGo: Judge = async ({ root, list }) => {
     const program = join(folder, "verify");
     // The standard library is all it needs; no module and no other toolchain is fetched.
     const env = { ...process.env, GO111MODULE: "off", GOTOOLCHAIN: "local", GOFLAGS: "" };
-    const built = spawnSync("go", ["build", "-o", program, source], { env, encoding: "utf8" });
+    const built = spawnSync(command, ["build", "-o", program, source], { env, encoding: "utf8" });
     assert.equal(built.status, 0, built.stderr);
     const chains = list.map(({ chain }) => chain.map((one) => one.der.toString("base64")));
     const input = JSON.stringify({ Root: root.der.toString("base64"), Chains: chains });

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { toPem } from "../../../src/trust/pem.ts";
 import type { Exhibit, Judge, Verdict } from "./exhibits.ts";
 
-export const hasOpenssl: boolean = spawnSync("openssl", ["version"]).status === 0;
+const command = "openssl";
+
+export const hasOpenssl: boolean = spawnSync(command, ["version"]).status === 0;
 
 /** `openssl verify -x509_strict`, for a server's and for a client's certificate. */
 export const askOpenssl: Judge = async (exhibits) => {
@@ -33,7 +35,5 @@ async function writeChain(folder: string, { chain }: Exhibit): Promise<void> {
 function verify(folder: string, purpose: string): Verdict {
   const flags = ["verify", "-x509_strict", "-purpose", purpose, "-CAfile", "root.pem"];
   const files = ["-untrusted", "issuers.pem", "leaf.pem"];
-  return spawnSync("openssl", [...flags, ...files], { cwd: folder }).status === 0
-    ? "ok"
-    : "refused";
+  return spawnSync(command, [...flags, ...files], { cwd: folder }).status === 0 ? "ok" : "refused";
 }
