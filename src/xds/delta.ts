@@ -1,5 +1,6 @@
+import type { Nack } from "./answers.ts";
 import type { DeltaRequest } from "./codec.ts";
-import { type HeldResource, Ledger, type Nack } from "./ledger.ts";
+import { type HeldResource, Ledger } from "./ledger.ts";
 import { type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
 import type { Content, Delivery, Responses } from "./responses.ts";
 import type { View } from "./view.ts";
@@ -84,10 +85,8 @@ export class DeltaSession {
       ledger.open(request);
     } else ledger.update(request);
     if (ledger.isOverfull) return { t: "refused", reason: "too many resource names" };
-    const isNack = request.error !== undefined && ledger.answered(request, nowMs);
-    if (!isNack) ledger.answered(request, nowMs);
-    const nack = ledger.lastNack;
-    return isNack && nack !== undefined ? { t: "nack", type, nack } : { t: "ok" };
+    const nack = ledger.answered(request, nowMs);
+    return nack === undefined ? { t: "ok" } : { t: "nack", type, nack };
   }
 
   /** Takes note of a change in the view. True: `next()` may have something to send. */
@@ -129,7 +128,6 @@ export class DeltaSession {
     return [...this.#ledgers.values()].map((ledger) => ({
       type: ledger.type,
       ...ledger.status(),
-      ...(ledger.lastNack === undefined ? {} : { lastNack: ledger.lastNack }),
     }));
   }
 

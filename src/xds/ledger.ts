@@ -1,5 +1,5 @@
+import { Answers, type Nack } from "./answers.ts";
 import type { DeltaRequest } from "./codec.ts";
-import { blamedNames } from "./nack.ts";
 import type { Resource, XdsType } from "./resource.ts";
 import type { Receipt } from "./responses.ts";
 import { type View, viewed, viewedAll } from "./view.ts";
@@ -18,13 +18,6 @@ const shrinkingTypes: ReadonlySet<XdsType> = new Set(["endpoint", "secret"]);
 
 /** A stream that wants more names than this is ended: its state must stay bounded. */
 const maxSubscribedNames = 50_000;
-
-export interface Nack {
-  readonly atMs: number;
-  readonly message: string;
-  /** Refused by this answer; empty when it named nobody and all of them are sent again one by one. */
-  readonly names: readonly string[];
-}
 
 /** The content of one response. */
 export interface Taken {
@@ -68,12 +61,7 @@ export class Ledger {
   readonly #parked = new Set<string>();
   /** Names with versions that the client brought along, as long as those are to be kept. */
   readonly #carried = new Set<string>();
-  readonly #unanswered = new Map<string, Receipt>();
-  /** Versions that the client refused, by name; never sent again as they are. */
-  readonly #refused = new Map<string, string>();
-  /** Names that travel alone until accepted, because a response with them was refused as a whole. */
-  readonly #suspects = new Set<string>();
-  lastNack: Nack | undefined;
+  readonly #answers = new Answers();
 
   constructor(type: XdsType, view: View) {
     this.type = type;
@@ -134,17 +122,17 @@ export class Ledger {
   }
 
   get isAnswered(): boolean {
-    return this.#unanswered.size === 0;
+    return this.#answers.waitingCount === 0;
   }
 
   /** The client holds exactly what it should: nothing refused, nothing on its way. */
   get isAtRest(): boolean {
-    const isClean = this.#gone.size === 0 && this.#parked.size === 0 && this.#refused.size === 0;
-    return isClean && this.isSent && this.isAnswered;
+    const isClean = this.#gone.size === 0 && this.#parked.size === 0;
+    return isClean && this.#answers.refusedCount === 0 && this.isSent && this.isAnswered;
   }
 
   get unansweredCount(): number {
-    return this.#unanswered.size;
+    return this.#answers.waitingCount;
   }
 
   /**
@@ -158,7 +146,7 @@ export class Ledger {
     for (const name of this.#dirty) {
       const look = this.#look(name);
       const size = look.t === "upsert" ? look.resource.entry.length : name.length;
-      const isAlone = look.t === "upsert" && this.#suspects.has(name);
+      const isAlone = look.t === "upsert" && this.#answers.travelsAlone(name);
       const isFull = bytes > 0 && (isAlone || bytes + size > maxBytes);
       if (look.t !== "nothing" && isFull) break;
       this.#dirty.delete(name);
@@ -204,19 +192,22 @@ export class Ledger {
     for (const name of receipt.removed) {
       this.#held.delete(name);
       this.#gone.delete(name);
-      this.#refused.delete(name);
     }
-    this.#unanswered.set(receipt.nonce, receipt);
+    this.#answers.expect(receipt);
   }
 
-  /** Takes the answer in a request. False: the nonce belongs to no response that waits for one. */
-  answered(request: DeltaRequest, nowMs: number): boolean {
-    const receipt = this.#unanswered.get(request.nonce);
-    if (receipt === undefined) return false;
-    this.#unanswered.delete(request.nonce);
-    if (request.error === undefined) this.#accept(receipt.names);
-    else this.#refuse(receipt, { message: request.error, atMs: nowMs });
-    return true;
+  /** Takes the answer in a request, if there is one; returns what it refused. */
+  answered(request: DeltaRequest, nowMs: number): Nack | undefined {
+    const isLatest = (name: string, version: string): boolean => this.#held.get(name) === version;
+    const verdict = this.#answers.take(request, { nowMs, isLatest });
+    if (verdict.t !== "nacked") return undefined;
+    const isCovered = (name: string): boolean => this.#isWildcard || this.#names.has(name);
+    const lost = verdict.removed.filter((name) => isCovered(name) && !this.#held.has(name));
+    for (const name of [...verdict.unsure, ...lost]) {
+      this.#held.set(name, unknown);
+      this.#dirty.add(name);
+    }
+    return verdict.nack;
   }
 
   status(): {
@@ -224,20 +215,23 @@ export class Ledger {
     readonly subscribed: number;
     readonly unanswered: number;
     readonly refused: number;
+    readonly lastNack?: Nack;
   } {
+    const { waitingCount, refusedCount, lastNack } = this.#answers;
     return {
       isWildcard: this.#isWildcard,
       subscribed: this.#names.size,
-      unanswered: this.#unanswered.size,
-      refused: this.#refused.size,
+      unanswered: waitingCount,
+      refused: refusedCount,
+      ...(lastNack === undefined ? {} : { lastNack }),
     };
   }
 
   *heldResources(): Generator<HeldResource> {
-    const onTheirWay = new Set([...this.#unanswered.values()].flatMap((receipt) => receipt.names));
+    const onTheirWay = this.#answers.namesOnTheirWay();
     for (const [name, version] of this.#held) {
       if (version === owed) continue;
-      const refused = this.#refused.get(name);
+      const refused = this.#answers.refusedVersion(name);
       const state = onTheirWay.has(name) ? "sent" : version === unknown ? "unknown" : "acked";
       yield refused !== undefined && state === "unknown"
         ? { type: this.type, name, version: refused, state: "refused" }
@@ -257,7 +251,7 @@ export class Ledger {
     this.#gone.delete(name);
     if (this.#isHeldBack(name)) return this.#park(name);
     const { version } = resource;
-    const isKnown = held === version || this.#refused.get(name) === version;
+    const isKnown = held === version || this.#answers.refusedVersion(name) === version;
     return isKnown ? { t: "nothing" } : { t: "upsert", resource };
   }
 
@@ -325,7 +319,7 @@ export class Ledger {
     // What the client may have it loses in the order of removals, should it be gone by now.
     const hasSome = (this.#held.get(name) ?? owed) !== owed;
     this.#held.set(name, hasSome ? unknown : owed);
-    this.#refused.delete(name);
+    this.#answers.forgive(name);
     this.#dirty.add(name);
   }
 
@@ -333,8 +327,7 @@ export class Ledger {
     for (const names of [this.#held, this.#dirty, this.#gone, this.#parked, this.#carried]) {
       names.delete(name);
     }
-    this.#refused.delete(name);
-    this.#suspects.delete(name);
+    this.#answers.forget(name);
   }
 
   #carry(name: string, version: string): void {
@@ -347,41 +340,5 @@ export class Ledger {
     const kept = resource?.version === version ? resource.version : version;
     this.#held.set(shared, isUseless ? unknown : kept);
     this.#dirty.add(shared);
-  }
-
-  #accept(names: readonly string[]): void {
-    for (const name of names) {
-      this.#suspects.delete(name);
-      this.#refused.delete(name);
-    }
-  }
-
-  #refuse(receipt: Receipt, nack: Omit<Nack, "names">): void {
-    const named = blamedNames(nack.message, receipt.names);
-    const blamed = receipt.names.length === 1 ? receipt.names : named;
-    for (const [index, name] of receipt.names.entries()) {
-      const version = receipt.versions[index] ?? unknown;
-      // A newer version is on its way already; its own answer will tell.
-      if (this.#held.get(name) !== version) continue;
-      if (blamed.includes(name)) this.#refused.set(name, version);
-      else if (blamed.length > 0) continue;
-      else this.#suspects.add(name);
-      this.#held.set(name, unknown);
-      this.#dirty.add(name);
-    }
-    if (blamed.length > 0) this.#accept(receipt.names.filter((name) => !blamed.includes(name)));
-    // A response of removals alone is never sent twice: nothing in it can be at fault.
-    if (named.length === 0 && receipt.names.length > 0) this.#removeAgain(receipt.removed);
-    this.lastNack = { ...nack, names: blamed };
-  }
-
-  /** A response refused as a whole may have had its removals dropped, too. */
-  #removeAgain(removed: readonly string[]): void {
-    for (const name of removed) {
-      const isCovered = this.#isWildcard || this.#names.has(name);
-      if (!isCovered || this.#held.has(name)) continue;
-      this.#held.set(name, unknown);
-      this.#dirty.add(name);
-    }
   }
 }

@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Identity } from "../../src/mesh/ports.ts";
 import { AdsServer } from "../../src/proxy/io/ads-server.ts";
-import type { Nack } from "../../src/xds/ledger.ts";
+import type { Nack } from "../../src/xds/answers.ts";
 import type { Resource, XdsType } from "../../src/xds/resource.ts";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
 import { quietLog, realClock } from "./world.ts";
