@@ -6,6 +6,8 @@ import { allowCallers } from "../proxy/rbac.ts";
 import { downstreamTls } from "../proxy/tls.ts";
 import type { TrustView } from "../proxy/trust-view.ts";
 import { extension, ms, socketAddress } from "../proxy/wire.ts";
+import type { SocketOption } from "../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
+import { SocketOptionSchema } from "../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
 import type { FilterChain } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { FilterChainSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
@@ -40,6 +42,8 @@ export function gatewayListener(
     listenerFiltersTimeout: ms(helloTimeoutMs),
     tcpBacklogSize: 4_096,
     perConnectionBufferLimitBytes: 65_536,
+    // The embedded engine keeps its connections alive by itself.
+    socketOptions: node.engine === "envoy" ? keepalive() : [],
     listenerFilters: [
       extension("envoy.filters.listener.tls_inspector", TlsInspectorSchema, {
         closeConnectionOnClientHelloParsingErrors: true,
@@ -51,6 +55,20 @@ export function gatewayListener(
 }
 
 const helloTimeoutMs = 2_000;
+
+/** Linux: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT. */
+function keepalive(): SocketOption[] {
+  // Below the idle limits of the clouds' load balancers, 240 s and more.
+  const options = [
+    { level: 1n, name: 9n, value: 1n },
+    { level: 6n, name: 4n, value: 60n },
+    { level: 6n, name: 5n, value: 10n },
+    { level: 6n, name: 6n, value: 3n },
+  ];
+  return options.map(({ level, name, value }) =>
+    create(SocketOptionSchema, { level, name, value: { case: "intValue", value } }),
+  );
+}
 
 /** The suffixes are the guard: without them a caller could dial any Envoy cluster by SNI. */
 function passthroughChain(): FilterChain {

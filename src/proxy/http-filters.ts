@@ -5,6 +5,7 @@ import type { RouteSchema } from "../xds/gen/envoy/config/route/v3/route_compone
 import { RouterSchema } from "../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_ServerHeaderTransformation,
   HttpConnectionManagerSchema,
   type ResponseMapperSchema,
 } from "../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
@@ -21,9 +22,7 @@ export function outboundHttp(routeName: string): Extension {
       case: "rds",
       value: { routeConfigName: routeName, configSource: adsSource() },
     },
-    httpFilters: [router()],
-    // A stream may be quiet for as long as its two ends like.
-    streamIdleTimeout: ms(0),
+    ...common(),
   });
 }
 
@@ -40,8 +39,7 @@ export function inboundHttp(envoyCluster: string): Extension {
         responseHeadersToRemove: [unreachedHeader],
       },
     },
-    httpFilters: [router()],
-    streamIdleTimeout: ms(0),
+    ...common(),
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
     setCurrentClientCertDetails: { uri: true },
     localReplyConfig: { mappers: [unreachedMapper()] },
@@ -53,8 +51,15 @@ export function inboundHttp(envoyCluster: string): Extension {
 const managerName = "envoy.filters.network.http_connection_manager";
 const maxConnectionAgeMs = 600_000;
 
-function router(): Extension {
-  return extension("envoy.filters.http.router", RouterSchema);
+/** What both ends share: a sidecar is no server of its own and leaves traffic as it is. */
+function common() {
+  return {
+    httpFilters: [extension("envoy.filters.http.router", RouterSchema)],
+    // A stream may be quiet for as long as its two ends like.
+    streamIdleTimeout: ms(0),
+    serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
+    upgradeConfigs: [{ upgradeType: "websocket" }],
+  };
 }
 
 function appRoute(envoyCluster: string): MessageInitShape<typeof RouteSchema> {
@@ -63,7 +68,12 @@ function appRoute(envoyCluster: string): MessageInitShape<typeof RouteSchema> {
     // The caller's own limit counts; the default of 15 s would be ours.
     action: {
       case: "route",
-      value: { clusterSpecifier: { case: "cluster", value: envoyCluster }, timeout: ms(0) },
+      value: {
+        clusterSpecifier: { case: "cluster", value: envoyCluster },
+        timeout: ms(0),
+        // An application closes idle connections whenever it likes, a request may just be on its way.
+        retryPolicy: { retryOn: "reset-before-request", numRetries: 2 },
+      },
     },
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer as createHttpServer, type Server } from "node:http";
-import { createServer } from "node:net";
+import { createServer as createHttpServer, get, type Server } from "node:http";
+import { createServer, type Socket } from "node:net";
 import { after, before, suite, test } from "node:test";
 import { GatewayProber, type ProbeReport } from "../../src/gateway/io/prober.ts";
 import { defaultMaxClientHelloBytes } from "../../src/gateway/listener.ts";
@@ -101,6 +101,22 @@ suite("real Envoys carry requests from member to member", { skip: skipWithoutEnv
       assert.equal(response.headers.get("x-isthmus-unreached"), null);
     });
   }
+
+  test("a WebSocket, from end to end", async () => {
+    app.once("upgrade", (_request, socket) => {
+      socket.end(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nbye",
+      );
+    });
+    const headers = { connection: "upgrade", upgrade: "websocket" };
+    const [, socket] = (await once(get({ host: local, port: ports.http, headers }), "upgrade")) as [
+      unknown,
+      Socket,
+    ];
+    const [first] = (await once(socket, "data")) as [Buffer];
+    assert.equal(first.toString(), "bye");
+    socket.destroy();
+  });
 
   test("bytes, for a sidecar that only forwards", async () => {
     // Nobody repeats a request in bytes, so about half of them meet the dead application.
