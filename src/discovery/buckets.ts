@@ -4,6 +4,7 @@ import { createHash, hash } from "node:crypto";
 const maxRecordsPerBucket = 64;
 /** 64 × 4,096 records: far above the largest shard that a reader takes. */
 export const maxBuckets = 4096;
+const sumBytes = 32;
 
 /**
  * The content of a shard, hashed in buckets: a change costs one bucket, not the shard. The bucket of a
@@ -33,37 +34,40 @@ interface Slot {
 
 export function createBuckets(records: Iterable<readonly [string, Uint8Array]> = []): Buckets {
   const slots = new Map<string, Slot>();
-  let buckets: Set<string>[] = [new Set()];
-  let hashes: (Buffer | undefined)[] = [undefined];
+  for (const [key, bytes] of records) slots.set(key, { bytes, place: placeOf(key) });
+  let buckets: Set<string>[] = [];
+  // All bucket hashes in a row, so that the digest is one call however many there are.
+  let sums = Buffer.alloc(0);
+  const stale = new Set<number>();
 
-  const touch = (place: number): Set<string> => {
+  const touch = (place: number): Set<string> | undefined => {
     const index = place % buckets.length;
-    hashes[index] = undefined;
-    return buckets[index] ?? new Set();
+    stale.add(index);
+    return buckets[index];
   };
   const resize = (count: number): void => {
     if (!isBucketCount(count)) throw new RangeError(`${count} is no number of buckets`);
     if (count === buckets.length) return;
     buckets = Array.from({ length: count }, () => new Set<string>());
-    hashes = Array<Buffer | undefined>(count).fill(undefined);
-    for (const [key, slot] of slots) touch(slot.place).add(key);
+    sums = Buffer.alloc(count * sumBytes);
+    for (let index = 0; index < count; index += 1) stale.add(index);
+    for (const index of stale) if (index >= count) stale.delete(index);
+    for (const [key, slot] of slots) touch(slot.place)?.add(key);
   };
-
-  for (const [key, bytes] of records) slots.set(key, { bytes, place: placeOf(key) });
-  resizeAlways();
+  resize(bucketsFor(slots.size));
 
   return {
     get: (key) => slots.get(key)?.bytes,
     set: (key, bytes) => {
       const place = slots.get(key)?.place ?? placeOf(key);
       slots.set(key, { bytes, place });
-      touch(place).add(key);
+      touch(place)?.add(key);
     },
     delete: (key) => {
       const slot = slots.get(key);
       if (slot === undefined) return;
       slots.delete(key);
-      touch(slot.place).delete(key);
+      touch(slot.place)?.delete(key);
     },
     *entries() {
       for (const [key, slot] of slots) yield [key, slot.bytes];
@@ -71,21 +75,13 @@ export function createBuckets(records: Iterable<readonly [string, Uint8Array]> =
     size: () => slots.size,
     count: () => buckets.length,
     digest: () => {
-      const all = createHash("sha256");
-      for (const [index, bucket] of buckets.entries()) {
-        const one = hashes[index] ?? hashBucket(bucket, slots);
-        hashes[index] = one;
-        all.update(one);
-      }
-      return all.digest("hex");
+      for (const index of stale)
+        hashBucket(buckets[index] ?? [], slots).copy(sums, index * sumBytes);
+      stale.clear();
+      return hash("sha256", sums, "hex");
     },
     resize,
   };
-
-  function resizeAlways(): void {
-    for (const [key, slot] of slots) touch(slot.place).add(key);
-    resize(bucketsFor(slots.size));
-  }
 }
 
 /** How many buckets a writer uses for so many records. */
@@ -103,7 +99,7 @@ function placeOf(key: string): number {
   return hash("sha256", key, "buffer").readUInt32BE(0);
 }
 
-function hashBucket(keys: ReadonlySet<string>, slots: ReadonlyMap<string, Slot>): Buffer {
+function hashBucket(keys: Iterable<string>, slots: ReadonlyMap<string, Slot>): Buffer {
   const sum = createHash("sha256");
   for (const key of [...keys].sort()) {
     const bytes = slots.get(key)?.bytes ?? new Uint8Array();
