@@ -98,6 +98,10 @@ export class FakeAgent extends EventEmitter<{ answer: [Answer]; stream: [DeltaDi
     }
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
+  }
+
   stop(): void {
     this.#server?.forceShutdown();
     this.#streams.clear();
