@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect as connectTcp } from "node:net";
+import { connect as connectTcp, type Socket } from "node:net";
 import { describe, mock, test } from "node:test";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { status } from "@grpc/grpc-js";
@@ -104,22 +104,27 @@ describe("AgentServer", () => {
     assert.equal(agent.refusals.length, cases.length);
   });
 
-  test("survives junk and half a hello, and serves good peers beside them", async () => {
+  test("survives junk and 1,000 half hellos, and serves good peers beside them", async () => {
     await using agent = await startAgent();
     const { host, port } = agent.server.address;
-    const junk = connectTcp({ host, port });
-    junk.on("error", () => {});
-    junk.write("GET / HTTP/1.1\r\n\r\n".repeat(1000));
-    const half = connectTcp({ host, port });
-    half.on("error", () => {});
-    half.write(Uint8Array.of(22, 3, 1, 2));
-    junk.resume();
-    await once(junk, "close");
+    const opened = async (bytes: string | Uint8Array): Promise<Socket> => {
+      const socket = connectTcp({ host, port });
+      socket.on("error", () => {});
+      await once(socket, "connect");
+      socket.write(bytes);
+      return socket.resume();
+    };
+    const halves = await Promise.all(
+      Array.from({ length: 1000 }, () => opened(Uint8Array.of(22, 3, 1, 2))),
+    );
+    const junk = await opened("GET / HTTP/1.1\r\n\r\n".repeat(50_000));
+    if (!junk.closed) await new Promise((resolve) => junk.once("close", resolve));
     using client = dial(agent, await sidecarOf(agent));
     using stream = new Stream(client);
     stream.send("cluster");
     assert.equal((await stream.next()).resources.length, 0);
-    half.destroy();
+    assert.ok(agent.lines.length < 50, "the log is flooded");
+    for (const half of halves) half.destroy();
   });
 
   test("shows new peers its new certificate and keeps the old connections", async () => {
