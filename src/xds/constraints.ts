@@ -65,7 +65,9 @@ function visit(place: Place, walk: Walk): void {
   for (const field of planOf(schema)) {
     const value = valueOf(record, field.desc);
     const fieldPath = `${path}${field.desc.localName}`;
-    if (field.rule !== undefined) {
+    // The rules of a oneof's case hold only while that case is set.
+    const isOtherCase = value === undefined && field.desc.oneof !== undefined;
+    if (field.rule !== undefined && !isOtherCase) {
       check({ value, path: fieldPath, rule: field.rule, desc: field.desc }, walk);
     }
     if (value === undefined || (field.rule !== undefined && isSkipped(field.rule))) continue;
