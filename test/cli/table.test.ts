@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { stripVTControlCharacters } from "node:util";
 import { type Column, table } from "../../src/cli/table.ts";
 
 const columns: readonly Column[] = [
@@ -40,13 +41,13 @@ test("table() colours only when asked, and never counts colour as width", () => 
   const bare = table(columns, rows, plain);
   const painted = table(columns, rows, { ...plain, isColourful: true });
   assert.ok(painted.includes("\u001b[31mdown"));
-  assert.doesNotMatch(bare, /\u001b/);
-  assert.equal(painted.replaceAll(/\u001b\[\d+m/g, ""), bare);
+  assert.equal(stripVTControlCharacters(bare), bare);
+  assert.equal(stripVTControlCharacters(painted), bare);
 });
 
 test("table() lets no foreign text steer the terminal", () => {
   const text = table(columns, [["\u001b[2Jevil\nname", "1", "\u0007"]], plain);
   assert.equal(text.split("\n").length, 3);
-  assert.doesNotMatch(text, /\u001b|\u0007/);
+  assert.doesNotMatch(text.replaceAll("\n", ""), /\p{Cc}/u);
   assert.match(text, /evil name/);
 });
