@@ -1,12 +1,13 @@
 // Others decide whether our certificates are right, and whether a stolen issuer's are refused.
 import assert from "node:assert/strict";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { verifyPath } from "../../src/trust/verify.ts";
 import { askEnvoy, envoyBinary } from "./judges/envoy.ts";
 import { type Judge, type JudgeName, makeExhibits } from "./judges/exhibits.ts";
 import { askGo, hasGo } from "./judges/go.ts";
 import { askNode } from "./judges/node-tls.ts";
 import { askOpenssl, hasOpenssl } from "./judges/openssl.ts";
+import { skipUnlessCi } from "./judges/skip.ts";
 
 const nowMs = Date.now();
 const exhibits = await makeExhibits(nowMs);
@@ -36,7 +37,7 @@ const judges: readonly [
 
 for (const [name, title, judge, missing] of judges) {
   test(`${title} takes what we issue and refuses what a stolen issuer adds`, async (t) => {
-    if (missing !== undefined) return skip(t, missing);
+    if (missing !== undefined) return skipUnlessCi(t, missing);
     const verdicts = await judge(exhibits);
     assert.deepEqual(
       exhibits.list.map(({ claim }, index) => [claim, verdicts[index]]),
@@ -48,9 +49,4 @@ for (const [name, title, judge, missing] of judges) {
 async function askOurs(): ReturnType<Judge> {
   const roots = [exhibits.root];
   return exhibits.list.map(({ chain }) => verifyPath(chain, { roots, atMs: nowMs }).t);
-}
-
-function skip(t: TestContext, missing: string): void {
-  assert.equal(process.env["CI"], undefined, `Cannot judge without ${missing}`);
-  t.skip(`needs ${missing}`);
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
-import { test, type TestContext } from "node:test";
+import { test } from "node:test";
 import { connect } from "node:tls";
 import type { Identity } from "../../../src/mesh/ports.ts";
 import { identityOf } from "../../../src/trust/identity.ts";
@@ -11,6 +11,7 @@ import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
 import { issueSvid } from "../../../src/trust/issue.ts";
 import { spkiOf } from "../../../src/trust/keys.ts";
 import { envoyBinary, startEnvoy, until } from "../judges/envoy.ts";
+import { skipUnlessCi } from "../judges/skip.ts";
 import { cartId, madeMesh } from "../made.ts";
 import { tempFolder } from "./folder.ts";
 
@@ -68,7 +69,7 @@ const config = {
 };
 
 test("Envoy shows each SVID that saveIdentity() puts into its folder", async (t) => {
-  if (envoyBinary === undefined) return skip(t);
+  if (envoyBinary === undefined) return skipUnlessCi(t, "ISTHMUS_ENVOY=$(node scripts/envoy.mjs)");
   await using folder = await tempFolder();
   const identities = [await freshIdentity(), await freshIdentity(), await freshIdentity()];
   await saveIdentity(folder.path, identities[0] ?? assert.fail());
@@ -87,9 +88,4 @@ async function shownAt(port: number): Promise<string> {
   const { fingerprint256 } = socket.getPeerCertificate();
   socket.destroy();
   return fingerprint256;
-}
-
-function skip(t: TestContext): void {
-  assert.equal(process.env["CI"], undefined, "Cannot test without Envoy");
-  t.skip("needs ISTHMUS_ENVOY=$(node scripts/envoy.mjs)");
 }
