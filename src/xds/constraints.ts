@@ -1,7 +1,7 @@
 import type { DescField, DescMessage, Message, MessageShape, Registry } from "@bufbuild/protobuf";
 import { type Any, AnySchema, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { encodeResource } from "./encode.ts";
-import { constraints, type FieldConstraint, type Rule } from "./gen/constraints.ts";
+import { constraints, type Rule } from "./gen/constraints.ts";
 import type { Resource, ResourceKey } from "./resource.ts";
 import { brokenRules } from "./rules.ts";
 
@@ -35,18 +35,32 @@ export function findViolations<Desc extends DescMessage>(
   extensions?: Registry,
 ): readonly string[] {
   const found: string[] = [];
-  visit({ schema, message, path: "" }, { found, extensions });
+  visit({ schema, message, trail: undefined }, { found, extensions });
   return found;
 }
 
 // An operator reads the first few; a broken template breaks each of a thousand endpoints.
 const maxViolations = 20;
 
+/** The way to a value, put into words only when something is wrong with it. */
+interface Trail {
+  readonly parent: Trail | undefined;
+  readonly step: string | number;
+}
+
+function wordsOf(trail: Trail | undefined): string {
+  if (trail === undefined) return "";
+  const before = wordsOf(trail.parent);
+  if (typeof trail.step === "number" || trail.step.startsWith("[")) {
+    return `${before}${typeof trail.step === "number" ? `[${trail.step}]` : trail.step}`;
+  }
+  return before === "" ? trail.step : `${before}.${trail.step}`;
+}
+
 interface Place {
   readonly schema: DescMessage;
   readonly message: Message;
-  /** Ends with a dot, or is empty. */
-  readonly path: string;
+  readonly trail: Trail | undefined;
 }
 
 interface Walk {
@@ -54,66 +68,79 @@ interface Walk {
   readonly extensions: Registry | undefined;
 }
 
-function visit(place: Place, walk: Walk): void {
+function visit({ schema, message, trail }: Place, walk: Walk): void {
   if (walk.found.length >= maxViolations) return;
-  const { schema, path } = place;
-  const record = place.message as unknown as Readonly<Record<string, unknown>>;
-  const own = constraints[schema.typeName];
-  for (const oneof of own?.oneofs ?? []) {
-    if (caseOf(record[oneof]) === undefined) walk.found.push(`${path}${oneof}: must be set`);
-  }
-  for (const field of planOf(schema)) {
-    const value = valueOf(record, field.desc);
-    const fieldPath = `${path}${field.desc.localName}`;
-    // The rules of a oneof's case hold only while that case is set.
-    const isOtherCase = value === undefined && field.desc.oneof !== undefined;
-    if (field.rule !== undefined && !isOtherCase) {
-      check({ value, path: fieldPath, rule: field.rule, desc: field.desc }, walk);
+  const record = message as unknown as Readonly<Record<string, unknown>>;
+  const plan = planOf(schema);
+  for (const oneof of plan.oneofs) {
+    if (caseOf(record[oneof]) === undefined) {
+      walk.found.push(`${wordsOf({ parent: trail, step: oneof })}: must be set`);
     }
-    if (value === undefined || (field.rule !== undefined && isSkipped(field.rule))) continue;
-    if (field.child !== undefined) descend({ value, path: fieldPath, child: field.child }, walk);
   }
+  for (const field of plan.fields) {
+    const value = valueOf(record, field.desc);
+    if (value === undefined && field.rule === undefined) continue;
+    const at = { parent: trail, step: field.desc.localName };
+    if (field.rule !== undefined) check({ value, trail: at, rule: field.rule, field }, walk);
+    if (value === undefined || field.child === undefined || field.isSkipped) continue;
+    descend({ value, trail: at, child: field.child }, walk);
+  }
+}
+
+interface Plan {
+  readonly oneofs: readonly string[];
+  readonly fields: readonly PlannedField[];
 }
 
 interface PlannedField {
   readonly desc: DescField;
   readonly rule?: Rule;
-  /** The message type of the field, its items or its values. */
+  /** The message type of the field, its items or its values, if any rule may apply inside. */
   readonly child?: DescMessage;
+  readonly isSkipped: boolean;
+  readonly enumValues?: ReadonlySet<number>;
 }
 
-const plans = new Map<DescMessage, readonly PlannedField[]>();
+const plans = new Map<DescMessage, Plan>();
 
-/** The fields of a type that need a look, worked out once. */
-function planOf(schema: DescMessage): readonly PlannedField[] {
+/** What of a type needs a look, worked out once. */
+function planOf(schema: DescMessage): Plan {
   const known = plans.get(schema);
   if (known !== undefined) return known;
-  const rules = new Map(rulesOf(schema).map(({ number, rule }) => [number, rule]));
-  const plan = schema.fields
-    .map((desc): PlannedField => {
-      const rule = rules.get(desc.number);
-      const child = childOf(desc);
-      return {
-        desc,
-        ...(rule === undefined ? {} : { rule }),
-        ...(child === undefined ? {} : { child }),
-      };
-    })
+  const own = constraints[schema.typeName];
+  const rules = new Map(own?.fields?.map(({ number, rule }) => [number, rule]));
+  const fields = schema.fields
+    .map((desc) => plannedField(desc, rules.get(desc.number)))
     .filter(({ rule, child }) => rule !== undefined || child !== undefined);
+  const plan = { oneofs: own?.oneofs ?? [], fields };
   plans.set(schema, plan);
   return plan;
 }
 
-function rulesOf(schema: DescMessage): readonly FieldConstraint[] {
-  return constraints[schema.typeName]?.fields ?? [];
+function plannedField(desc: DescField, rule: Rule | undefined): PlannedField {
+  const child = desc.message;
+  return {
+    desc,
+    isSkipped: rule !== undefined && isSkipped(rule),
+    ...(rule === undefined ? {} : { rule }),
+    ...(child === undefined || !hasRulesInside(child) ? {} : { child }),
+    ...(desc.enum === undefined
+      ? {}
+      : { enumValues: new Set(desc.enum.values.map(({ number }) => number)) }),
+  };
 }
 
-function childOf(desc: DescField): DescMessage | undefined {
-  const child = desc.message;
-  // Wrappers are plain values here and structs plain JSON; of the well-known types only Any holds more.
-  const isLeaf =
-    child?.typeName.startsWith("google.protobuf.") && child.typeName !== AnySchema.typeName;
-  return isLeaf ? undefined : child;
+/** Whether any rule may apply to a message of this type or to what it contains. */
+function hasRulesInside(schema: DescMessage): boolean {
+  const reached = new Set([schema]);
+  for (const type of reached) {
+    if (type.typeName === AnySchema.typeName) return true;
+    // Wrappers are plain values here and structs plain JSON.
+    if (type.typeName.startsWith("google.protobuf.")) continue;
+    if (constraints[type.typeName] !== undefined) return true;
+    for (const { message } of type.fields) if (message !== undefined) reached.add(message);
+  }
+  return false;
 }
 
 function caseOf(oneof: unknown): unknown {
@@ -132,31 +159,36 @@ function valueOf(record: Readonly<Record<string, unknown>>, desc: DescField): un
 
 interface Judged {
   readonly value: unknown;
-  readonly path: string;
+  readonly trail: Trail;
   readonly rule: Rule;
-  readonly desc: DescField;
+  readonly field: PlannedField;
 }
 
-function check({ value, path, rule, desc }: Judged, walk: Walk): void {
+function check({ value, trail, rule, field }: Judged, walk: Walk): void {
   if (value === undefined) {
-    if ("required" in rule && rule.required === true) walk.found.push(`${path}: must be set`);
+    if ("required" in rule && rule.required === true) {
+      walk.found.push(`${wordsOf(trail)}: must be set`);
+    }
     return;
   }
-  const enumValues = desc.enum && new Set(desc.enum.values.map(({ number }) => number));
-  const options = enumValues === undefined ? {} : { enumValues };
-  for (const broken of brokenRules(rule, value, options)) walk.found.push(`${path}: ${broken}`);
+  for (const broken of brokenRules(rule, value, field)) {
+    walk.found.push(`${wordsOf(trail)}: ${broken}`);
+  }
   const each = (items: Rule | undefined, entries: Iterable<readonly [string, unknown]>): void => {
     if (items === undefined) return;
-    for (const [key, item] of entries)
-      check({ value: item, path: `${path}[${key}]`, rule: items, desc }, walk);
+    for (const [key, item] of entries) {
+      const at = { parent: trail, step: `[${key}]` };
+      check({ value: item, trail: at, rule: items, field }, walk);
+    }
   };
-  if (rule.kind === "repeated" && Array.isArray(value)) each(rule.items, indexed(value));
+  if (rule.kind === "repeated" && Array.isArray(value)) each(rule.items, Object.entries(value));
   if (rule.kind !== "map" || typeof value !== "object" || value === null) return;
+  const entries = Object.entries(value);
   each(
     rule.keys,
-    Object.keys(value).map((key) => [key, key] as const),
+    entries.map(([key]) => [key, key] as const),
   );
-  each(rule.values, Object.entries(value));
+  each(rule.values, entries);
 }
 
 function isSkipped(rule: Rule): boolean {
@@ -164,39 +196,39 @@ function isSkipped(rule: Rule): boolean {
   return items !== undefined && "skip" in items && items.skip === true;
 }
 
-function descend(
-  {
-    value,
-    path,
-    child,
-  }: { readonly value: unknown; readonly path: string; readonly child: DescMessage },
-  walk: Walk,
-): void {
-  const into = (item: unknown, at: string): void => {
-    if (!isMessage(item)) return;
-    if (child.typeName === AnySchema.typeName) unpack({ any: item as Any, path: at }, walk);
-    else visit({ schema: child, message: item, path: `${at}.` }, walk);
-  };
-  if (Array.isArray(value)) for (const [key, item] of indexed(value)) into(item, `${path}[${key}]`);
-  else if (isMessage(value)) into(value, path);
+interface Below {
+  readonly value: unknown;
+  readonly trail: Trail;
+  readonly child: DescMessage;
+}
+
+function descend({ value, trail, child }: Below, walk: Walk): void {
+  if (Array.isArray(value)) {
+    for (const [step, item] of value.entries()) {
+      enter({ value: item, trail: { parent: trail, step }, child }, walk);
+    }
+  } else if (isMessage(value)) enter({ value, trail, child }, walk);
   else if (typeof value === "object" && value !== null) {
-    for (const [key, item] of Object.entries(value)) into(item, `${path}[${key}]`);
+    for (const [key, item] of Object.entries(value)) {
+      enter({ value: item, trail: { parent: trail, step: `[${key}]` }, child }, walk);
+    }
   }
 }
 
-function unpack({ any, path }: { readonly any: Any; readonly path: string }, walk: Walk): void {
+function enter({ value, trail, child }: Below, walk: Walk): void {
+  if (!isMessage(value)) return;
+  if (child.typeName === AnySchema.typeName) unpack({ any: value as Any, trail }, walk);
+  else visit({ schema: child, message: value, trail }, walk);
+}
+
+function unpack({ any, trail }: { readonly any: Any; readonly trail: Trail }, walk: Walk): void {
   const { extensions } = walk;
   if (extensions === undefined) return;
   const message = anyUnpack(any, extensions);
   const schema = message && extensions.getMessage(message.$typeName);
-  if (message !== undefined && schema !== undefined)
-    visit({ schema, message, path: `${path}.` }, walk);
+  if (message !== undefined && schema !== undefined) visit({ schema, message, trail }, walk);
 }
 
 function isMessage(value: unknown): value is Message {
   return typeof value === "object" && value !== null && "$typeName" in value;
-}
-
-function indexed(list: readonly unknown[]): readonly (readonly [string, unknown])[] {
-  return list.map((item, index) => [String(index), item] as const);
 }
