@@ -55,7 +55,7 @@ export function mergeService(
   return { service, findings: definition.conflicts };
 }
 
-export function healthyIn(record: ServiceRecord): number {
+export function healthyIn(record: Pick<ServiceRecord, "zones">): number {
   return record.zones.reduce((sum, zone) => sum + zone.healthy, 0);
 }
 
