@@ -106,15 +106,16 @@ function readTbs(node: Der | undefined): Tbs {
   };
 }
 
-const hashes: Readonly<Record<string, SignatureHash>> = {
-  [rawOid(oids.ecdsaSha256)]: "sha256",
-  [rawOid(oids.ecdsaSha384)]: "sha384",
-};
+// A map, because strangers choose the OIDs: an object would know `constructor` and `__proto__` too.
+const hashes: ReadonlyMap<string, SignatureHash> = new Map<string, SignatureHash>([
+  [rawOid(oids.ecdsaSha256), "sha256"],
+  [rawOid(oids.ecdsaSha384), "sha384"],
+]);
 
 /** RFC 5758 section 3.2: ECDSA carries no parameters, not even NULL. */
 export function hashOf(algorithm: Der | undefined): SignatureHash {
   const [id, ...parameters] = childrenOf(algorithm, tag.sequence);
-  const hash = hashes[rawOf(id, tag.oid)];
+  const hash = hashes.get(rawOf(id, tag.oid));
   return hash !== undefined && parameters.length === 0
     ? hash
     : refuseDer("it is not signed with ECDSA over SHA-256 or SHA-384");

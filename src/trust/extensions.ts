@@ -41,32 +41,54 @@ type Reader = (found: Writable<Extensions>, value: Der, mark: Marked) => void;
 
 const limits = { maxBytes: 8192, maxDepth: 12 } as const;
 
-const readers: Readonly<Record<string, Reader>> = {
-  [rawOid(oids.basicConstraints)]: (found, value, mark) => {
-    found.basicConstraints = { ...mark, ...readBasicConstraints(value) };
-  },
-  [rawOid(oids.keyUsage)]: (found, value, mark) => {
-    found.keyUsage = { ...mark, bits: namedBitsOf(value) };
-  },
-  [rawOid(oids.extendedKeyUsage)]: (found, value, mark) => {
-    const purposes = nonEmpty(childrenOf(value, tag.sequence)).map((id) => rawOf(id, tag.oid));
-    found.extendedKeyUsage = { ...mark, purposes };
-  },
-  [rawOid(oids.subjectAltName)]: (found, value, mark) => {
-    const names = nonEmpty(childrenOf(value, tag.sequence)).map(readGeneralName);
-    found.subjectAltName = { ...mark, names };
-  },
-  [rawOid(oids.nameConstraints)]: (found, value, mark) => {
-    found.nameConstraints = { ...mark, ...readNameConstraints(value) };
-  },
-  [rawOid(oids.subjectKeyId)]: (found, value) => {
-    found.subjectKeyId = bytesOf(value, tag.octetString).toString("hex");
-  },
-  [rawOid(oids.authorityKeyId)]: (found, value) => {
-    const key = childrenOf(value, tag.sequence).find((part) => tagOf(part) === contextTag(0));
-    if (key !== undefined) found.authorityKeyId = bytesOf(key, contextTag(0)).toString("hex");
-  },
-};
+// A map, because strangers choose the OIDs: an object would know `constructor` and `__proto__` too.
+const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
+  [
+    rawOid(oids.basicConstraints),
+    (found, value, mark) => {
+      found.basicConstraints = { ...mark, ...readBasicConstraints(value) };
+    },
+  ],
+  [
+    rawOid(oids.keyUsage),
+    (found, value, mark) => {
+      found.keyUsage = { ...mark, bits: namedBitsOf(value) };
+    },
+  ],
+  [
+    rawOid(oids.extendedKeyUsage),
+    (found, value, mark) => {
+      const purposes = nonEmpty(childrenOf(value, tag.sequence)).map((id) => rawOf(id, tag.oid));
+      found.extendedKeyUsage = { ...mark, purposes };
+    },
+  ],
+  [
+    rawOid(oids.subjectAltName),
+    (found, value, mark) => {
+      const names = nonEmpty(childrenOf(value, tag.sequence)).map(readGeneralName);
+      found.subjectAltName = { ...mark, names };
+    },
+  ],
+  [
+    rawOid(oids.nameConstraints),
+    (found, value, mark) => {
+      found.nameConstraints = { ...mark, ...readNameConstraints(value) };
+    },
+  ],
+  [
+    rawOid(oids.subjectKeyId),
+    (found, value) => {
+      found.subjectKeyId = bytesOf(value, tag.octetString).toString("hex");
+    },
+  ],
+  [
+    rawOid(oids.authorityKeyId),
+    (found, value) => {
+      const key = childrenOf(value, tag.sequence).find((part) => tagOf(part) === contextTag(0));
+      if (key !== undefined) found.authorityKeyId = bytesOf(key, contextTag(0)).toString("hex");
+    },
+  ],
+]);
 
 export function readExtensions(node: Der | undefined): Extensions {
   const strangers: string[] = [];
@@ -79,7 +101,7 @@ export function readExtensions(node: Der | undefined): Extensions {
     if (parts.length > 3 || seen.has(id)) return refuseDer("an extension is repeated or malformed");
     seen.add(id);
     const content = bytesOf(parts.at(-1), tag.octetString);
-    const read = readers[id];
+    const read = readers.get(id);
     if (read !== undefined) read(found, readDer(content, limits), { isCritical });
     else if (isCritical) strangers.push(id);
   }

@@ -1,6 +1,6 @@
 import { MeshError } from "../mesh/errors.ts";
-import type { Peer } from "../mesh/ports.ts";
 import { spiffePartsOf } from "../mesh/ids.ts";
+import type { Peer } from "../mesh/ports.ts";
 import type { Bundle } from "./bundle.ts";
 import { parseCsr } from "./csr.ts";
 import type { Authority } from "./issue.ts";

@@ -24,7 +24,7 @@ import {
 } from "../../src/trust/der.ts";
 import { spkiOf } from "../../src/trust/keys.ts";
 import { oids } from "../../src/trust/oids.ts";
-import { names, cartId, madeMesh, madeSvid, nowMs, wishedLeaf } from "./made.ts";
+import { cartId, madeMesh, madeSvid, names, nowMs, wishedLeaf } from "./made.ts";
 
 const made = await madeMesh();
 const { leaf } = await madeSvid(made.east);

@@ -3,13 +3,12 @@ import { sign } from "node:crypto";
 import { test } from "node:test";
 import type { Charter, SignedCharter } from "../../src/mesh/charter.ts";
 import { MeshError } from "../../src/mesh/errors.ts";
-import { parseMeshDomain } from "../../src/mesh/ids.ts";
+import { parseMemberName, parseMeshDomain } from "../../src/mesh/ids.ts";
 import { bundleOf } from "../../src/trust/bundle.ts";
 import { judgeCharter, signCharter, verifyCharter } from "../../src/trust/charter.ts";
 import { encodeCharter, parseCharter } from "../../src/trust/charter-codec.ts";
 import { withMember, withStanding } from "../../src/trust/charter-edit.ts";
 import { formatCharterFile, parseCharterFile } from "../../src/trust/charter-file.ts";
-import { parseMemberName } from "../../src/mesh/ids.ts";
 import { east, madeMesh, madeRoot, memberEntry, mesh, nowMs, west } from "./made.ts";
 
 const made = await madeMesh();

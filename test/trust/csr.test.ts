@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { generateKeyPairSync, sign } from "node:crypto";
 import type { KeyObject } from "node:crypto";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { test } from "node:test";
 import { MeshError } from "../../src/mesh/errors.ts";
 import { createCsr, parseCsr } from "../../src/trust/csr.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseMemberName, parseMeshDomain } from "../../src/mesh/ids.ts";
+import { parseMemberName, parseMeshDomain, parseSpiffeId } from "../../src/mesh/ids.ts";
+import { parseCertificate } from "../../src/trust/certificate.ts";
 import { createCsr } from "../../src/trust/csr.ts";
 import { newPrivateKey } from "../../src/trust/io/new-key.ts";
 import { backdateMs, issueIntermediate, issueSvid, probeIssuer } from "../../src/trust/issue.ts";
@@ -8,8 +9,6 @@ import { renewSvid } from "../../src/trust/issuer.ts";
 import { spkiOf } from "../../src/trust/keys.ts";
 import { guardRoot, issuerTrustDomain } from "../../src/trust/root-guard.ts";
 import { signerOf } from "../../src/trust/signer.ts";
-import { parseSpiffeId } from "../../src/mesh/ids.ts";
-import { parseCertificate } from "../../src/trust/certificate.ts";
 import { verifyPath } from "../../src/trust/verify.ts";
 import {
   cartId,

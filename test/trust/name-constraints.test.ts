@@ -1,12 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { parseSpiffeId, spiffePartsOf } from "../../src/mesh/ids.ts";
+import { der, oid, sequence, tag, text } from "../../src/trust/der.ts";
 import type { GeneralName, NameConstraints } from "../../src/trust/general-name.ts";
 import { memberConstraints } from "../../src/trust/general-name.ts";
-import { der, sequence, tag, text } from "../../src/trust/der.ts";
-import { oid } from "../../src/trust/der.ts";
 import { constraintBroken } from "../../src/trust/name-constraints.ts";
 import { oids } from "../../src/trust/oids.ts";
-import { parseSpiffeId, spiffePartsOf } from "../../src/mesh/ids.ts";
 import { verifyPath } from "../../src/trust/verify.ts";
 import {
   cartId,

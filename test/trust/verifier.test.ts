@@ -4,6 +4,16 @@ import { test } from "node:test";
 import type { Charter } from "../../src/mesh/charter.ts";
 import { parseMemberName, parseMeshDomain, parseSpiffeId } from "../../src/mesh/ids.ts";
 import { bundleOf } from "../../src/trust/bundle.ts";
+import {
+  childrenOf,
+  der,
+  isTrue,
+  octets,
+  readDer,
+  sequence,
+  tag,
+  writeDer,
+} from "../../src/trust/der.ts";
 import { createVerifier } from "../../src/trust/verifier.ts";
 import {
   cartId,
@@ -163,6 +173,32 @@ test("verifyPeer() refuses junk, nothing and too much without throwing", () => {
   }
   assert.equal(verifyPeer([...chain, Buffer.from("junk")], { nowMs }).t, "refused");
 });
+
+/** Raw OIDs are text here, and some texts are names that every object has. */
+for (const word of ["__proto__", "constructor", "valueOf", "hasOwnProperty"]) {
+  test(`verifyPeer() takes an OID that reads "${word}" for a stranger`, async () => {
+    const id = der(tag.oid, word);
+    const [stranger, ignored] = await Promise.all([
+      wishedLeaf({ issuer: made.east, more: [sequence(id, isTrue(), octets(sequence()))] }),
+      wishedLeaf({ issuer: made.east, more: [sequence(id, octets(Buffer.from("any")))] }),
+    ]);
+    const issuer = made.east.certificate.der;
+    assert.match(reasonOf(verifyPeer([stranger.der, issuer], { nowMs })), /unknown critical/);
+    assert.equal(verifyPeer([ignored.der, issuer], { nowMs }).t, "ok");
+  });
+
+  test(`verifyPeer() refuses a signature algorithm that reads "${word}"`, () => {
+    const [tbs, , signature] = childrenOf(
+      readDer(leaf.der, { maxBytes: 8192, maxDepth: 16 }),
+      tag.sequence,
+    );
+    const algorithm = sequence(der(tag.oid, word));
+    const fields = childrenOf(tbs, tag.sequence).with(2, algorithm);
+    assert.ok(signature !== undefined);
+    const odd = writeDer(sequence(sequence(...fields), algorithm, signature));
+    assert.match(reasonOf(verifyPeer([odd, made.east.certificate.der], { nowMs })), /ECDSA/);
+  });
+}
 
 test("verifyPeer() does not take two cuts of the same bytes for the same chain", () => {
   const whole = Buffer.concat(chain);

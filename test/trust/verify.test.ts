@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isTrue, sequence, smallInteger } from "../../src/trust/der.ts";
-import { signerOf } from "../../src/trust/signer.ts";
 import { newPrivateKey } from "../../src/trust/io/new-key.ts";
+import { signerOf } from "../../src/trust/signer.ts";
 import { subjectOf } from "../../src/trust/template.ts";
 import { verifyPath } from "../../src/trust/verify.ts";
 import {
   cartId,
+  east,
   madeMember,
   madeMesh,
   madeRoot,
   madeSvid,
-  east,
   nowMs,
   wishedIssuer,
   wishedLeaf,

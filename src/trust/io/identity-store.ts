@@ -4,7 +4,7 @@ import { MeshError } from "../../mesh/errors.ts";
 import type { Identity } from "../../mesh/ports.ts";
 import { currentLink, envoyIdentityJson, identityFolder } from "../envoy-identity.ts";
 import { identityFrom } from "../identity.ts";
-import { codeOf, readKeyFile, readText, syncDir, saveFile, saveFiles } from "./safe-files.ts";
+import { codeOf, readKeyFile, readText, saveFile, saveFiles, syncDir } from "./safe-files.ts";
 
 /**
  * Loads the SVID of a folder: `svid.pem`, `svid.key`, `bundle.pem`, or the set behind

@@ -1,6 +1,6 @@
+import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
-import { constants } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { Secret } from "../../mesh/secret.ts";

@@ -3,18 +3,18 @@ import { chmod, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { parseMemberName } from "../../../src/mesh/ids.ts";
+import type { MemberClaims } from "../../../src/trust/charter-edit.ts";
 import { describeFiles } from "../../../src/trust/io/describe-files.ts";
 import { loadIdentity } from "../../../src/trust/io/identity-store.ts";
 import { loadMember, loadRoot, saveCharter } from "../../../src/trust/io/member-files.ts";
-import type { MemberClaims } from "../../../src/trust/charter-edit.ts";
 import {
   initTrust,
   issueGateway,
   issueMember,
   issueWorkload,
 } from "../../../src/trust/io/trust-files.ts";
-import { createVerifier } from "../../../src/trust/verifier.ts";
 import { fromPem } from "../../../src/trust/pem.ts";
+import { createVerifier } from "../../../src/trust/verifier.ts";
 import { east, madeMesh, memberEntry, mesh, nowMs, west } from "../made.ts";
 import { tempFolder } from "./folder.ts";
 

@@ -1,9 +1,9 @@
 // Chains that others judge: what we issue, and what a stolen issuer's key could issue.
 import type { KeyObject } from "node:crypto";
 import type { Certificate } from "../../../src/trust/certificate.ts";
-import { issueSvid } from "../../../src/trust/issue.ts";
 import type { GeneralName } from "../../../src/trust/general-name.ts";
 import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
+import { issueSvid } from "../../../src/trust/issue.ts";
 import { privateKeyPemOf, spkiOf } from "../../../src/trust/keys.ts";
 import { toPem } from "../../../src/trust/pem.ts";
 import {
