@@ -1,5 +1,5 @@
 import type { DescMessage } from "@bufbuild/protobuf";
-import { encodeResource } from "../xds/encode.ts";
+import { checkedResource } from "../xds/constraints.ts";
 import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterLoadAssignment } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
@@ -11,6 +11,7 @@ import { RouteConfigurationSchema } from "../xds/gen/envoy/config/route/v3/route
 import type { Secret } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { SecretSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { Resource, ResourceEdit, ResourceKey, XdsType } from "../xds/resource.ts";
+import { extensions } from "./extensions.ts";
 
 /** A resource as built, before it becomes bytes. */
 export type Draft =
@@ -41,18 +42,26 @@ const schemas: Readonly<Record<XdsType, DescMessage>> = {
   route: RouteConfigurationSchema,
 };
 
-/** Encodes, once for all streams: the only place where proxy resources become bytes. */
+/**
+ * Checks and encodes, once for all streams: the only place where proxy resources become bytes. What
+ * breaks a rule of its proto is withheld, because Envoy would drop the whole response it came in.
+ */
 export function seal(drafts: readonly Draft[]): Sealed {
-  const resources = drafts.map((draft) =>
-    encodeResource({
-      type: draft.t,
-      name: nameOf(draft),
+  const resources: Resource[] = [];
+  const withheld: Withheld[] = [];
+  for (const draft of drafts) {
+    const key = { type: draft.t, name: nameOf(draft) };
+    const checked = checkedResource({
+      ...key,
       schema: schemas[draft.t],
       message: draft.message,
+      extensions,
       ...(draft.t === "endpoint" && draft.after !== undefined ? { mixVersion: draft.after } : {}),
-    }),
-  );
-  return { resources, withheld: [] };
+    });
+    if (checked.t === "ok") resources.push(checked.resource);
+    else withheld.push({ ...key, reason: checked.violations.join("; ") });
+  }
+  return { resources, withheld };
 }
 
 function nameOf(draft: Draft): string {
