@@ -17,7 +17,7 @@ export type ProbeOutcome =
   /** Refused, reset, a wrong certificate, or the timeout. `lagMs`: the worst of this very process meanwhile. */
   | { readonly t: "failed"; readonly isTimeout: boolean; readonly lagMs: number };
 
-export const minProbeTimeoutMs = 500;
+const minProbeTimeoutMs = 500;
 /** A probe is open for so long at most; then its connection is given up. */
 export const maxProbeMs = 5_000;
 const failuresToFall = 3;
