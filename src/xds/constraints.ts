@@ -79,10 +79,12 @@ function visit({ schema, message, trail }: Place, walk: Walk): void {
   }
   for (const field of plan.fields) {
     const value = valueOf(record, field.desc);
-    if (value === undefined && field.rule === undefined) continue;
+    // The rules of a oneof's case hold only while that case is set.
+    const isAbsent = value === undefined;
+    if (isAbsent && (field.rule === undefined || field.desc.oneof !== undefined)) continue;
     const at = { parent: trail, step: field.desc.localName };
     if (field.rule !== undefined) check({ value, trail: at, rule: field.rule, field }, walk);
-    if (value === undefined || field.child === undefined || field.isSkipped) continue;
+    if (isAbsent || field.child === undefined || field.isSkipped) continue;
     descend({ value, trail: at, child: field.child }, walk);
   }
 }

@@ -14,6 +14,7 @@ import { ListenerSchema } from "../../src/xds/gen/envoy/config/listener/v3/liste
 import { RouteConfigurationSchema } from "../../src/xds/gen/envoy/config/route/v3/route_pb.ts";
 import { TcpProxySchema } from "../../src/xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { UpstreamTlsContextSchema } from "../../src/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { StringMatcherSchema } from "../../src/xds/gen/envoy/type/matcher/v3/string_pb.ts";
 import { brokenRules } from "../../src/xds/rules.ts";
 
 const goodCluster = {
@@ -107,6 +108,17 @@ describe("findViolations()", () => {
       violations.includes("virtualHosts[0].routes[0].action: must be set"),
       String(violations),
     );
+  });
+
+  test("judges a case of a oneof only while it is set", () => {
+    const prefix = create(StringMatcherSchema, {
+      matchPattern: { case: "prefix", value: "spiffe://" },
+    });
+    assert.deepEqual(findViolations(StringMatcherSchema, prefix), []);
+    const none = create(StringMatcherSchema, {});
+    assert.deepEqual(findViolations(StringMatcherSchema, none), ["matchPattern: must be set"]);
+    const empty = create(StringMatcherSchema, { matchPattern: { case: "prefix", value: "" } });
+    assert.equal(findViolations(StringMatcherSchema, empty).length, 1);
   });
 
   test("looks into an Any whose type it knows, and not into others", () => {
