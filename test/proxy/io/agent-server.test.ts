@@ -8,6 +8,7 @@ import { MeshError } from "../../../src/mesh/errors.ts";
 import { parseSpiffeId } from "../../../src/mesh/ids.ts";
 import type { Identity } from "../../../src/mesh/ports.ts";
 import { AgentServer } from "../../../src/proxy/io/agent-server.ts";
+import { der, octets, sequence, tag } from "../../../src/trust/der.ts";
 import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
 import { privateKeyPemOf, spkiOf } from "../../../src/trust/keys.ts";
 import { toPem } from "../../../src/trust/pem.ts";
@@ -86,6 +87,15 @@ describe("AgentServer", () => {
         /HTTP\/2|application protocol/i,
       ],
       [await wrong({ issuer: foreign.east, ...times }), /root|signature/],
+      // An extension whose OID spells a name that every object has.
+      [
+        await wrong({
+          issuer: foreign.east,
+          ...times,
+          more: [sequence(der(tag.oid, "__proto__"), octets(Buffer.from("any")))],
+        }),
+        /root|signature/,
+      ],
       // East's leaf out of west's issuer.
       [await wrong({ issuer: agent.mesh.west, ...times }), /./],
       [
