@@ -9,7 +9,15 @@ import {
   recordHello,
   type Sample,
 } from "./load/generator.ts";
-import { freePort, type Peer, startEmbedded, startEnvoy, startHaproxy } from "./load/peers.ts";
+import {
+  freePort,
+  type Peer,
+  plainIdentity,
+  startEmbedded,
+  startEnvoy,
+  startHaproxy,
+} from "./load/peers.ts";
+import { testTrust } from "../test/dataplane/support/certificates.ts";
 import { snisOf } from "./load/names.ts";
 import { type Figure, report } from "./report.ts";
 
@@ -104,9 +112,15 @@ async function startPeers(
   peers: Peer[],
   { dir, backend }: { dir: string; backend: number },
 ): Promise<void> {
+  const trust = await testTrust();
+  const agent = plainIdentity(await trust.identity("spiffe://east.acme.mesh/isthmus/agent"));
+  const own = plainIdentity(await trust.identity("spiffe://east.acme.mesh/isthmus/gateway"));
   const embedded = async (name: string, workers: number): Promise<Peer> => {
     const port = await freePort();
-    return startEmbedded({ name, port, setup: { t: "gateway", port, backend, routes, workers } });
+    return startEmbedded({
+      name,
+      setup: { t: "gateway", port, backend, routes, workers, agent, own },
+    });
   };
   peers.push(await embedded("embedded", 1));
   peers.push(await embedded("embedded x2", 2));

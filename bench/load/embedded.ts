@@ -1,13 +1,11 @@
-/** An embedded engine in a process of its own, with a small agent beside it. Argument: Setup as JSON. */
+/** An embedded engine in a process of its own, with a small agent beside it. Standard input: Setup as JSON. */
 import { Engine } from "../../src/dataplane/io/engine.ts";
 import { EngineWorkers } from "../../src/dataplane/io/workers.ts";
-import { parseSpiffeId } from "../../src/mesh/ids.ts";
+import type { Identity } from "../../src/mesh/ports.ts";
+import { Secret } from "../../src/mesh/secret.ts";
+import { text } from "node:stream/consumers";
 import { snisOf } from "./names.ts";
-import {
-  identitySource,
-  spiffeIdOf,
-  testTrust,
-} from "../../test/dataplane/support/certificates.ts";
+import { identitySource, spiffeIdOf } from "../../test/dataplane/support/certificates.ts";
 import { FakeAgent } from "../../test/dataplane/support/fake-agent.ts";
 import { realClock, silent } from "../../test/dataplane/support/parts.ts";
 import {
@@ -24,25 +22,29 @@ import {
   validation,
 } from "../../test/dataplane/support/resources.ts";
 
-export type Setup =
-  | {
-      readonly t: "gateway";
-      readonly port: number;
-      readonly backend: number;
-      readonly routes: number;
-      readonly workers: number;
-    }
-  | {
-      readonly t: "sidecar";
-      readonly port: number;
-      readonly backend: number;
-      readonly identityFile: string;
-    };
+/** An identity as JSON carries it: keys come by standard input, never by arguments, which others see. */
+export type PlainIdentity = Omit<Identity, "privateKeyPem"> & { readonly privateKeyText: string };
 
-const setup = JSON.parse(process.argv[2] ?? "") as Setup;
-const trust = await testTrust();
-const agent = await FakeAgent.start(await trust.identity("spiffe://east.acme.mesh/isthmus/agent"));
+interface Common {
+  readonly port: number;
+  readonly backend: number;
+  readonly agent: PlainIdentity;
+  readonly own: PlainIdentity;
+}
+
+export type Setup =
+  | (Common & { readonly t: "gateway"; readonly routes: number; readonly workers: number })
+  | (Common & { readonly t: "sidecar" });
+
+const setup = JSON.parse(await text(process.stdin)) as Setup;
+const [agentIdentity, own] = [identityOf(setup.agent), identityOf(setup.own)];
+const { bundlePem } = own;
+const agent = await FakeAgent.start(agentIdentity);
 const limits = { thresholds: [{ maxConnections: 20_000, maxPendingRequests: 20_000 }] };
+
+function identityOf({ privateKeyText, ...identity }: PlainIdentity): Identity {
+  return { ...identity, privateKeyPem: new Secret(privateKeyText) };
+}
 
 function gatewayResources({
   routes,
@@ -54,7 +56,7 @@ function gatewayResources({
       edsCluster(sni, { circuitBreakers: limits }),
       hosts(sni, [{ port: backend }]),
     ]),
-    validation("validation|mesh", { bundlePem: trust.bundlePem }),
+    validation("validation|mesh", { bundlePem }),
     gatewayListener(port, {
       probeSni: "probe.east.acme.mesh",
       agents: ["spiffe://east.acme.mesh/isthmus/agent"],
@@ -65,7 +67,7 @@ function gatewayResources({
 function sidecarResources({ backend, port }: Extract<Setup, { t: "sidecar" }>): TestResource[] {
   const endpoints = [{ lbEndpoints: [{ endpoint: { address: address(backend) } }] }];
   return [
-    validation("validation|mesh", { bundlePem: trust.bundlePem }),
+    validation("validation|mesh", { bundlePem }),
     cluster({
       name: "app",
       type: "STATIC",
@@ -90,8 +92,8 @@ agent.set(...(setup.t === "gateway" ? gatewayResources(setup) : sidecarResources
 const common = {
   node: { id: `${setup.t}/bench/one/1`, metadata: {} },
   agent: { host: "127.0.0.1", port: agent.port },
-  agentId: parseSpiffeId("spiffe://east.acme.mesh/isthmus/agent"),
-  identity: identitySource(await trust.identity("spiffe://east.acme.mesh/ns/shop/sa/cart")),
+  agentId: agentIdentity.id,
+  identity: identitySource(own),
   log: silent,
 };
 const engine =

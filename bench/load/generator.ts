@@ -148,7 +148,7 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<Line> {
 }
 
 /** User and system time of the processes since their start. */
-export function cpuUs(pids: readonly number[]): number {
+function cpuUs(pids: readonly number[]): number {
   // Linux: USER_HZ is 100 on every architecture we run on.
   const usPerTick = 10_000;
   return pids.reduce((sum, pid) => {
@@ -158,7 +158,7 @@ export function cpuUs(pids: readonly number[]): number {
   }, 0);
 }
 
-export function residentKilobytes(pids: readonly number[]): number {
+function residentKilobytes(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => {
     const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
     return sum + Number(match?.[1] ?? 0);

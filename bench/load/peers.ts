@@ -5,6 +5,9 @@ import { writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 
+import type { Identity } from "../../src/mesh/ports.ts";
+import type { PlainIdentity, Setup } from "./embedded.ts";
+
 /** A proxy under measurement. */
 export interface Peer {
   readonly name: string;
@@ -61,19 +64,21 @@ export async function startHaproxy(options: {
 /** A process of ours that prints `ready` when it serves. */
 export async function startEmbedded(options: {
   readonly name: string;
-  readonly setup: object;
-  readonly port: number;
+  readonly setup: Setup;
 }): Promise<Peer> {
   const script = new URL("./embedded.ts", import.meta.url).pathname;
-  const child = spawn(process.execPath, [script, JSON.stringify(options.setup)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await once(child.stdout, "data");
-  return ready({ name: options.name, port: options.port, child });
+  const child = spawn(process.execPath, [script], { stdio: ["pipe", "pipe", "inherit"] });
+  child.stdin.end(JSON.stringify(options.setup));
+  await Promise.race([once(child.stdout, "data"), once(child, "exit")]);
+  return ready({ name: options.name, port: options.setup.port, child });
+}
+
+export function plainIdentity({ privateKeyPem, ...identity }: Identity): PlainIdentity {
+  return { ...identity, privateKeyText: privateKeyPem.reveal() };
 }
 
 /** Whatever ends the benchmark ends its children. */
-export function endWithUs(child: ChildProcess): void {
+function endWithUs(child: ChildProcess): void {
   process.once("exit", () => child.kill("SIGKILL"));
 }
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));

@@ -33,7 +33,7 @@ export function pickHost(pool: Pool, attempt: Attempt): Host | undefined {
   return level === undefined ? undefined : hostIn(level, { pool, attempt });
 }
 
-export function currentLevels(pool: Pool, nowMs: number): readonly Level[] {
+function currentLevels(pool: Pool, nowMs: number): readonly Level[] {
   if (pool.levels === undefined || nowMs >= pool.levelsUntilMs) {
     pool.levels = levelsOf(pool, nowMs);
     pool.levelsUntilMs = Math.min(

@@ -136,13 +136,13 @@ export function wantedNames(
   return { endpoint, secret };
 }
 
-export function secretsOfCluster(model: ClusterModel): string[] {
+function secretsOfCluster(model: ClusterModel): string[] {
   return [model.tls, ...model.socketMatches.map(({ tls }) => tls)].flatMap((tls) =>
     tls === undefined ? [] : [tls.validation.secret],
   );
 }
 
-export function secretsOfListener(model: ListenerModel): string[] {
+function secretsOfListener(model: ListenerModel): string[] {
   return model.chains.flatMap(({ tls }) => (tls === undefined ? [] : [tls.validation.secret]));
 }
 
@@ -163,7 +163,7 @@ export function versionsOf(state: ConfigState, type: EngineType): Record<string,
 }
 
 /** A cluster may be used when its endpoints and validation contexts were answered. */
-export function isClusterWarm(state: ConfigState, name: string): boolean {
+function isClusterWarm(state: ConfigState, name: string): boolean {
   const model = state.cluster.get(name)?.model;
   if (model === undefined) return false;
   const hasEndpoints = model.source.t === "static" || state.endpoint.has(model.source.name);

@@ -166,9 +166,9 @@ export function onSecure(session: TLSSocket): void {
   const validation = context.config.secret.get(chain?.tls?.validation.secret ?? "")?.model;
   const cert = session.getPeerX509Certificate();
   if (validation === undefined || cert === undefined) return refuse(flow, "no-validation");
-  const refusal = context.tls.refusalOf(validation, cert);
-  if (refusal !== undefined) return refuse(flow, "not-allowed", { state: refusal });
-  flow.peer = context.spiffeIdOf(cert.raw);
+  const verdict = context.tls.judge(validation, cert.raw);
+  if (verdict.t === "refused") return refuse(flow, "not-allowed", { state: verdict.reason });
+  flow.peer = verdict.id;
   flow.down = down;
   down[flowKey] = flow;
   // Nothing is read before an upstream is there to take it.

@@ -1,4 +1,5 @@
-import type { PeerCertificate, SecureContext, TLSSocket } from "node:tls";
+import { hash } from "node:crypto";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { createSecureContext, createServer, type Server } from "node:tls";
 import { isMatch } from "../config/common.ts";
 import type { ValidationModel } from "../config/model.ts";
@@ -7,7 +8,7 @@ import type { IdentitySource } from "../../mesh/ports.ts";
 import type { SpiffeIdOf } from "./context.ts";
 
 // The hybrid first: what crosses clouds today must not be readable later.
-export const keyExchanges = "X25519MLKEM768:X25519:P-256";
+const keyExchanges = "X25519MLKEM768:X25519:P-256";
 
 /** How every TLS socket of this engine is set up. */
 export function secureContextFor(identity: IdentitySource, bundlePem: string): SecureContext {
@@ -21,6 +22,10 @@ export function secureContextFor(identity: IdentitySource, bundlePem: string): S
   });
 }
 
+export type PeerVerdict =
+  | { readonly t: "ok"; readonly id: SpiffeId }
+  | { readonly t: "refused"; readonly reason: string };
+
 /** TLS contexts by bundle; all are replaced when the own identity is. Live connections keep theirs. */
 export class TlsContexts {
   readonly #identity: IdentitySource;
@@ -28,6 +33,7 @@ export class TlsContexts {
   readonly #onSecure: (socket: TLSSocket) => void;
   readonly #clients = new Map<string, SecureContext>();
   readonly #servers = new Map<string, Server>();
+  readonly #ids = new Map<string, SpiffeId>();
   readonly #unsubscribe: () => void;
 
   constructor(options: {
@@ -45,7 +51,7 @@ export class TlsContexts {
     const known = this.#clients.get(bundlePem);
     if (known !== undefined) return known;
     const context = secureContextFor(this.#identity, bundlePem);
-    bound(this.#clients);
+    bound(this.#clients, maxBundles);
     this.#clients.set(bundlePem, context);
     return context;
   }
@@ -65,22 +71,36 @@ export class TlsContexts {
     server.on("secureConnection", this.#onSecure);
     // The socket's own close tells the flow; without a listener the error would end the process.
     server.on("tlsClientError", (_error, socket) => socket.destroy());
-    bound(this.#servers);
+    bound(this.#servers, maxBundles);
     this.#servers.set(bundlePem, server);
     return server;
   }
 
-  /** Undefined: the names fit. The chain was judged by TLS itself. */
-  refusalOf(validation: ValidationModel, cert: Pick<PeerCertificate, "raw">): string | undefined {
-    const id = this.#spiffeIdOf(cert.raw);
-    if (id === undefined) return "the certificate holds no single SPIFFE ID";
-    return isNamed(validation, id) ? undefined : `${id} is not expected here`;
+  /** Whether the names fit. The chain was judged by TLS itself. */
+  judge(validation: ValidationModel, leafDer: Uint8Array): PeerVerdict {
+    const id = this.#idOf(leafDer);
+    if (id === undefined)
+      return { t: "refused", reason: "the certificate holds no single SPIFFE ID" };
+    if (isNamed(validation, id)) return { t: "ok", id };
+    return { t: "refused", reason: `${id} is not expected here` };
   }
 
   close(): void {
     this.#unsubscribe();
     this.#clients.clear();
     this.#servers.clear();
+  }
+
+  /** The same peers come back with the same certificates; reading one costs as much as a handshake. */
+  #idOf(leafDer: Uint8Array): SpiffeId | undefined {
+    const key = hash("sha256", leafDer, "base64");
+    const known = this.#ids.get(key);
+    if (known !== undefined) return known;
+    const id = this.#spiffeIdOf(leafDer);
+    if (id === undefined) return undefined;
+    bound(this.#ids, maxIds);
+    this.#ids.set(key, id);
+    return id;
   }
 
   #serverOptions(bundlePem: string): {
@@ -115,8 +135,9 @@ export function isNamed({ names }: ValidationModel, id: SpiffeId): boolean {
 
 // Old bundles leave no trace; more than a few at once only ever means a rotation.
 const maxBundles = 8;
+const maxIds = 4_096;
 
-function bound(contexts: Map<string, unknown>): void {
-  const [oldest] = contexts.keys();
-  if (contexts.size >= maxBundles && oldest !== undefined) contexts.delete(oldest);
+function bound(map: Map<string, unknown>, max: number): void {
+  const [oldest] = map.keys();
+  if (map.size >= max && oldest !== undefined) map.delete(oldest);
 }

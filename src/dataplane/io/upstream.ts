@@ -88,9 +88,10 @@ function startTls(flow: Flow, tls: UpstreamTls): void {
     ...(tls.sni === "" ? {} : { servername: tls.sni }),
     ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
     checkServerIdentity: (_host, cert) => {
-      const refusal = context.tls.refusalOf(validation, cert);
-      if (refusal === undefined) flow.upPeer = context.spiffeIdOf(cert.raw);
-      return refusal === undefined ? undefined : new Error(refusal);
+      const verdict = context.tls.judge(validation, cert.raw);
+      if (verdict.t === "refused") return new Error(verdict.reason);
+      flow.upPeer = verdict.id;
+      return undefined;
     },
   });
   session[flowKey] = flow;

@@ -56,9 +56,9 @@ export class EngineWorkers {
     this.#unsubscribe = options.identity.onChange((identity) => {
       this.#tell({ t: "identity", identity: plainIdentity(identity) });
     });
-    const waiting = new Set<number>();
-    for (let index = 0; index < options.count; index++) waiting.add(index);
-    for (const index of [...waiting]) {
+    const indices = Array.from({ length: options.count }, (_, index) => index);
+    const waiting = new Set(indices);
+    for (const index of indices) {
       this.#start(index, () => {
         waiting.delete(index);
         if (waiting.size === 0) this.#readiness.resolve();

@@ -28,8 +28,8 @@ describe("pickHost()", () => {
   test("spreads by weight in turn, exactly, from the first connections on", () => {
     const pool = poolOf([host({ weight: 5 }), host({ weight: 1 }), host({ weight: 2 })]);
     assert.deepEqual(
-      Object.values(shares(pool, { by: ({ key }) => key, picks: 16 })).sort(),
-      [10, 2, 4].sort(),
+      new Set(Object.values(shares(pool, { by: ({ key }) => key, picks: 16 }))),
+      new Set([10, 2, 4]),
     );
   });
 
