@@ -18,9 +18,11 @@ export interface Instant {
 export interface MemberStatus extends ShardStatus {
   readonly member: MemberName;
   readonly lease: Lease;
-  /** Since the content changed last here, in ms; undefined before the first. */
+  /** Since the last new beat, in ms; undefined before the first. */
   readonly ageMs: number | undefined;
   readonly services: number;
+  /** Inputs that did not verify, did not fit or contradicted each other, since the start. */
+  readonly refused: number;
 }
 
 /** The shards of all other members, as the charter names them. */
@@ -51,6 +53,7 @@ export function createShardSet(options: {
   const shards = new Map<MemberName, RemoteShard>();
   const leases = new Map<MemberName, Lease>();
   const problems = new Map<MemberName, Finding>();
+  const refused = new Map<MemberName, number>();
   let charter = options.charter;
 
   const admit = (member: MemberName): void => {
@@ -66,6 +69,7 @@ export function createShardSet(options: {
   };
   const note = (member: MemberName, problem: ShardOutcome["problem"]): void => {
     if (problem === undefined) return;
+    refused.set(member, (refused.get(member) ?? 0) + 1);
     const known = problems.get(member);
     problems.set(member, { ...problem, severity: "warning", subject: member });
     // A hub may send the same junk for ever.
@@ -128,13 +132,14 @@ export function createShardSet(options: {
     status: (at) =>
       [...shards.values()].map((shard) => {
         const status = shard.status();
-        const { changedAtMs } = status;
+        const heardAtMs = shard.lease.heardAtMs();
         return {
           ...status,
           member: shard.member,
           lease: shard.lease.leaseAt(at.monotonicMs),
-          ageMs: changedAtMs === undefined ? undefined : at.monotonicMs - changedAtMs,
+          ageMs: heardAtMs === undefined ? undefined : at.monotonicMs - heardAtMs,
           services: [...shard.content.services()].length,
+          refused: refused.get(shard.member) ?? 0,
         };
       }),
     findings: () => [

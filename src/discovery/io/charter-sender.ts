@@ -30,32 +30,31 @@ export function startCharterSender(options: {
     number: options.charter.number,
     charter: options.signedCharter,
   };
-  let wake = new AbortController();
+  const sent = new Map<CatalogStore, KnownCharter>();
 
   const sendTo = async (store: CatalogStore): Promise<void> => {
-    let sent: KnownCharter | undefined;
+    const current = entry;
+    const limit = { ms: options.timeoutMs, timers, signal, what: `write to ${store.name}` };
+    try {
+      await within(limit, (inner) => store.putCharter(current, inner));
+      sent.set(store, current);
+    } catch {
+      // The shard's writer reports hubs that cannot be written; here the next round is enough.
+      sent.delete(store);
+    }
+  };
+  const keepSending = async (store: CatalogStore): Promise<void> => {
     for (let round = 0; !signal.aborted; round += 1) {
-      const current = entry;
-      if (sent !== current || round % roundsPerResend === 0) {
-        try {
-          const limit = { ms: options.timeoutMs, timers, signal, what: `write to ${store.name}` };
-          await within(limit, (inner) => store.putCharter(current, inner));
-          sent = current;
-        } catch {
-          // The shard's writer reports hubs that cannot be written; here the next round is enough.
-          sent = undefined;
-        }
-      }
-      await pause(options.pollMs, { timers, signal: AbortSignal.any([signal, wake.signal]) });
+      if (sent.get(store) !== entry || round % roundsPerResend === 0) await sendTo(store);
+      await pause(options.pollMs, { timers, signal });
     }
   };
 
-  const done = Promise.all(options.stores.map(sendTo)).then(() => undefined);
+  const done = Promise.all(options.stores.map(keepSending)).then(() => undefined);
   return {
     send: (next) => {
       entry = next;
-      wake.abort();
-      wake = new AbortController();
+      for (const store of options.stores) void sendTo(store);
     },
     done,
   };
