@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { chmod, mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { Secret } from "../../mesh/secret.ts";
@@ -15,14 +15,21 @@ export async function readText(path: string): Promise<string> {
 
 /**
  * Reads a private key's file. Refused unless it is a plain file of this user (or root) that nobody
- * else can read: a key that others could have read is not a key any more. No link is followed.
- * Throws MESH_TRUST_KEY_FILE_UNSAFE and MESH_FILE_UNREADABLE.
+ * else can read, in a folder where nobody else can put another in its place: a key that others could
+ * have read is not a key any more. A link is followed inside its own folder only, as Kubernetes lays
+ * out its volumes. Throws MESH_TRUST_KEY_FILE_UNSAFE and MESH_FILE_UNREADABLE.
  */
 export async function readKeyFile(path: string): Promise<Secret> {
-  return await reading(path, async (file) => {
+  const real = await realPathInside(path);
+  const folder = await stat(dirname(real));
+  // Sticky folders are shared ones in which only the owner may replace a file.
+  if ((folder.mode & 0o022) !== 0 && (folder.mode & 0o1000) === 0) {
+    return unsafe(path, `others may replace it (folder mode ${octal(folder.mode)})`);
+  }
+  return await reading(real, async (file) => {
     const { mode, uid } = await file.stat();
     if ((mode & 0o077) !== 0) {
-      return unsafe(path, `others may read or write it (mode 0${(mode & 0o777).toString(8)})`);
+      return unsafe(path, `others may read or write it (mode ${octal(mode)})`);
     }
     const own = process.getuid?.();
     if (own !== undefined && uid !== own && uid !== 0) {
@@ -32,21 +39,32 @@ export async function readKeyFile(path: string): Promise<Secret> {
   });
 }
 
+async function realPathInside(path: string): Promise<string> {
+  const [real, folder] = await Promise.all([realpath(path), realpath(dirname(path))]).catch(
+    (cause: unknown) => unreadable(path, cause),
+  );
+  return real.startsWith(join(folder, "/")) ? real : unsafe(path, "it is a link out of its folder");
+}
+
+function octal(mode: number): string {
+  return `0${(mode & 0o777).toString(8)}`;
+}
+
 async function reading<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  let file: FileHandle;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (cause) {
-    if (codeOf(cause) === "ELOOP") return unsafe(path, "it is a symbolic link");
-    throw new MeshError("MESH_FILE_UNREADABLE", `Cannot read "${path}": ${reasonOf(cause)}`, {
-      cause,
-    });
-  }
+  // Without O_NONBLOCK a named pipe would be waited for.
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+  const file = await open(path, flags).catch((cause: unknown) => unreadable(path, cause));
   try {
     return await use(file);
   } finally {
     await file.close();
   }
+}
+
+function unreadable(path: string, cause: unknown): never {
+  throw new MeshError("MESH_FILE_UNREADABLE", `Cannot read "${path}": ${reasonOf(cause)}`, {
+    cause,
+  });
 }
 
 async function readBounded(path: string, file: FileHandle): Promise<string> {
