@@ -11,7 +11,9 @@ export function zoneShares(
   viewer: Pick<Viewer, "zone" | "callers">,
 ): ReadonlyMap<string, number> {
   const supply = fractions(healthyByZone);
-  const demand = fractions(viewer.callers ?? new Map([[viewer.zone, 1]]));
+  const demand = fractions(
+    isCounted(viewer.callers) ? viewer.callers : new Map([[viewer.zone, 1]]),
+  );
   const ownDemand = demand.get(viewer.zone) ?? 0;
   const ownSupply = supply.get(viewer.zone) ?? 0;
   const kept = ownSupply === 0 ? 0 : ownDemand === 0 ? 1 : Math.min(1, ownSupply / ownDemand);
@@ -21,6 +23,10 @@ export function zoneShares(
       return [zone, zone === viewer.zone ? kept : (1 - kept) * (spare.get(zone) ?? 0)] as const;
     }),
   );
+}
+
+function isCounted(callers: Viewer["callers"]): callers is ReadonlyMap<string, number> {
+  return callers !== undefined && [...callers.values()].some((count) => count > 0);
 }
 
 /** How the zones other than the caller's divide what it cannot keep. */

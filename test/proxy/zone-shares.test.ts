@@ -34,6 +34,11 @@ suite("zoneShares()", () => {
   });
   test("follows the endpoints while nobody knows where the callers are", () => {
     assert.deepEqual(shares({ a: 1, b: 3 }, { zone: "a" }), { a: 0.25, b: 0.75 });
+    assert.deepEqual(shares({ a: 1, b: 3 }, { zone: "a", callers: {} }), { a: 0.25, b: 0.75 });
+    assert.deepEqual(shares({ a: 1, b: 3 }, { zone: "a", callers: { b: 0 } }), {
+      a: 0.25,
+      b: 0.75,
+    });
   });
   test("leaves a zone without healthy endpoints", () => {
     assert.deepEqual(shares({ a: 0, b: 1 }, { zone: "a", callers: { a: 1 } }), { a: 0, b: 1 });
