@@ -70,7 +70,7 @@ export async function renewIdentity(renewal: Renewal): Promise<void> {
     try {
       await renewOnce(renewal);
       failures = 0;
-      dueMs = rotateAtMs(holder.current(), random);
+      dueMs = nextRenewalMs(holder.current(), renewal);
     } catch (thrown) {
       if (signal.aborted) return;
       failures += 1;
@@ -79,6 +79,19 @@ export async function renewIdentity(renewal: Renewal): Promise<void> {
       log.warn({ id, notAfterMs, reason: reasonOf(thrown) }, "SVID renewal failed");
     }
   }
+}
+
+// An issuer about to end gives ever shorter lives; asking more often than this would be a storm.
+const minPauseMs = 1000;
+
+/**
+ * Half of what is left now: certificates are backdated, so that half of a short one's written life may
+ * be over before it is issued.
+ */
+function nextRenewalMs(identity: Identity, { clock, random }: Renewal): number {
+  const nowMs = clock.nowMs();
+  const left = { notBeforeMs: nowMs, notAfterMs: identity.notAfterMs };
+  return Math.max(rotateAtMs(left, random), nowMs + minPauseMs);
 }
 
 /** Throws MESH_TRUST_IDENTITY_REFUSED when the answer is not what was asked for. */

@@ -11,7 +11,7 @@ import { holdIdentity, renewIdentity } from "../../../src/trust/io/renewal.ts";
 import { issueSvid } from "../../../src/trust/issue.ts";
 import { spkiOf } from "../../../src/trust/keys.ts";
 import { createVerifier } from "../../../src/trust/verifier.ts";
-import { cartId, east, madeMesh, mesh, nowMs, westCartId } from "../made.ts";
+import { cartId, east, madeMesh, mesh, nowMs, westCartId, wishedLeaf } from "../made.ts";
 
 const made = await madeMesh();
 const halfDayMs = 43_200_000;
@@ -124,6 +124,34 @@ test("renewIdentity() uses an identity that could not be saved, and says so", as
   });
   assert.notEqual(holder.current(), before);
   assert.deepEqual(here.lines, ["SVID could not be saved", "SVID renewed"]);
+});
+
+test("renewIdentity() renews short lives at half of what is left, and never more than once a second", async () => {
+  const here = world();
+  const holder = holdIdentity(await firstIdentity());
+  const first = holder.current();
+  const lives = [60_000, 60_000, 1000, 1000];
+  const askedAtMs: number[] = [];
+  await renewIdentity({
+    ...here,
+    holder,
+    requestSvid: async (csr) => {
+      askedAtMs.push(here.atMs());
+      if (askedAtMs.length === lives.length) here.stop();
+      // Backdated by a quarter of an hour, as all are.
+      const { spki } = parseCsr(csr);
+      const lifeMs = lives[askedAtMs.length - 1] ?? 0;
+      const validity = { notBeforeMs: here.atMs() - 900_000, notAfterMs: here.atMs() + lifeMs };
+      const leaf = await wishedLeaf({ issuer: made.east, spki, ...validity });
+      return {
+        chainDer: [leaf.der, made.east.certificate.der],
+        bundleDer: [made.root.certificate.der],
+      };
+    },
+  });
+  assert.notEqual(holder.current(), first);
+  const pausesMs = askedAtMs.slice(1).map((atMs, index) => atMs - (askedAtMs[index] ?? 0));
+  assert.deepEqual(pausesMs, [30_000, 30_000, 1000]);
 });
 
 test("renewIdentity() ends at once when aborted while it sleeps", async () => {
