@@ -71,11 +71,7 @@ export function upstreamTlsOf(
     return unsupported(path, "is no upstream socket");
   const common = message.commonTlsContext;
   requireOwnIdentity(common, path);
-  return {
-    sni: message.sni,
-    validation: validationOf(common, path),
-    alpn: common?.alpnProtocols ?? [],
-  };
+  return { sni: message.sni, validation: validationOf(common, path) };
 }
 
 export function downstreamTlsOf(

@@ -51,7 +51,6 @@ export interface ValidationRef {
 export interface UpstreamTls {
   readonly sni: string;
   readonly validation: ValidationRef;
-  readonly alpn: readonly string[];
 }
 
 export type NameMatch =

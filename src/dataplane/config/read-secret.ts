@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { SecretSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { SubjectAltNameMatcher_SanType } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import { bytesOf, nameMatchOf } from "./common.ts";
@@ -13,9 +14,7 @@ export function readSecret(bytes: Uint8Array): ValidationModel {
   const bundlePem = Buffer.from(bytesOf(context.trustedCa, "validationContext.trustedCa")).toString(
     "utf8",
   );
-  if (!bundlePem.includes("-----BEGIN CERTIFICATE-----")) {
-    unsupported("validationContext.trustedCa", "holds no PEM certificate");
-  }
+  requireCertificates(bundlePem);
   const names = context.matchTypedSubjectAltNames.map((matcher, index) => {
     const path = `validationContext.matchTypedSubjectAltNames[${index}]`;
     if (matcher.sanType !== SubjectAltNameMatcher_SanType.URI)
@@ -23,4 +22,19 @@ export function readSecret(bytes: Uint8Array): ValidationModel {
     return nameMatchOf(matcher.matcher, path);
   });
   return { bundlePem, names };
+}
+
+const pemBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** TLS would refuse a broken bundle only when the first connection comes. */
+function requireCertificates(pem: string): void {
+  const blocks = pem.match(pemBlock) ?? [];
+  if (blocks.length === 0) unsupported("validationContext.trustedCa", "holds no PEM certificate");
+  for (const block of blocks) {
+    try {
+      new X509Certificate(block);
+    } catch {
+      unsupported("validationContext.trustedCa", "holds a broken certificate");
+    }
+  }
 }

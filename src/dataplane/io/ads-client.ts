@@ -235,7 +235,8 @@ class Session {
             },
           }),
     });
-    this.resubscribe();
+    // Only these name others.
+    if (type === "cluster" || type === "listener") this.resubscribe();
     onAnswered(delta);
   }
 

@@ -150,7 +150,7 @@ export class Engine {
       case "listener":
         break;
     }
-    forgetUnwanted(config);
+    if (delta.type === "cluster" || delta.type === "listener") forgetUnwanted(config);
     return applied;
   }
 

@@ -46,6 +46,9 @@ function sweepOpen(context: EngineContext): void {
   }
 }
 
+// A side that said its last word and waits for a peer that says nothing holds two sockets.
+const halfClosedMs = 300_000;
+
 // Keepalive costs eight system calls, which most connections do not live long enough to need.
 const keepaliveAfterMs = 5_000;
 // Below the idle limits of the clouds' load balancers (the shortest is 4 min).
@@ -59,5 +62,9 @@ function keepAlive(flow: Flow): void {
 
 function isIdle(flow: Flow, nowMs: number): boolean {
   const idleTimeoutMs = proxyOf(flow)?.idleTimeoutMs ?? 0;
-  return idleTimeoutMs > 0 && nowMs - flow.lastByteMs > idleTimeoutMs;
+  const isHalfClosed = flow.down.readableEnded || flow.up?.readableEnded === true;
+  const limitMs = isHalfClosed
+    ? Math.min(idleTimeoutMs || halfClosedMs, halfClosedMs)
+    : idleTimeoutMs;
+  return limitMs > 0 && nowMs - flow.lastByteMs > limitMs;
 }

@@ -59,10 +59,19 @@ function open(flow: Flow, host: Host): FlowSocket {
       : {}),
   });
   socket[flowKey] = flow;
-  socket.on("error", onError);
+  socket.on("error", onUpstreamError);
   socket.on("connect", onConnect);
   socket.on("close", onUpstreamClose);
   return socket;
+}
+
+// No fault of the host: this process has no file descriptor, port or buffer left.
+const ownFaults: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EADDRNOTAVAIL", "ENOBUFS"]);
+
+function onUpstreamError(this: FlowSocket, error: NodeJS.ErrnoException): void {
+  const flow = this[flowKey];
+  if (flow?.phase !== "connecting" || flow.upRaw !== this) return;
+  if (ownFaults.has(error.code ?? "")) refuse(flow, "over-limit", { state: error.message });
 }
 
 function onConnect(this: FlowSocket): void {
@@ -86,7 +95,6 @@ function startTls(flow: Flow, tls: UpstreamTls): void {
     secureContext: context.tls.client(validation),
     rejectUnauthorized: true,
     ...(tls.sni === "" ? {} : { servername: tls.sni }),
-    ...(tls.alpn.length === 0 ? {} : { ALPNProtocols: [...tls.alpn] }),
     checkServerIdentity: (_host, cert) => {
       const verdict = context.tls.judge(validation, cert.raw);
       if (verdict.t === "refused") return new Error(verdict.reason);

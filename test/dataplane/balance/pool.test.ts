@@ -42,7 +42,7 @@ describe("updatePool()", () => {
   });
 
   test("gives a host the socket whose every label it carries, else the cluster's own", () => {
-    const tls = { sni: "cart", validation: { secret: "v" }, alpn: [] };
+    const tls = { sni: "cart", validation: { secret: "v" } };
     const model = {
       ...clusterModel,
       socketMatches: [{ match: { mtls: "true", zone: "a" }, tls }, { match: { plain: "true" } }],

@@ -13,6 +13,7 @@ import {
   versionsOf,
   wantedNames,
 } from "../../../src/dataplane/config/state.ts";
+import { testTrust } from "../support/certificates.ts";
 import {
   address,
   allow,
@@ -33,7 +34,7 @@ import {
 } from "../support/resources.ts";
 
 const runs = Number(process.env["ISTHMUS_FUZZ"] ?? 2_000);
-const bundlePem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
+const { bundlePem } = await testTrust();
 
 function apply(config: ConfigState, ...resources: readonly TestResource[]): string[] {
   return resources.flatMap((resource) =>
@@ -248,6 +249,21 @@ describe("applyDelta() refuses what the engine cannot do and names the field", (
     const key = Buffer.from("0a086964656e74697479" + "1200", "hex");
     assert.match(refusal({ ...secret, value: key }), /Cannot apply field tlsCertificate:/);
   });
+
+  for (const [what, pem, truth] of [
+    ["no PEM", "", "no PEM certificate"],
+    [
+      "broken",
+      "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
+      "a broken certificate",
+    ],
+  ] as const) {
+    test(`a bundle that is ${what}, before TLS meets it`, () => {
+      assert.ok(
+        refusal(validation("v", { bundlePem: pem })).endsWith(`trustedCa: it holds ${truth}`),
+      );
+    });
+  }
 
   test("endpoints by host name, and priorities with a gap", () => {
     assert.match(refusal(hosts("c", [{ port: 80, host: "example.com" }])), /not an IP address/);
