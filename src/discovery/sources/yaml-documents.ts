@@ -8,7 +8,6 @@ export interface YamlDocument {
 // YAML 1.2 section 9.1.2: these markers at the start of a line end a document even inside a quoted or
 // block scalar, so cutting the stream into lines is exact and one broken document harms no other.
 const marker = /^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm;
-const isBlank = /^(?:[ \t]*(?:#.*|%.*)?\r?(?:\n|$))*$/;
 
 /** Cuts a stream into its documents; those with nothing but comments and directives are left out. */
 export function splitDocuments(stream: string): YamlDocument[] {
@@ -29,9 +28,16 @@ export function splitDocuments(stream: string): YamlDocument[] {
   return documents;
 }
 
+/** True for blank lines, comments and directives, however many. */
 function isBlankText(text: string): boolean {
-  // Most documents have content in their first lines; only short ones deserve the whole scan.
-  return text.length < 4096 && isBlank.test(text);
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf("\n", at);
+    const line = text.slice(at, end < 0 ? text.length : end).trim();
+    if (line !== "" && !line.startsWith("#") && text[at] !== "%") return false;
+    if (end < 0) return true;
+    at = end + 1;
+  }
+  return true;
 }
 
 function countLines(text: string): number {

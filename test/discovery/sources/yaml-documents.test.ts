@@ -19,6 +19,7 @@ test("splitDocuments() leaves out documents without content", () => {
     [7, "a: 1"],
   ]);
   assert.deepEqual(split(""), []);
+  assert.deepEqual(split("# a comment\n\n".repeat(10_000)), []);
 });
 
 test("splitDocuments() takes a marker for one at the start of a line only", () => {
