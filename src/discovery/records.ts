@@ -5,9 +5,9 @@ import type { Endpoint, ServicePort, ServiceType } from "../mesh/service.ts";
 import type { JsonObject } from "./json-fields.ts";
 import { integerIn, listIn, objectIn, oneOf, optionalTextIn, textIn } from "./json-fields.ts";
 import type { ZoneCount } from "./mesh-service.ts";
-import { endpointFrom, portFrom } from "./record-parts.ts";
 import type { RecordKey } from "./record-key.ts";
 import { parseRecordKey } from "./record-key.ts";
+import { endpointFrom, portFrom } from "./record-parts.ts";
 
 /** One east-west gateway as its member states it. */
 export interface GatewayRecord {

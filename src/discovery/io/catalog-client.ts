@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Charter, SignedCharter } from "../../mesh/charter.ts";
 import { charterMember } from "../../mesh/charter.ts";
+import { reasonOf } from "../../mesh/errors.ts";
 import type { MemberName, ServiceId } from "../../mesh/ids.ts";
 import { trustDomainOf } from "../../mesh/ids.ts";
 import type { Clock, Log, Random, Sign, VerifySignature } from "../../mesh/ports.ts";
@@ -9,6 +10,8 @@ import type { Finding, LocalService } from "../../mesh/service.ts";
 import type { CatalogEvent } from "../catalog-event.ts";
 import type { CheckClaim } from "../claims.ts";
 import type { ExportOptions } from "../export-records.ts";
+import type { HubStatus } from "../own-findings.ts";
+import { ownFindings } from "../own-findings.ts";
 import type { OwnShard } from "../own-shard.ts";
 import { createOwnShard } from "../own-shard.ts";
 import type { GatewayRecord, MemberRecord } from "../records.ts";
@@ -20,8 +23,6 @@ import type { SnapshotStore } from "../snapshot-store.ts";
 import type { SourceChange } from "../source.ts";
 import type { CatalogStore } from "../store.ts";
 import type { Timers } from "../timers.ts";
-import type { HubStatus } from "../own-findings.ts";
-import { ownFindings } from "../own-findings.ts";
 import type { CatalogWriter, WriterStatus } from "./catalog-writer.ts";
 import { createCatalogWriter } from "./catalog-writer.ts";
 import type { CharterSender } from "./charter-sender.ts";
@@ -115,7 +116,12 @@ export function createCatalog(options: CatalogOptions): Catalog {
     self,
     onEvent: (event) => {
       if (event.t === "gone") saver.touch(event.member);
-      options.onEvent(event);
+      try {
+        options.onEvent(event);
+      } catch (thrown) {
+        // A listener's fault is no fault of the hub that the event came from.
+        log.error({ reason: reasonOf(thrown) }, "Catalog listener failed");
+      }
     },
   });
   const saver = createCopySaver({
@@ -188,8 +194,14 @@ export function createCatalog(options: CatalogOptions): Catalog {
     start: async (outer) => {
       startedAtMs = clock.monotonicMs();
       const memory = (await snapshots?.loadWriter()) ?? { instance: randomUUID(), epoch: 0 };
-      const saveEpoch = async (epoch: number): Promise<void> =>
-        snapshots?.saveWriter({ instance: memory.instance, epoch });
+      const saveEpoch = async (epoch: number): Promise<void> => {
+        try {
+          await snapshots?.saveWriter({ instance: memory.instance, epoch });
+        } catch (thrown) {
+          // The wall clock still keeps epochs apart; a restart then waits for its own lease.
+          log.warn({ reason: reasonOf(thrown) }, "Cannot remember an epoch");
+        }
+      };
       await saveEpoch(memory.epoch);
       await loadCopies();
       startReading();

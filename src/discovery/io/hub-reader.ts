@@ -1,5 +1,5 @@
-import { reasonOf } from "../../mesh/errors.ts";
 import type { SignedCharter } from "../../mesh/charter.ts";
+import { reasonOf } from "../../mesh/errors.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Log, Random } from "../../mesh/ports.ts";
 import { peekHead } from "../head.ts";

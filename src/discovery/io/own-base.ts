@@ -1,7 +1,7 @@
 import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
 import type { Clock, VerifySignature } from "../../mesh/ports.ts";
-import type { Instant } from "../shard-set.ts";
 import { createRemoteShard } from "../remote-shard.ts";
+import type { Instant } from "../shard-set.ts";
 import type { SnapshotStore } from "../snapshot-store.ts";
 import type { CatalogStore, RawRecords } from "../store.ts";
 import type { Timers } from "../timers.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { ShardContent } from "../../../src/discovery/shard-content.ts";
 import { serviceKey } from "../../../src/discovery/record-key.ts";
 import { parseRecord } from "../../../src/discovery/records.ts";
+import type { ShardContent } from "../../../src/discovery/shard-content.ts";
 import type { ShardPosition, ShardWrite } from "../../../src/discovery/store.ts";
 import type { MemberName } from "../../../src/mesh/ids.ts";
 
