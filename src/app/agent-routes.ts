@@ -288,12 +288,20 @@ function proxiesOf({ proxies, clock }: AgentView): readonly ProxyAnswer[] {
 }
 
 function proxyConfigOf({ proxies }: AgentView, query: HttpQuery): ProxyConfigAnswer {
-  const node = query.text("node") ?? "";
-  const resources = proxies.configOf(node);
-  if (resources !== undefined) return { node, resources };
+  const asked = query.text("node") ?? "";
   const known = proxies.proxies().map(({ status }) => status.nodeId);
-  throw new MeshError(
-    "MESH_NOT_FOUND",
-    `Cannot find proxy "${node}": it has no open stream${didYouMean(node, known)}`,
-  );
+  const matching = known.filter((node) => isNamed(node, asked));
+  const [node = asked, ...others] = matching;
+  const resources = others.length > 0 ? undefined : proxies.configOf(node);
+  if (resources !== undefined) return { node, resources };
+  const truth =
+    others.length > 0
+      ? `it may be ${matching.slice(0, 5).join(" or ")}`
+      : `it has no open stream${didYouMean(asked, known)}`;
+  throw new MeshError("MESH_NOT_FOUND", `Cannot find proxy "${asked}": ${truth}`);
+}
+
+/** Instances have random names: `cart-1` and `sidecar/shop/cart-1` are enough where only one fits. */
+function isNamed(node: string, asked: string): boolean {
+  return node === asked || node.startsWith(`${asked}/`) || node.split("/")[2] === asked;
 }

@@ -15,7 +15,7 @@ export const proxyConfig: Command = {
   usage: "NODE [--type T] [--agent URL] [--json]",
   about:
     "Lists what a proxy was told; with --json the resources themselves, as Envoy prints them.\n" +
-    "NODE is the name that `isthmus proxy list` shows.",
+    "NODE is a name of `isthmus proxy list`, or as much of it as only one proxy has: cart-1.",
   options: {
     ...agentOption,
     ...jsonOption,

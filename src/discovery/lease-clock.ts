@@ -13,6 +13,8 @@ export interface LeaseClock {
   ) => boolean;
   readonly isNews: (head: Pick<Head, "epoch" | "beat">) => boolean;
   readonly leaseAt: (monotonicMs: number) => Lease;
+  /** When the last new beat came, by the monotonic clock; undefined before the first. */
+  readonly heardAtMs: () => number | undefined;
   /** When the lease runs out unless a beat comes; undefined: it is lost. */
   readonly runsOutAtMs: () => number | undefined;
 }
@@ -23,6 +25,7 @@ export const maxSkewMs = 60_000;
 export function createLeaseClock(): LeaseClock {
   let seen: Pick<Head, "epoch" | "beat"> | undefined;
   let runsOutAtMs: number | undefined;
+  let heardAtMs: number | undefined;
 
   const isNews = (head: Pick<Head, "epoch" | "beat">): boolean =>
     seen === undefined ||
@@ -35,12 +38,14 @@ export function createLeaseClock(): LeaseClock {
       if (!isNews(head)) return false;
       const isFirst = seen === undefined;
       seen = { epoch: head.epoch, beat: head.beat };
+      heardAtMs = monotonicMs;
       const isRecent = Math.abs(nowMs - head.timeMs) <= head.leaseMs + maxSkewMs;
       if (!isFirst || isRecent) runsOutAtMs = monotonicMs + head.leaseMs;
       return true;
     },
     leaseAt: (monotonicMs) =>
       runsOutAtMs !== undefined && monotonicMs < runsOutAtMs ? "live" : "lost",
+    heardAtMs: () => heardAtMs,
     runsOutAtMs: () => runsOutAtMs,
   };
 }

@@ -38,8 +38,6 @@ export interface ShardStatus {
   readonly isSignerExpired: boolean;
   /** The writer's clock against ours at its last new beat. */
   readonly skewMs: number | undefined;
-  /** Monotonic time at which the content changed last. */
-  readonly changedAtMs: number | undefined;
 }
 
 /**
@@ -92,7 +90,6 @@ export function createRemoteShard(options: {
   let verified: Found | undefined;
   let owner: ShardOwner | undefined;
   let skewMs: number | undefined;
-  let changedAtMs: number | undefined;
   let alarm: Finding | undefined;
 
   const judge = (signed: SignedHead, at: Context, isSnapshot: boolean): Judged => {
@@ -122,18 +119,13 @@ export function createRemoteShard(options: {
     return { t: "ok", found };
   };
 
-  const swap = (
-    next: Held,
-    edit: Parameters<ShardContent["apply"]>[0],
-    at: Context,
-  ): ContentChange => {
+  const swap = (next: Held, edit: Parameters<ShardContent["apply"]>[0]): ContentChange => {
     if (next.position.epoch !== held?.position.epoch) alarm = undefined;
     held = next;
-    changedAtMs = at.monotonicMs;
     return content.apply(edit);
   };
 
-  const takeSnapshot = (records: RawRecords, found: Found, at: Context): Partial<ShardOutcome> => {
+  const takeSnapshot = (records: RawRecords, found: Found): Partial<ShardOutcome> => {
     const { head } = found;
     const refusal = refusalOf(records);
     if (refusal !== undefined) return problem("CATALOG_SHARD_UNFIT", refusal);
@@ -143,21 +135,21 @@ export function createRemoteShard(options: {
       return problem("CATALOG_SHARD_UNFIT", "its records do not fit its head");
     }
     const edit = differenceOf(held?.buckets, buckets);
-    return { change: swap(heldFrom(found, buckets), edit, at) };
+    return { change: swap(heldFrom(found, buckets), edit) };
   };
 
-  const takeDelta = (entry: LogEntry, found: Found, at: Context): Partial<ShardOutcome> => {
+  const takeDelta = (entry: LogEntry, found: Found): Partial<ShardOutcome> => {
     const buckets = held?.buckets;
     if (buckets === undefined || refusalOf(entry.changed) !== undefined) return { isBehind: true };
     const undo = applyDelta(buckets, entry, found.head.buckets);
     if (buckets.digest() === found.head.digest) {
-      return { change: swap(heldFrom(found, buckets), entry, at) };
+      return { change: swap(heldFrom(found, buckets), entry) };
     }
     undo();
     return { isBehind: true, ...problem("CATALOG_SHARD_UNFIT", "a change does not fit its head") };
   };
 
-  const takeContent = (input: ShardInput, found: Found, at: Context): Partial<ShardOutcome> => {
+  const takeContent = (input: ShardInput, found: Found): Partial<ShardOutcome> => {
     const relation = relationOf(found.head, held);
     if (relation === "older" || relation === "same") return {};
     if (relation === "conflict") {
@@ -169,10 +161,10 @@ export function createRemoteShard(options: {
     switch (input.t) {
       case "snapshot":
       case "disk":
-        return takeSnapshot(input.snapshot.records, found, at);
+        return takeSnapshot(input.snapshot.records, found);
       case "entry":
         return relation === "next" && input.entry.t === "delta"
-          ? takeDelta(input.entry, found, at)
+          ? takeDelta(input.entry, found)
           : { isBehind: true };
       case "head":
         return { isBehind: true };
@@ -201,14 +193,13 @@ export function createRemoteShard(options: {
       if (held !== undefined && isNewBeat && relationOf(head, held) === "same") {
         held = { ...held, signed, isSignerExpired: false };
       }
-      return { ...nothing, ...takeContent(input, found, at), isNewBeat };
+      return { ...nothing, ...takeContent(input, found), isNewBeat };
     },
     status: () => ({
       position: held?.position,
       owner,
       isSignerExpired: held?.isSignerExpired ?? false,
       skewMs,
-      changedAtMs,
     }),
     findings: () => [...(alarm === undefined ? [] : [alarm]), ...content.findings()],
     copy: () =>
