@@ -77,7 +77,10 @@ export function phaseText(stage: Stage, report: PhaseReport): string {
     const bar = servedBar(stage, { tally, width: barWidth, paint });
     return `  ${paint(caller.padEnd(18), memberTone(index))}${bar}    ${countsText(tally, paint)}`;
   });
-  return [head, ...rows, `  ${verdictText(report, paint)}`].join("\n");
+  const why = Object.entries(report.total.failures).map(([text, count]) =>
+    paint(fit(`  ${count} × ${text}`, widthOf(stage)), "bad"),
+  );
+  return [head, ...rows, `  ${verdictText(report, paint)}`, ...why].join("\n");
 }
 
 function countsText(tally: Tally, paint: Paint): string {

@@ -51,6 +51,8 @@ export interface Tally {
   readonly requests: number;
   readonly failed: number;
   readonly cut: number;
+  /** Why requests failed that were not cut, counted. */
+  readonly failures: Readonly<Record<string, number>>;
   /** Answers by the member that gave them. */
   readonly servedBy: Readonly<Record<string, number>>;
   readonly p50Ms: number;
@@ -74,18 +76,24 @@ export function tallyOf(
 ): Tally {
   const latencies: number[] = [];
   const servedBy: Record<string, number> = {};
+  const failures: Record<string, number> = {};
   const total = { failed: 0, cut: 0 };
   for (const sample of samples) {
     if (sample.servedBy !== undefined) {
       servedBy[sample.servedBy] = (servedBy[sample.servedBy] ?? 0) + 1;
       latencies.push(sample.endMs - sample.startMs);
     } else if (isCut(sample, fault)) total.cut += 1;
-    else total.failed += 1;
+    else {
+      total.failed += 1;
+      const why = `${sample.caller} → ${sample.service}: ${sample.failure ?? "no answer"}`;
+      failures[why] = (failures[why] ?? 0) + 1;
+    }
   }
   latencies.sort((a, b) => a - b);
   return {
     requests: samples.length,
     ...total,
+    failures,
     servedBy,
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),

@@ -17,6 +17,7 @@ const tally: Tally = {
   requests: 12_345,
   failed: 2,
   cut: 3,
+  failures: { ["eks-us-east-1 → cart: a reason that goes on and on ".repeat(4)]: 2 },
   servedBy: { "eks-us-east-1": 100, "aks-westeurope": 300 },
   p50Ms: 2.13,
   p99Ms: 12_345,
