@@ -15,12 +15,10 @@ export interface LeaseClock {
   readonly leaseAt: (monotonicMs: number) => Lease;
   /** When the last new beat came, by the monotonic clock; undefined before the first. */
   readonly heardAtMs: () => number | undefined;
-  /** When the lease runs out unless a beat comes; undefined: it is lost. */
-  readonly runsOutAtMs: () => number | undefined;
 }
 
 /** How far the clocks of two members may differ before a first contact counts as lost. */
-export const maxSkewMs = 60_000;
+const maxSkewMs = 60_000;
 
 export function createLeaseClock(): LeaseClock {
   let seen: Pick<Head, "epoch" | "beat"> | undefined;
@@ -46,6 +44,5 @@ export function createLeaseClock(): LeaseClock {
     leaseAt: (monotonicMs) =>
       runsOutAtMs !== undefined && monotonicMs < runsOutAtMs ? "live" : "lost",
     heardAtMs: () => heardAtMs,
-    runsOutAtMs: () => runsOutAtMs,
   };
 }

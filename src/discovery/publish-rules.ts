@@ -5,7 +5,7 @@ import type { ZoneCount } from "./mesh-service.ts";
 export type Urgency = "now" | "weight";
 
 /** Weight-only changes of one service merge to one in so many ms. Source: design section 3. */
-export const weightWindowMs = 1000;
+const weightWindowMs = 1000;
 
 /**
  * How urgent the step from what is published to what is true is. New and withdrawn exports, changed

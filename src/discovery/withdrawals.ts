@@ -24,7 +24,7 @@ export interface Withdrawals {
 const oneEventMs = 60_000;
 /** One export alone may always go: half of one or two services is no sign of a lost source. */
 const fewest = 2;
-export const withdrawalHoldMs = 600_000;
+const withdrawalHoldMs = 600_000;
 
 export function createWithdrawals(): Withdrawals {
   const held = new Map<ServiceId, number>();
