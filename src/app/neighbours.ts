@@ -205,7 +205,7 @@ export class Neighbours implements Disposable {
   }
 
   #rerank(nowMs: number): boolean {
-    const { charter, random: _, self } = this.#options;
+    const { charter, self } = this.#options;
     const own = charter().members.find((member) => member.name === self);
     const before = this.#ranks.order.join();
     this.#ranks = rankRegions(this.#ranks, this.#regions(), {

@@ -58,6 +58,21 @@ for (const [what, wrong] of [
   });
 }
 
+test("prove() lets no other account of the namespace displace a proof", () => {
+  const proofs = createSidecarProofs();
+  const state = createLocalState(proofs);
+  state.take("files", { upserts: [cart], removed: [] });
+  state.prove([claim]);
+  state.prove([{ ...claim, serviceAccount: "billing", listen: { host: "10.0.0.9", port: 9 } }]);
+  assert.deepEqual(state.services.get(cart.id)?.endpoints[0]?.sidecars, proof);
+  // One account may claim without end; it pushes out its own claims alone.
+  for (let port = 1; port <= 30_000; port += 1) {
+    proofs.add({ ...claim, serviceAccount: "billing", endpoint: { host: "10.0.0.9", port } });
+  }
+  assert.deepEqual(proofs.applyTo(cart).endpoints[0]?.sidecars, proof);
+  assert.ok(proofs.all().length <= 20_001);
+});
+
 test("take() joins the endpoints of two sources and lets go of one source's part", () => {
   const state = createLocalState(createSidecarProofs());
   const [first] = cart.endpoints;
@@ -91,8 +106,9 @@ test("an IPv6 address is the same however it is spelled", () => {
 test("retain() forgets proofs whose endpoint is gone", () => {
   const proofs = createSidecarProofs();
   proofs.add(claim);
+  proofs.add({ ...claim, serviceAccount: "billing" });
   proofs.retain([cart]);
-  assert.equal(proofs.all().length, 1);
+  assert.deepEqual(proofs.all(), [claim]);
   proofs.retain([]);
   assert.equal(proofs.all().length, 0);
 });

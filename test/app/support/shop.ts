@@ -26,7 +26,8 @@ export async function startApp(name: string, port: number): Promise<App> {
 export interface WorkloadWords {
   readonly name: string;
   readonly port: number;
-  readonly isReady?: boolean;
+  /** Keeps its connections and gets no new ones. */
+  readonly isDraining?: boolean;
 }
 
 /** One service with its workloads as Kubernetes would say it; replaced in one step. */
@@ -52,7 +53,7 @@ addressType: IPv4
 ports: [{ name: http, port: ${workload.port}, protocol: TCP }]
 endpoints:
   - addresses: ["127.0.0.1"]
-    conditions: { ready: ${workload.isReady ?? true} }
+    conditions: { ready: ${workload.isDraining !== true}, serving: true, terminating: ${workload.isDraining === true} }
     zone: a
     targetRef: { kind: Pod, namespace: shop, name: ${workload.name} }
 `,

@@ -167,8 +167,8 @@ export interface TestMember {
   readonly gateway: RunningEngine;
   readonly cart: App;
   readonly cartSidecar: RunningEngine;
-  /** Says of the only cart that it is ready, or not. */
-  readonly setReady: (isReady: boolean) => Promise<void>;
+  /** Drains the only cart, or takes it back. */
+  readonly drain: (isDraining: boolean) => Promise<void>;
 }
 
 export async function startMember(
@@ -178,13 +178,13 @@ export async function startMember(
 ): Promise<TestMember> {
   const [gatewayPort = 0, appPort = 0, inboundPort = 0] = await freePorts(3);
   const workload = `cart-${name}`;
-  const setReady = (isReady: boolean): Promise<void> =>
+  const drain = (isDraining: boolean): Promise<void> =>
     writeService(mesh.servicesDir(name), {
       name: "cart",
       isExported: true,
-      workloads: [{ name: workload, port: appPort, isReady }],
+      workloads: [{ name: workload, port: appPort, isDraining }],
     });
-  await setReady(true);
+  await drain(false);
   const cart = await startApp(`cart of ${name}`, appPort);
   mesh.defer(cart.kill);
   const agent = await mesh.startAgent(mesh.agentConfig(name, region, gatewayPort));
@@ -197,7 +197,7 @@ export async function startMember(
       inbound: [{ endpoint: local(appPort), listen: local(inboundPort), app: local(appPort) }],
     }),
   ]);
-  return { name, agent, gateway, cart, cartSidecar, setReady };
+  return { name, agent, gateway, cart, cartSidecar, drain };
 }
 
 /** The sidecar of a caller; returns the base URL under which it reaches `cart`. */
