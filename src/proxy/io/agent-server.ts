@@ -1,7 +1,12 @@
 import { constants } from "node:crypto";
 import { once } from "node:events";
-import type { Socket } from "node:net";
-import { createServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
+import { setImmediate } from "node:timers";
+import {
+  createServer as createTlsServer,
+  type TLSSocket,
+  type Server as TlsServer,
+} from "node:tls";
 import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
@@ -35,6 +40,9 @@ const maxConnections = 20_000;
 // An expired certificate ends its connection this soon; the client comes back with its new one.
 const sweepEveryMs = 5000;
 const refusalLogs = { perSecond: 1, burst: 20 };
+// Handshakes begun in one turn of the event loop. Half a millisecond each: 1,000 hellos of a fleet that
+// returns at once stopped everything else for a second.
+const handshakesPerTurn = 8;
 
 const grpcOptions = {
   // Finds proxies that vanished without a word; pings are off by default.
@@ -52,12 +60,15 @@ const grpcOptions = {
  */
 export class AgentServer implements AsyncDisposable {
   readonly #options: AgentServerOptions;
+  readonly #tcp: TcpServer;
   readonly #tls: TlsServer;
   readonly #grpc: Server;
   readonly #injector: ConnectionInjector;
   readonly #connections = new Map<string, Connection>();
   /** Those still in their handshake too: the port is not closed before all are gone. */
   readonly #sockets = new Set<Socket>();
+  /** Accepted and not yet in their handshake. */
+  #waiting: Socket[] = [];
   readonly #stopRenewal: () => void;
   readonly #sweep: NodeJS.Timeout;
   readonly #logs: Admission;
@@ -71,14 +82,17 @@ export class AgentServer implements AsyncDisposable {
     this.#grpc = new Server(grpcOptions);
     options.register(this.#grpc);
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#tls = createServer({ ...contextOf(identity.current()), ...serverOptions });
-    this.#tls.maxConnections = maxConnections;
-    this.#tls.on("connection", (socket: Socket) => {
+    this.#tls = createTlsServer({ ...contextOf(identity.current()), ...serverOptions });
+    this.#tcp = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
       this.#sockets.add(socket);
+      socket.on("error", () => socket.destroy());
       socket.once("close", () => this.#sockets.delete(socket));
+      this.#waiting.push(socket);
+      if (this.#waiting.length === 1) setImmediate(() => this.#beginHandshakes());
     });
-    this.#tls.on("error", (error) =>
-      options.log.error({ reason: reasonOf(error) }, "Agent port failed"),
+    this.#tcp.maxConnections = maxConnections;
+    this.#tcp.on("error", (error) =>
+      options.log.error({ error: reasonOf(error) }, "Agent port failed"),
     );
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
     this.#tls.on("tlsClientError", (error) => this.#refused(undefined, reasonOf(error)));
@@ -141,8 +155,8 @@ export class AgentServer implements AsyncDisposable {
   async close(graceMs: number): Promise<void> {
     this.#stopRenewal();
     clearInterval(this.#sweep);
-    const closed = this.#tls.listening ? once(this.#tls, "close") : Promise.resolve();
-    this.#tls.close();
+    const closed = this.#tcp.listening ? once(this.#tcp, "close") : Promise.resolve();
+    this.#tcp.close();
     this.#injector.drain(graceMs);
     if (graceMs > 0 && this.#sockets.size > 0) await this.#drained(graceMs);
     for (const socket of this.#sockets) socket.destroy();
@@ -156,10 +170,17 @@ export class AgentServer implements AsyncDisposable {
 
   async #bind(): Promise<void> {
     const { host, port } = this.#options.listen;
-    this.#tls.listen({ host, port });
-    await once(this.#tls, "listening");
-    const bound = this.#tls.address();
+    this.#tcp.listen({ host, port });
+    await once(this.#tcp, "listening");
+    const bound = this.#tcp.address();
     if (typeof bound === "object" && bound !== null) this.#address = { host, port: bound.port };
+  }
+
+  #beginHandshakes(): void {
+    for (const socket of this.#waiting.splice(0, handshakesPerTurn)) {
+      if (!socket.destroyed) this.#tls.emit("connection", socket);
+    }
+    if (this.#waiting.length > 0) setImmediate(() => this.#beginHandshakes());
   }
 
   #accept(socket: TLSSocket): void {
