@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { MeshError, reasonOf } from "../mesh/errors.ts";
+import { reasonOf } from "../mesh/errors.ts";
 import { agentConfigParser } from "./agent-config.ts";
 import type { AgentConfig, GatewayConfig, SidecarConfig } from "./config.ts";
 import { type ConfigProblem, type Parsed, type Parser, parseConfig } from "./config-parser.ts";
@@ -16,13 +16,6 @@ export function loadGatewayConfig(file: string): Parsed<GatewayConfig> {
 
 export function loadSidecarConfig(file: string): Parsed<SidecarConfig> {
   return load(file, sidecarConfigParser);
-}
-
-/** All problems as one error, for callers that cannot go on: the demo, tests. */
-export function configOf<T>(parsed: Parsed<T>): T {
-  if (parsed.t === "ok") return parsed.config;
-  const lines = parsed.problems.map(formatProblem).join("\n");
-  throw new MeshError("MESH_CONFIG_INVALID", `Cannot use the configuration:\n${lines}`);
 }
 
 /** `agent.yaml:7: catalog.leaseMs: it is not …` */

@@ -4,7 +4,7 @@ const pemKey =
 const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s/@]+@/g;
 
 /** Field names whose values are never printed, whatever they hold. */
-export const secretFields: readonly string[] = [
+const secretFields: readonly string[] = [
   "password",
   "passphrase",
   "token",

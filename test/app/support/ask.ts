@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 
 /** One request on a connection of its own; the answer's text. */
-export async function ask(url: string): Promise<string> {
+async function ask(url: string): Promise<string> {
   const response = await fetch(url, { headers: { connection: "close" } });
   return (await response.text()).trim();
 }
