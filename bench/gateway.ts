@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { testTrust } from "../test/dataplane/support/certificates.ts";
 import {
   buildGenerator,
   Generator,
@@ -9,6 +10,7 @@ import {
   recordHello,
   type Sample,
 } from "./load/generator.ts";
+import { snisOf } from "./load/names.ts";
 import {
   freePort,
   type Peer,
@@ -17,8 +19,6 @@ import {
   startEnvoy,
   startHaproxy,
 } from "./load/peers.ts";
-import { testTrust } from "../test/dataplane/support/certificates.ts";
-import { snisOf } from "./load/names.ts";
 import { type Figure, report } from "./report.ts";
 
 const rounds = Number(process.env["ISTHMUS_BENCH_ROUNDS"] ?? 5);

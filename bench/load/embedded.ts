@@ -1,10 +1,10 @@
 /** An embedded engine in a process of its own, with a small agent beside it. Standard input: Setup as JSON. */
+
+import { text } from "node:stream/consumers";
 import { Engine } from "../../src/dataplane/io/engine.ts";
 import { EngineWorkers } from "../../src/dataplane/io/workers.ts";
 import type { Identity } from "../../src/mesh/ports.ts";
 import { Secret } from "../../src/mesh/secret.ts";
-import { text } from "node:stream/consumers";
-import { snisOf } from "./names.ts";
 import { identitySource, spiffeIdOf } from "../../test/dataplane/support/certificates.ts";
 import { FakeAgent } from "../../test/dataplane/support/fake-agent.ts";
 import { realClock, silent } from "../../test/dataplane/support/parts.ts";
@@ -17,10 +17,11 @@ import {
   gatewayListener,
   hosts,
   listener,
-  tcpProxy,
   type TestResource,
+  tcpProxy,
   validation,
 } from "../../test/dataplane/support/resources.ts";
+import { snisOf } from "./names.ts";
 
 /** An identity as JSON carries it: keys come by standard input, never by arguments, which others see. */
 export type PlainIdentity = Omit<Identity, "privateKeyPem"> & { readonly privateKeyText: string };

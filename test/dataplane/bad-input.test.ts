@@ -19,8 +19,8 @@ import {
   portOf,
   silent,
   startEngine,
-  tcpServer,
   type TestServer,
+  tcpServer,
 } from "./support/parts.ts";
 import { edsCluster, gatewayListener, hosts, validation } from "./support/resources.ts";
 

@@ -12,15 +12,15 @@ import { gatewayNodeResources, gatewayResources } from "../../src/gateway/resour
 import {
   parseMemberName,
   parseMeshDomain,
+  parseNamespace,
   parseNetworkName,
   parseServiceId,
   parseSpiffeId,
+  serviceIdOf,
   trustDomainOf,
 } from "../../src/mesh/ids.ts";
-import { serviceIdOf } from "../../src/mesh/ids.ts";
 import { meshResources } from "../../src/proxy/mesh-resources.ts";
 import { sidecarNodeResources } from "../../src/proxy/node-resources.ts";
-import { parseNamespace } from "../../src/mesh/ids.ts";
 import type { Sealed } from "../../src/proxy/seal.ts";
 import { sidecarResources, zoneResources } from "../../src/proxy/service-resources.ts";
 import { defaultProxySettings } from "../../src/proxy/settings.ts";

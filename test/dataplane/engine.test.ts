@@ -14,8 +14,8 @@ import {
   mtlsServer,
   portOf,
   startEngine,
-  tcpServer,
   type TestServer,
+  tcpServer,
 } from "./support/parts.ts";
 import {
   address,
@@ -25,8 +25,8 @@ import {
   edsCluster,
   hosts,
   listener,
-  tcpProxy,
   type TestResource,
+  tcpProxy,
   upstreamTls,
   validation,
 } from "./support/resources.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import type { Engine } from "../../src/dataplane/io/engine.ts";
-import { identitySource, testTrust, type TestTrust } from "./support/certificates.ts";
+import { identitySource, type TestTrust, testTrust } from "./support/certificates.ts";
 import { FakeAgent } from "./support/fake-agent.ts";
 import {
   dial,

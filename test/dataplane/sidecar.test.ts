@@ -5,8 +5,8 @@ import type { Engine } from "../../src/dataplane/io/engine.ts";
 import {
   identitySource,
   type TestIdentitySource,
-  testTrust,
   type TestTrust,
+  testTrust,
 } from "./support/certificates.ts";
 import { FakeAgent } from "./support/fake-agent.ts";
 import {
@@ -18,8 +18,8 @@ import {
   mtlsServer,
   portOf,
   startEngine,
-  tcpServer,
   type TestServer,
+  tcpServer,
 } from "./support/parts.ts";
 import {
   address,

@@ -1,18 +1,18 @@
 import { isMessage } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
+import type { HostPort } from "../../mesh/address.ts";
+import { isIp } from "../../mesh/address.ts";
+import { identityName } from "../../mesh/names.ts";
 import type { Address } from "../../xds/gen/envoy/config/core/v3/address_pb.ts";
 import type { DataSource, TransportSocket } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { RawBufferSchema } from "../../xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
+import { TlsParameters_TlsProtocol } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import type { CommonTlsContext } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
-import { TlsParameters_TlsProtocol } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import type { StringMatcher } from "../../xds/gen/envoy/type/matcher/v3/string_pb.ts";
-import type { HostPort } from "../../mesh/address.ts";
-import { isIp } from "../../mesh/address.ts";
-import { identityName } from "../../mesh/names.ts";
 import type { DownstreamTls, NameMatch, UpstreamTls, ValidationRef } from "./model.ts";
 import { unpackExtension, unsupported } from "./supported.ts";
 

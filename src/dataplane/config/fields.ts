@@ -1,7 +1,7 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { createRegistry } from "@bufbuild/protobuf";
-import { ConfigSchema as DirectResponseSchema } from "../../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
 import { TlsInspectorSchema } from "../../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
+import { ConfigSchema as DirectResponseSchema } from "../../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
 import { RBACSchema as NetworkRbacSchema } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { SniClusterSchema } from "../../xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
 import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";

@@ -1,3 +1,4 @@
+import { formatHostPort } from "../../mesh/address.ts";
 import { HealthStatus } from "../../xds/gen/envoy/config/core/v3/health_check_pb.ts";
 import type {
   LbEndpoint,
@@ -5,7 +6,6 @@ import type {
 } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import type { ClusterLoadAssignment } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
-import { formatHostPort } from "../../mesh/address.ts";
 import { addressOf } from "./common.ts";
 import type { AssignmentModel, HostModel } from "./model.ts";
 import { decodeSupported, unsupported } from "./supported.ts";

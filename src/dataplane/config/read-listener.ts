@@ -1,13 +1,13 @@
 import { isMessage } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import {
-  type Listener,
-  ListenerSchema,
-} from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import type {
   FilterChain,
   FilterChainMatch,
 } from "../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import {
+  type Listener,
+  ListenerSchema,
+} from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { TlsInspectorSchema } from "../../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { ConfigSchema as DirectResponseSchema } from "../../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
 import { RBACSchema as NetworkRbacSchema } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";

@@ -1,7 +1,7 @@
 import type {
   Policy,
-  Principal as PrincipalMessage,
   Principal_Set,
+  Principal as PrincipalMessage,
   RBAC,
 } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
 import { RBAC_Action } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";

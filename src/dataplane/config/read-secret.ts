@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import { SecretSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { SubjectAltNameMatcher_SanType } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import { SecretSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { bytesOf, nameMatchOf } from "./common.ts";
 import type { ValidationModel } from "./model.ts";
 import { decodeSupported, unsupported } from "./supported.ts";

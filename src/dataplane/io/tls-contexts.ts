@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
 import type { SecureContext, TLSSocket } from "node:tls";
 import { createSecureContext, createServer, type Server } from "node:tls";
-import { isMatch } from "../config/common.ts";
-import type { ValidationModel } from "../config/model.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
+import { isMatch } from "../config/common.ts";
+import type { ValidationModel } from "../config/model.ts";
 import type { SpiffeIdOf } from "./context.ts";
 
 // The hybrid first: what crosses clouds today must not be readable later.

@@ -7,13 +7,13 @@ import {
 import type { Identity, IdentitySource } from "../../../src/mesh/ports.ts";
 import { parseCertificate } from "../../../src/trust/certificate.ts";
 import { identityOf } from "../../../src/trust/identity.ts";
+import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
 import {
+  type Authority,
   createRoot,
   issueIntermediate,
   issueSvid,
-  type Authority,
 } from "../../../src/trust/issue.ts";
-import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
 import { spkiOf } from "../../../src/trust/keys.ts";
 import { toPem } from "../../../src/trust/pem.ts";
 import { signerOf } from "../../../src/trust/signer.ts";

@@ -1,6 +1,7 @@
 import { EventEmitter, once } from "node:events";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Server, ServerCredentials, type ServerDuplexStream } from "@grpc/grpc-js";
+import { type EngineType, engineTypes } from "../../../src/dataplane/config/state.ts";
 import type { Identity } from "../../../src/mesh/ports.ts";
 import type {
   DeltaDiscoveryRequest,
@@ -11,7 +12,6 @@ import {
   DeltaDiscoveryResponseSchema,
 } from "../../../src/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { typeUrls } from "../../../src/xds/resource.ts";
-import { type EngineType, engineTypes } from "../../../src/dataplane/config/state.ts";
 import type { TestResource } from "./resources.ts";
 
 type Stream = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;

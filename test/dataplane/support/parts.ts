@@ -1,9 +1,9 @@
 import { once } from "node:events";
-import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from "node:tls";
-import type { Clock, Identity, IdentitySource, Log } from "../../../src/mesh/ports.ts";
-import { parseSpiffeId, type SpiffeId } from "../../../src/mesh/ids.ts";
 import { Engine, type EngineOptions } from "../../../src/dataplane/io/engine.ts";
+import { parseSpiffeId, type SpiffeId } from "../../../src/mesh/ids.ts";
+import type { Clock, Identity, IdentitySource, Log } from "../../../src/mesh/ports.ts";
 import { spiffeIdOf } from "./certificates.ts";
 
 export const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };

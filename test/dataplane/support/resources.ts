@@ -6,6 +6,7 @@ import {
   type JsonObject,
   toBinary,
 } from "@bufbuild/protobuf";
+import type { EngineType } from "../../../src/dataplane/config/state.ts";
 import { ClusterSchema } from "../../../src/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../../../src/xds/gen/envoy/config/listener/v3/listener_pb.ts";
@@ -21,7 +22,6 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../../src/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
-import type { EngineType } from "../../../src/dataplane/config/state.ts";
 
 const registry = createRegistry(
   TlsInspectorSchema,

@@ -1,0 +1,91 @@
+import { createPool, updatePool } from "../balance/pool.ts";
+import type { AssignmentModel, ClusterModel, ListenerModel } from "../config/model.ts";
+import type { Applied, Delta } from "../config/state.ts";
+import { applyDelta, forgetUnwanted } from "../config/state.ts";
+import { isAllowed } from "../rbac.ts";
+import type { EngineContext } from "./context.ts";
+import type { Flow } from "./flow.ts";
+import { closeFlow } from "./flow.ts";
+import { isNamed } from "./tls-contexts.ts";
+
+/** Takes one response into the configuration, the pools and the live connections. */
+export function takeDelta(context: EngineContext, delta: Delta): Applied {
+  const applied = applyDelta(context.config, delta);
+  switch (delta.type) {
+    case "cluster":
+      for (const name of applied.changed) updateCluster(context, name);
+      forgetUnwanted(context.config);
+      break;
+    case "endpoint":
+      updateEndpoints(context, new Set(applied.changed));
+      break;
+    case "secret":
+      closeUnproven(context);
+      break;
+    case "listener":
+      forgetUnwanted(context.config);
+      break;
+  }
+  return applied;
+}
+
+/** Ends the connections of callers that the rules of a terminating listener no longer allow. */
+export function closeForbidden(context: EngineContext, model: ListenerModel): void {
+  const terminating = model.chains.filter(({ tls }) => tls !== undefined);
+  closeWhere(context, ({ listener, peer }) => {
+    if (listener.name !== model.name || peer === undefined) return false;
+    return !terminating.some(({ rbac }) => isAllowed(rbac, peer));
+  });
+}
+
+function updateCluster(context: EngineContext, name: string): void {
+  const model = context.config.cluster.get(name)?.model;
+  if (model !== undefined) return changePool(context, model);
+  // Its connections live on: a withdrawn export ends new ones only.
+  context.pools.delete(name);
+}
+
+/** Several clusters may share one EDS name. */
+function updateEndpoints(context: EngineContext, names: ReadonlySet<string>): void {
+  for (const { model } of context.config.cluster.values()) {
+    if (model?.source.t === "eds" && names.has(model.source.name)) changePool(context, model);
+  }
+}
+
+function changePool(context: EngineContext, model: ClusterModel): void {
+  const { pools } = context;
+  const assignment = assignmentFor(context, model);
+  const pool = pools.get(model.name);
+  if (pool === undefined) {
+    pools.set(model.name, createPool(model, assignment));
+    return;
+  }
+  const fallen = new Set(updatePool(pool, { model, assignment }).fallen);
+  if (fallen.size > 0) closeWhere(context, ({ host }) => host !== undefined && fallen.has(host));
+}
+
+function assignmentFor(
+  { config }: EngineContext,
+  model: ClusterModel,
+): AssignmentModel | undefined {
+  if (model.source.t === "static") return model.source.assignment;
+  return config.endpoint.get(model.source.name)?.model;
+}
+
+/** An identity that left a validation context loses its connections too. */
+function closeUnproven(context: EngineContext): void {
+  const { secret } = context.config;
+  closeWhere(context, ({ host, upPeer }) => {
+    if (host?.tls === undefined || upPeer === undefined) return false;
+    const validation = secret.get(host.tls.validation.secret)?.model;
+    return validation === undefined || !isNamed(validation, upPeer);
+  });
+}
+
+function closeWhere({ open, counters }: EngineContext, isOver: (flow: Flow) => boolean): void {
+  for (const flow of open) {
+    if (!isOver(flow)) continue;
+    counters.closedByConfig += 1;
+    closeFlow(flow);
+  }
+}
