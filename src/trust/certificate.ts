@@ -4,6 +4,7 @@ import {
   bytesOf,
   childrenOf,
   contextTag,
+  oidOf,
   rawOf,
   rawOid,
   readDer,
@@ -115,7 +116,7 @@ const hashes: ReadonlyMap<string, SignatureHash> = new Map<string, SignatureHash
 /** RFC 5758 section 3.2: ECDSA carries no parameters, not even NULL. */
 export function hashOf(algorithm: Der | undefined): SignatureHash {
   const [id, ...parameters] = childrenOf(algorithm, tag.sequence);
-  const hash = hashes.get(rawOf(id, tag.oid));
+  const hash = hashes.get(oidOf(id));
   return hash !== undefined && parameters.length === 0
     ? hash
     : refuseDer("it is not signed with ECDSA over SHA-256 or SHA-384");
@@ -143,7 +144,7 @@ function readName(node: Der | undefined): Name {
     for (const attribute of childrenOf(set, tag.set)) {
       const [type, value, ...rest] = childrenOf(attribute, tag.sequence);
       if (value === undefined || rest.length > 0) return refuseDer("a name is malformed");
-      const id = rawOf(type, tag.oid);
+      const id = oidOf(type);
       const content = Buffer.from(rawOf(value, tagOf(value)), "latin1").toString("utf8");
       if (id === commonNameOid) commonName = content;
       if (id === emailOid) emails.push(content);

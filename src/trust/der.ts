@@ -94,6 +94,14 @@ export function bytesOf(node: Der | undefined, wanted: number): Buffer {
   return Buffer.from(rawOf(node, wanted), "latin1");
 }
 
+/** An OID's content, raw. X.690 8.19.2: each number ends in a byte below 0x80 and starts with no padding. */
+export function oidOf(node: Der | undefined): string {
+  const raw = rawOf(node, tag.oid);
+  return oidShape.test(raw) ? raw : refuseDer("an object identifier is malformed");
+}
+
+const oidShape = /^(?:[\x81-\xff][\x80-\xff]*[\0-\x7f]|[\0-\x7f])+$/;
+
 /** DER allows 0xff for true alone, and a DEFAULT FALSE is never written. */
 export function trueOf(node: Der | undefined): true {
   return rawOf(node, tag.boolean) === "\xff" ? true : refuseDer("a boolean is not TRUE");

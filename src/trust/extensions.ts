@@ -4,7 +4,7 @@ import {
   childrenOf,
   contextTag,
   namedBitsOf,
-  rawOf,
+  oidOf,
   rawOid,
   readDer,
   refuseDer,
@@ -58,7 +58,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   [
     rawOid(oids.extendedKeyUsage),
     (found, value, mark) => {
-      const purposes = nonEmpty(childrenOf(value, tag.sequence)).map((id) => rawOf(id, tag.oid));
+      const purposes = nonEmpty(childrenOf(value, tag.sequence)).map((id) => oidOf(id));
       found.extendedKeyUsage = { ...mark, purposes };
     },
   ],
@@ -96,7 +96,7 @@ export function readExtensions(node: Der | undefined): Extensions {
   const seen = new Set<string>();
   for (const extension of nonEmpty(childrenOf(node, tag.sequence))) {
     const parts = childrenOf(extension, tag.sequence);
-    const id = rawOf(parts[0], tag.oid);
+    const id = oidOf(parts[0]);
     const isCritical = parts.length === 3 && trueOf(parts[1]);
     if (parts.length > 3 || seen.has(id)) return refuseDer("an extension is repeated or malformed");
     seen.add(id);

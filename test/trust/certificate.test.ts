@@ -221,6 +221,14 @@ for (const [claim, bytes] of certificates) {
   });
 }
 
+for (const raw of ["", "\x80\x01", "\x55\x80", "\x55\x80\x01", "\x55\xff"]) {
+  test(`parseCertificate() refuses an extension with the object identifier ${Buffer.from(raw, "latin1").toString("hex")}`, () => {
+    const unknown = sequence(der(tag.oid, raw), octets(sequence()));
+    const bytes = edited({ [at.extensions]: extensions(unknown) });
+    assert.throws(() => parseCertificate(bytes), refusal);
+  });
+}
+
 const ber: readonly [string, Buffer][] = [
   ["an indefinite length", Buffer.from("3080020101 0000".replace(" ", ""), "hex")],
   ["a long-form length of less than 128", Buffer.from("308103020101", "hex")],

@@ -1,13 +1,16 @@
 // Damaged inputs: refused by a MeshError, never taken, never another error.
 // `ISTHMUS_FUZZ=1000000` is the long run; each case of damage that ever got through becomes a test.
 import assert from "node:assert/strict";
+import { sign, X509Certificate } from "node:crypto";
 import { test } from "node:test";
 import { MeshError } from "../../src/mesh/errors.ts";
+import { spiffePartsOf } from "../../src/mesh/ids.ts";
 import { jwksOf, parseBundle, parseJwks } from "../../src/trust/bundle.ts";
 import { verifyCharter } from "../../src/trust/charter.ts";
 import { parseCharter } from "../../src/trust/charter-codec.ts";
 import { formatCharterFile, parseCharterFile } from "../../src/trust/charter-file.ts";
 import { createCsr, parseCsr } from "../../src/trust/csr.ts";
+import { childrenOf, readDer, tag, wholeBits, writeDer } from "../../src/trust/der.ts";
 import { describeText } from "../../src/trust/describe.ts";
 import { newPrivateKey } from "../../src/trust/io/new-key.ts";
 import { createVerifier } from "../../src/trust/verifier.ts";
@@ -68,6 +71,40 @@ test("verifyPeer() takes no chain with a damaged issuer", () => {
   fuzz(issuer.der, 3, (bytes) => {
     return verifyPeer([leaf.der, bytes], { nowMs }).t === "ok" ? "taken" : "refused";
   });
+});
+
+/** A certificate around a signed part that need not be DER any more. */
+function around(tbs: Buffer, signature: Buffer): Buffer {
+  const [, algorithm] = childrenOf(
+    readDer(leaf.der, { maxBytes: 8192, maxDepth: 16 }),
+    tag.sequence,
+  );
+  const rest = Buffer.concat([
+    writeDer(algorithm ?? assert.fail()),
+    writeDer(wholeBits(signature)),
+  ]);
+  const length = tbs.length + rest.length;
+  return Buffer.concat([Buffer.of(0x30, 0x82, length >> 8, length & 0xff), tbs, rest]);
+}
+
+test("verifyPeer() takes damaged leaves that a stolen issuer signed for its own member only", () => {
+  const random = seededRandom(6);
+  let taken = 0;
+  for (let round = 0; round < rounds; round += 1) {
+    const tbs = mutated(leaf.tbs, random);
+    const bytes = around(tbs, sign("sha256", tbs, made.east.key));
+    const verdict = verifyPeer([bytes, issuer.der], { nowMs });
+    if (verdict.t === "refused") continue;
+    taken += 1;
+    assert.equal(
+      spiffePartsOf(verdict.peer.id).trustDomain,
+      "east.acme.mesh",
+      bytes.toString("hex"),
+    );
+    const names = new X509Certificate(bytes).subjectAltName ?? "";
+    assert.equal(names, `URI:${verdict.peer.id}`, bytes.toString("hex"));
+  }
+  assert.ok(taken > 0, "some damage does no harm, such as another serial");
 });
 
 test("verifyCharter() takes no damaged charter, and no damaged signature", () => {
