@@ -1,12 +1,12 @@
+import type { MemberResources } from "../gateway/member-resources.ts";
 import type { HostPort } from "../mesh/address.ts";
 import type { Clock, Log, Peer } from "../mesh/ports.ts";
-import type { MemberResources } from "../gateway/member-resources.ts";
-import type { SidecarNode } from "../proxy/node.ts";
-import { parseNode, type ProxyNode } from "../proxy/node.ts";
-import type { Admitted, ProxyStatus } from "../proxy/io/ads-stream.ts";
 import { AdsServer } from "../proxy/io/ads-server.ts";
+import type { Admitted, ProxyStatus } from "../proxy/io/ads-stream.ts";
 import { AgentServer } from "../proxy/io/agent-server.ts";
 import { registerRenewal } from "../proxy/io/renewal-service.ts";
+import type { SidecarNode } from "../proxy/node.ts";
+import { doorOf, type ProxyNode, parseNode } from "../proxy/node.ts";
 import type { Telemetry } from "../telemetry/registry.ts";
 import type { HeldResource } from "../xds/ledger.ts";
 import type { NodeClaim } from "../xds/node.ts";
@@ -157,12 +157,11 @@ function admit(
 
 function claimsOf(node: SidecarNode): readonly SidecarClaim[] {
   const { namespace, serviceAccount } = node;
-  return node.inbound.map(({ endpoint, listen }) => ({
-    namespace,
-    serviceAccount,
-    endpoint,
-    listen,
-  }));
+  return node.inbound.flatMap((entry) => {
+    const { endpoint } = entry;
+    const listen = doorOf(entry);
+    return listen === undefined ? [] : [{ namespace, serviceAccount, endpoint, listen }];
+  });
 }
 
 /** What is in force now; a proxy that refused it still has its last good one. */

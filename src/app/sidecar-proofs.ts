@@ -24,28 +24,33 @@ export interface SidecarProofs {
   readonly retain: (services: Iterable<LocalService>) => void;
 }
 
-// One pod has a handful of ports; a member of 20,000 pods fits. Beyond it the oldest claim goes.
-const maxProofs = 100_000;
+// Thousands of pods with a handful of ports each. Beyond it the account's own oldest claim goes.
+const maxProofsPerAccount = 20_000;
 
 export function createSidecarProofs(): SidecarProofs {
-  const claims = new Map<string, SidecarClaim>();
+  // By account first: what one says of an endpoint must not displace what another has proven.
+  const accounts = new Map<string, Map<string, SidecarClaim>>();
   const proofOf = (
     service: LocalService,
     endpoint: Endpoint,
     port: number,
   ): SidecarProof | undefined => {
-    const namespace = namespaceOf(service.id);
-    const claim = claims.get(keyOf(namespace, { host: endpoint.address, port }));
-    if (claim === undefined || claim.serviceAccount !== endpoint.serviceAccount) return undefined;
-    return { address: claim.listen.host, port: claim.listen.port };
+    const { address, serviceAccount } = endpoint;
+    if (serviceAccount === undefined) return undefined;
+    const account = accountKey({ namespace: namespaceOf(service.id), serviceAccount });
+    const claim = accounts.get(account)?.get(endpointKey({ host: address, port }));
+    return claim && { address: claim.listen.host, port: claim.listen.port };
   };
   return {
     add: (claim) => {
-      const key = keyOf(claim.namespace, claim.endpoint);
+      const account = accountKey(claim);
+      const claims = accounts.get(account) ?? new Map<string, SidecarClaim>();
+      accounts.set(account, claims);
+      const key = endpointKey(claim.endpoint);
       const isKnown = JSON.stringify(claims.get(key)) === JSON.stringify(plain(claim));
       if (isKnown) return false;
       const oldest = claims.keys().next().value;
-      if (claims.size >= maxProofs && oldest !== undefined) claims.delete(oldest);
+      if (claims.size >= maxProofsPerAccount && oldest !== undefined) claims.delete(oldest);
       claims.set(key, plain(claim));
       return true;
     },
@@ -61,17 +66,22 @@ export function createSidecarProofs(): SidecarProofs {
           : { ...endpoint, sidecars: Object.fromEntries(sidecars) };
       }),
     }),
-    all: () => [...claims.values()],
+    all: () => [...accounts.values()].flatMap((claims) => [...claims.values()]),
     retain: (services) => {
       const kept = new Set<string>();
       for (const service of services) {
-        for (const endpoint of service.endpoints) {
-          for (const port of Object.values(endpoint.ports)) {
-            kept.add(keyOf(namespaceOf(service.id), { host: endpoint.address, port }));
+        const namespace = namespaceOf(service.id);
+        for (const { address, ports, serviceAccount = "" } of service.endpoints) {
+          const account = accountKey({ namespace, serviceAccount });
+          for (const port of Object.values(ports)) {
+            kept.add(`${account} ${endpointKey({ host: address, port })}`);
           }
         }
       }
-      for (const key of claims.keys()) if (!kept.has(key)) claims.delete(key);
+      for (const [account, claims] of accounts) {
+        for (const key of claims.keys()) if (!kept.has(`${account} ${key}`)) claims.delete(key);
+        if (claims.size === 0) accounts.delete(account);
+      }
     },
   };
 }
@@ -85,8 +95,12 @@ export function claimWorkloadKey(claim: SidecarClaim): string {
   return `${claim.namespace} ${ipKey(claim.endpoint.host)}`;
 }
 
-function keyOf(namespace: Namespace, endpoint: HostPort): string {
-  return `${namespace} ${ipKey(endpoint.host)} ${endpoint.port}`;
+function accountKey(of: Pick<SidecarClaim, "namespace" | "serviceAccount">): string {
+  return `${of.namespace} ${of.serviceAccount}`;
+}
+
+function endpointKey(endpoint: HostPort): string {
+  return `${ipKey(endpoint.host)} ${endpoint.port}`;
 }
 
 /** IPv6 has many spellings of one address. */

@@ -43,6 +43,7 @@ export class MemberResources {
   readonly #gateway: GatewaySettings;
   readonly #mesh = new SubjectSet("mesh");
   readonly #services: ServiceSets;
+  /** By `nodeKey`. */
   readonly #nodes = new Map<string, KnownNode>();
   #context: ResourceContext;
 
@@ -84,10 +85,11 @@ export class MemberResources {
 
   /** What a stream of this node views. The newest stream's claims replace those of an older one. */
   open(node: ProxyNode): OpenView {
-    const content = this.#nodes.get(node.id)?.content ?? new SubjectSet(`node/${node.id}`);
-    const streams = (this.#nodes.get(node.id)?.streams ?? 0) + 1;
+    const key = nodeKey(node);
+    const content = this.#nodes.get(key)?.content ?? new SubjectSet(`node/${node.id}`);
+    const streams = (this.#nodes.get(key)?.streams ?? 0) + 1;
     const known = { node, content, streams };
-    this.#nodes.set(node.id, known);
+    this.#nodes.set(key, known);
     this.#build(known);
     const view = { sets: [content.set, ...this.#services.enter(node), this.#mesh.set] };
     let isOpen = true;
@@ -123,10 +125,11 @@ export class MemberResources {
 
   #leave(node: ProxyNode): void {
     this.#services.leave(node);
-    const known = this.#nodes.get(node.id);
+    const key = nodeKey(node);
+    const known = this.#nodes.get(key);
     if (known === undefined) return;
     known.streams -= 1;
-    if (known.streams === 0) this.#nodes.delete(node.id);
+    if (known.streams === 0) this.#nodes.delete(key);
   }
 
   #rebuild(): void {
@@ -147,4 +150,9 @@ export class MemberResources {
       inboundProtocolOf: inboundProtocolIn(this.#services, node),
     });
   }
+}
+
+/** An id is only a claim: who borrows another account's must not replace that one's listeners. */
+function nodeKey(node: ProxyNode): string {
+  return node.t === "gateway" ? node.id : `${node.id} ${node.serviceAccount}`;
 }

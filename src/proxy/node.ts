@@ -1,5 +1,5 @@
 import type { HostPort } from "../mesh/address.ts";
-import { formatHostPort } from "../mesh/address.ts";
+import { formatHostPort, isInRange, parseIpRange } from "../mesh/address.ts";
 import { MeshError } from "../mesh/errors.ts";
 import type { Namespace, SpiffeId, TrustDomain } from "../mesh/ids.ts";
 import { parseNamespace, spiffePartsOf } from "../mesh/ids.ts";
@@ -45,6 +45,16 @@ export interface Inbound {
   readonly endpoint: HostPort;
   readonly listen: HostPort;
   readonly app: HostPort;
+}
+
+/**
+ * Where others reach an inbound entry. Gateways and sidecars will dial it, so it may be no other host
+ * than the workload's own: undefined otherwise. To listen on every address means that one for them.
+ */
+export function doorOf({ endpoint, listen }: Inbound): HostPort | undefined {
+  const own = [endpoint.host, "0.0.0.0", "::"].map(parseIpRange);
+  const isOwn = own.some((range) => isInRange(listen.host, range));
+  return isOwn ? { host: endpoint.host, port: listen.port } : undefined;
 }
 
 export type NodeVerdict =

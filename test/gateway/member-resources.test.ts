@@ -207,6 +207,18 @@ suite("MemberResources", () => {
     assert.equal(resources.nodes().length, 0);
   });
 
+  test("keeps a node's listeners from another account that borrows its id", () => {
+    const resources = made();
+    const victim = resources.open(sidecar);
+    const before = namesOf(victim.view, "listener");
+    const thief = resources.open({ ...sidecar, serviceAccount: "billing", upstreams: [] });
+    assert.deepEqual(namesOf(victim.view, "listener"), before);
+    assert.deepEqual(namesOf(thief.view, "listener"), []);
+    thief.close();
+    assert.deepEqual(namesOf(victim.view, "listener"), before);
+    assert.deepEqual(resources.nodes(), [sidecar]);
+  });
+
   test("moves traffic between zones when it learns where the callers are", () => {
     const resources = made();
     resources.update(

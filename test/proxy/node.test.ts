@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
+import { parseHostPort } from "../../src/mesh/address.ts";
 import type { SpiffeId, TrustDomain } from "../../src/mesh/ids.ts";
 import {
   parseMemberName,
@@ -9,7 +10,7 @@ import {
   trustDomainOf,
 } from "../../src/mesh/ids.ts";
 import type { NodeVerdict } from "../../src/proxy/node.ts";
-import { parseNode } from "../../src/proxy/node.ts";
+import { doorOf, parseNode } from "../../src/proxy/node.ts";
 
 const ownTrustDomain: TrustDomain = trustDomainOf(
   parseMemberName("east"),
@@ -37,6 +38,32 @@ const read = (
 ): NodeVerdict => parseNode({ id, metadata }, { peer, ownTrustDomain });
 const reasonOf = (verdict: NodeVerdict): string =>
   verdict.t === "refused" ? verdict.reason : "accepted";
+
+suite("doorOf()", () => {
+  const doorAt = (listen: string, endpoint = "10.0.0.7:8080"): unknown =>
+    doorOf({
+      endpoint: parseHostPort(endpoint),
+      listen: parseHostPort(listen),
+      app: { host: "127.0.0.1", port: 8080 },
+    });
+
+  test("is the workload's own address, also where a sidecar listens on all", () => {
+    const door = { host: "10.0.0.7", port: 15_006 };
+    assert.deepEqual(doorAt("10.0.0.7:15006"), door);
+    assert.deepEqual(doorAt("0.0.0.0:15006"), door);
+    assert.deepEqual(doorAt("[::]:15006"), door);
+    assert.deepEqual(doorAt("[fd00:0:0:0:0:0:0:7]:1", "[fd00::7]:8080"), {
+      host: "fd00::7",
+      port: 1,
+    });
+  });
+
+  test("is none on another host: gateways would dial whatever a sidecar names", () => {
+    for (const listen of ["127.0.0.1:15021", "169.254.169.254:80", "10.0.0.8:6379", "[::1]:80"]) {
+      assert.equal(doorAt(listen), undefined);
+    }
+  });
+});
 
 suite("parseNode()", () => {
   test("reads a sidecar", () => {
