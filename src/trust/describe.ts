@@ -63,5 +63,10 @@ function roleOf(certificate: Certificate): Pick<CertificateDescription, "role" |
   const isRoot =
     certificate.subject === certificate.issuer &&
     certificate.extensions.basicConstraints?.isCa === true;
-  return { role: isRoot ? "root" : "other", name: certificate.commonName ?? "" };
+  return { role: isRoot ? "root" : "other", name: printable(certificate.commonName ?? "") };
+}
+
+/** A stranger's name must not speak to the terminal that shows it. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, "?").slice(0, 64);
 }
