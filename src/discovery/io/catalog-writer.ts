@@ -79,6 +79,8 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let hasLooked = false;
   let isStale = true;
   let beatDueMs = 0;
+  // When the epoch was chosen or some hub took a write of it.
+  let heardAtMs = clock.monotonicMs();
   let fencedBy: ShardOwner | undefined;
   let cancelTimer = (): void => {};
   let working = Promise.resolve();
@@ -113,6 +115,13 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     const verdict = verifyHead(signed, { mesh, member, verify, nowMs, allowExpired: true });
     return verdict.t === "ok" ? verdict.head : undefined;
   };
+  const onStored = (): void => {
+    const nowMs = clock.monotonicMs();
+    // Unheard for a lease: another instance may have held the name meanwhile, and readers may know its
+    // epoch though no hub does any more.
+    if (nowMs - heardAtMs >= options.leaseMs) askForEpochAbove(epoch);
+    heardAtMs = nowMs;
+  };
   const limits = { ms: options.timeoutMs, timers, signal: closing.signal };
   const watch = createNameWatch({
     ...options,
@@ -131,6 +140,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       // Between a change and its signature content and head do not fit; the signed change follows.
       target: () => (isStale ? undefined : target),
       judge,
+      onStored,
     }),
   );
 
@@ -146,6 +156,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     seq = 0;
     beat = 0;
     epochAbove = undefined;
+    heardAtMs = clock.monotonicMs();
     isStale = true;
   };
   const fence = (owner: ShardOwner): void => {

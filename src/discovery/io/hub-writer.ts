@@ -50,6 +50,8 @@ export function createHubWriter(options: {
   /** Undefined while there is no head that fits the content. */
   readonly target: () => ShardTarget | undefined;
   readonly member: ShardWrite["member"];
+  /** The hub took a write: readers of it can see that this writer lives. */
+  readonly onStored: () => void;
   /** Judges what stands in the hub instead of what was expected: overwrite it or leave it. */
   readonly judge: (held: HeldHead) => "overwrite" | "leave";
 }): HubWriter {
@@ -93,7 +95,8 @@ export function createHubWriter(options: {
     tail = write.position;
     const sent = send({ ...write, expected }).then(
       (result) => {
-        if (result.t === "stored" || state !== "synced") return;
+        if (result.t === "stored") return options.onStored();
+        if (state !== "synced") return;
         enter("behind");
         resync();
       },
@@ -114,6 +117,7 @@ export function createHubWriter(options: {
       const result = await send(wholeWrite(target, { member, expected: tail }));
       if (result.t === "stored") {
         tail = target.position;
+        options.onStored();
         if (isOverflown()) continue;
         return catchUp();
       }

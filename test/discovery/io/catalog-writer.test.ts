@@ -234,3 +234,21 @@ test("a mass withdrawal is held, reported, and carried out when confirmed", () =
     assert.equal([...(b.catalog.shard(east)?.services() ?? [])].length, 0);
     assert.deepEqual(codesOf(a), []);
   }));
+
+test("a writer that nobody heard for a lease comes back with a higher epoch", () =>
+  inWorld(async ({ time, hubs, pair }) => {
+    const [a, b] = await pair();
+    const epochSeen = (): number => b.catalog.memberStatus()[0]?.position?.epoch ?? 0;
+    const before = epochSeen();
+    hubs[0].cutOff.add(a.name);
+    await time.advance(leaseMs - 2 * renewMs);
+    hubs[0].cutOff.delete(a.name);
+    await time.advance(2 * renewMs);
+    assert.equal(epochSeen(), before);
+    hubs[0].cutOff.add(a.name);
+    await time.advance(2 * leaseMs);
+    hubs[0].cutOff.delete(a.name);
+    await time.advance(2 * renewMs);
+    assert.ok(epochSeen() > before);
+    assert.equal(healthyAt(b, east), 1);
+  }));

@@ -37,9 +37,11 @@ interface Life {
   isDead: boolean;
 }
 
-/** A site: its services go on existing while its agents come and go. */
+/** A site: its services go on existing while its agents come and go. Two replicas are two sites. */
 export interface Site {
   readonly member: MemberName;
+  /** A second agent of the same member may be refused. */
+  readonly isReplica: boolean;
   readonly services: Map<ServiceId, LocalService>;
   readonly disk: SnapshotStore;
   life: Life | undefined;
@@ -62,7 +64,7 @@ export interface World {
 
 export function createWorld(
   seed: number,
-  size: { readonly members: number; readonly hubs: number },
+  size: { readonly members: number; readonly hubs: number; readonly isFirstDoubled: boolean },
 ): World {
   const chance = createChance(seed);
   const time = createVirtualTime();
@@ -74,17 +76,21 @@ export function createWorld(
   const hubs = Array.from({ length: size.hubs }, (_, index) =>
     createFaultyHub({ name: `hub-${index}`, timers: time.timers, chance, oracle }),
   );
-  const sites = members.map((member): Site => {
+  const singles = members.map((member): Site => {
     const services = Array.from({ length: 1 + chance.below(4) }, (_, index) =>
       serviceWith(chance, `shop/s-${index}`),
     );
     return {
       member,
+      isReplica: false,
       services: new Map(services.map((service) => [service.id, service])),
       disk: createMemoryDisk(),
       life: undefined,
     };
   });
+  const [first] = singles;
+  const replica = first && { ...first, isReplica: true, disk: createMemoryDisk() };
+  const sites = replica !== undefined && size.isFirstDoubled ? [...singles, replica] : singles;
   let lives = 0;
 
   const guard = (check: () => void): void => {
@@ -165,10 +171,12 @@ export function createWorld(
     publish: (site, { upsert, removed }) => {
       if (upsert !== undefined) site.services.set(upsert.id, upsert);
       if (removed !== undefined) site.services.delete(removed);
-      site.life?.catalog.publish({
-        upserts: upsert === undefined ? [] : [upsert],
-        removed: removed === undefined ? [] : [removed],
-      });
+      for (const { life } of sites.filter((one) => one.member === site.member)) {
+        life?.catalog.publish({
+          upserts: upsert === undefined ? [] : [upsert],
+          removed: removed === undefined ? [] : [removed],
+        });
+      }
     },
     heal: () => {
       for (const hub of hubs) {
