@@ -33,7 +33,9 @@ interface Line {
 export function buildGenerator(dir: string): string {
   const binary = join(dir, "load");
   const source = new URL("./load.c", import.meta.url).pathname;
-  const { status, stderr } = spawnSync("cc", ["-O2", "-o", binary, source], { encoding: "utf8" });
+  const { status, stderr } = spawnSync(process.env["CC"] ?? "gcc", ["-O2", "-o", binary, source], {
+    encoding: "utf8",
+  });
   if (status !== 0) throw new Error(`Cannot compile ${source}: ${stderr}`);
   return binary;
 }

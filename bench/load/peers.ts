@@ -54,7 +54,7 @@ export async function startHaproxy(options: {
 }): Promise<Peer> {
   const file = join(options.dir, "haproxy.cfg");
   writeFileSync(file, options.config);
-  const child = spawn("haproxy", ["-f", file, "-db", "-q"], {
+  const child = spawn(process.env["ISTHMUS_HAPROXY"] ?? "haproxy", ["-f", file, "-db", "-q"], {
     stdio: ["ignore", "ignore", "inherit"],
   });
   return ready({ name: "haproxy", port: options.port, child });
