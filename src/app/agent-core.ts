@@ -62,6 +62,7 @@ export class AgentCore implements AsyncDisposable {
   readonly #options: AgentCoreOptions;
   readonly #sources: readonly WorkloadSource[];
   readonly #sourceFindings = new Map<string, readonly Finding[]>();
+  readonly #broken = new Map<ServiceId, Finding>();
   readonly #startedAtMs: number;
   #synced = 0;
   #isWarm = false;
@@ -129,7 +130,7 @@ export class AgentCore implements AsyncDisposable {
       gatewaysOf: (member) => this.neighbours.gatewaysOf(member),
     });
     this.#waiting = createMergeQueue<ServiceId>({
-      handle: (id) => this.resources.update(id, this.mesh.service(id)),
+      handle: (id) => this.#build(id),
       schedule: () => setImmediate(() => this.#flush()),
     });
     this.#sources = config.sources.map(({ dir }) =>
@@ -189,6 +190,7 @@ export class AgentCore implements AsyncDisposable {
       ...this.catalog.findings(),
       ...this.neighbours.findings(),
       ...this.mesh.findings(),
+      ...this.#broken.values(),
       ...withheld,
     ];
   }
@@ -249,6 +251,22 @@ export class AgentCore implements AsyncDisposable {
     this.neighbours.refresh();
     this.#waiting.add(this.mesh.charterChanged());
     this.#options.onCharter();
+  }
+
+  /** A defect that one service brings to light must not end the others. */
+  #build(id: ServiceId): void {
+    try {
+      this.resources.update(id, this.mesh.service(id));
+      this.#broken.delete(id);
+    } catch (thrown) {
+      this.#options.log.error({ err: thrown, service: id }, "Service could not be built");
+      this.#broken.set(id, {
+        code: "PROXY_SERVICE_BROKEN",
+        severity: "error",
+        subject: id,
+        message: `proxies keep what they were told of it: ${reasonOf(thrown)}`,
+      });
+    }
   }
 
   #flush(): void {

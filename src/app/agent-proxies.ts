@@ -10,7 +10,6 @@ import { doorOf, type ProxyNode, parseNode } from "../proxy/node.ts";
 import type { Telemetry } from "../telemetry/registry.ts";
 import type { HeldResource } from "../xds/ledger.ts";
 import type { NodeClaim } from "../xds/node.ts";
-import type { XdsType } from "../xds/resource.ts";
 import { type View, viewed } from "../xds/view.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import type { ProxyConfigAnswer } from "./api-model.ts";
@@ -35,8 +34,6 @@ export interface AgentProxiesOptions {
 export interface ConnectedProxy {
   readonly status: ProxyStatus;
   readonly node: ProxyNode | undefined;
-  /** How many resources of each type it was told. */
-  readonly held: Readonly<Partial<Record<XdsType, number>>>;
 }
 
 /** The port that sidecars and gateways of this member talk to: xDS and renewals. */
@@ -106,11 +103,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     },
     proxies: () => {
       const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
-      return ads.proxies().map((status) => ({
-        status,
-        node: nodes.get(status.nodeId),
-        held: countsOf(ads.heldBy(status.nodeId) ?? []),
-      }));
+      return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
     },
     configOf: (nodeId) => {
       const view = views.get(nodeId);
@@ -168,10 +161,4 @@ function claimsOf(node: SidecarNode): readonly SidecarClaim[] {
 function contentOf(view: View | undefined, held: HeldResource): unknown {
   const resource = view === undefined ? undefined : viewed(view, held);
   return resource === undefined ? undefined : resourceJson(resource);
-}
-
-function countsOf(held: readonly HeldResource[]): ConnectedProxy["held"] {
-  const counts: Partial<Record<XdsType, number>> = {};
-  for (const { type } of held) counts[type] = (counts[type] ?? 0) + 1;
-  return counts;
 }

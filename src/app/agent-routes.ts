@@ -267,7 +267,7 @@ function placeOf(text: string, config: AgentConfig): EndpointsAnswer["from"] {
 
 function proxiesOf({ proxies, clock }: AgentView): readonly ProxyAnswer[] {
   return proxies.proxies().map(
-    ({ status, node, held }: ConnectedProxy): ProxyAnswer => ({
+    ({ status, node }: ConnectedProxy): ProxyAnswer => ({
       node: status.nodeId,
       role: node?.t ?? "unknown",
       engine: node?.engine ?? "unknown",
@@ -276,9 +276,9 @@ function proxiesOf({ proxies, clock }: AgentView): readonly ProxyAnswer[] {
       userAgent: status.userAgent,
       connectedMs: Math.round(clock.nowMs() - status.connectedAtMs),
       isStuck: status.stuckSinceMs !== undefined,
-      types: status.types.map(({ type, unanswered, refused, lastNack }) => ({
+      types: status.types.map(({ type, held, unanswered, refused, lastNack }) => ({
         type,
-        held: held[type] ?? 0,
+        held,
         unanswered,
         refused,
         lastNack: lastNack?.message,

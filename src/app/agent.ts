@@ -121,10 +121,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const http = await startHttp({ listen: config.http.listen, routes, log });
   opened.defer(() => http.close());
   await core.start(parts.signal ?? ending.signal);
-  log.info(
-    { member: config.member.name, address: http.url, charter: trust.charter().charter.number },
-    "Agent runs",
-  );
+  log.info({ address: http.url, charter: trust.charter().charter.number }, "Agent runs");
 
   const owned = opened.move();
   let ended: Promise<void> | undefined;

@@ -19,7 +19,7 @@ export async function runAgent(file: string): Promise<Ran> {
   const { config } = parsed;
   const log = createLog({
     level: config.logLevel,
-    fields: { role: "agent", member: config.member.name },
+    fields: { role: "agent", self: config.member.name },
   });
   log.info({ config: redact(config) }, "Configuration read");
   // One member alone until the Redis store is there: the hub lives and dies with this process.

@@ -30,6 +30,7 @@ export const logFields: Readonly<Record<string, string>> = {
   remote: "IP address of the other side",
   resource: "name of an xDS resource",
   role: "sidecar, gateway or agent",
+  self: "member that this process belongs to",
   service: "namespace/name of a service",
   signal: "name of a process signal",
   sni: "server name of a ClientHello",

@@ -35,6 +35,8 @@ export interface TypeStatus {
   readonly type: XdsType;
   readonly isWildcard: boolean;
   readonly subscribed: number;
+  /** Resources that the client has, or is about to be sent. */
+  readonly held: number;
   readonly unanswered: number;
   readonly refused: number;
   readonly lastNack?: Nack;

@@ -213,6 +213,7 @@ export class Ledger {
   status(): {
     readonly isWildcard: boolean;
     readonly subscribed: number;
+    readonly held: number;
     readonly unanswered: number;
     readonly refused: number;
     readonly lastNack?: Nack;
@@ -221,6 +222,7 @@ export class Ledger {
     return {
       isWildcard: this.#isWildcard,
       subscribed: this.#names.size,
+      held: this.#held.size,
       unanswered: waitingCount,
       refused: refusedCount,
       ...(lastNack === undefined ? {} : { lastNack }),

@@ -108,9 +108,7 @@ export class AdsServer implements Disposable {
 
   /** What the proxy of that node id was told, by its latest stream; undefined: no such proxy. */
   heldBy(nodeId: string): readonly HeldResource[] | undefined {
-    const stream = [...this.#streams].findLast(
-      (candidate) => candidate.status()?.nodeId === nodeId,
-    );
+    const stream = [...this.#streams].findLast((candidate) => candidate.nodeId === nodeId);
     return stream?.heldResources();
   }
 

@@ -149,6 +149,11 @@ export class AdsStream {
   }
 
   /** Undefined until the stream was let in. */
+  get nodeId(): string | undefined {
+    return this.#open?.node.id;
+  }
+
+  /** Undefined until the stream was let in. */
   status(): ProxyStatus | undefined {
     if (this.#open === undefined) return undefined;
     const { clock } = this.#host;
