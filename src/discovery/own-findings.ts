@@ -5,6 +5,8 @@ import type { ShardOwner } from "./head.ts";
 export interface HubStatus {
   readonly name: string;
   readonly isReadable: boolean;
+  /** False after a write that failed, until one succeeds. */
+  readonly isWritable: boolean;
 }
 
 const maxNamed = 10;
@@ -20,12 +22,14 @@ export function ownFindings(
 ): readonly Finding[] {
   const { held, fencedBy } = known;
   const findings: Finding[] = known.hubs
-    .filter((hub) => !hub.isReadable)
+    .filter((hub) => !hub.isReadable || !hub.isWritable)
     .map((hub) => ({
       code: "CATALOG_HUB_UNREACHABLE",
       severity: "warning",
       subject: hub.name,
-      message: "this hub does not answer; the last state stays",
+      message: hub.isReadable
+        ? "this hub takes no writes; others do not see this member's changes through it"
+        : "this hub does not answer; the last state stays",
     }));
   if (held.length > 0) {
     const names = held.slice(0, maxNamed).join(", ");

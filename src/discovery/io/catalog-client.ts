@@ -183,8 +183,14 @@ export function createCatalog(options: CatalogOptions): Catalog {
       }),
     );
   };
-  const hubs = (): readonly HubStatus[] =>
-    readers.map((one) => ({ name: one.name, isReadable: one.isReadable() }));
+  const hubs = (): readonly HubStatus[] => {
+    const written = writer?.status().hubs ?? [];
+    return readers.map((one, index) => ({
+      name: one.name,
+      isReadable: one.isReadable(),
+      isWritable: written[index]?.state !== "unreachable",
+    }));
+  };
   const tick = (): void => {
     shards.tick(now());
     cancelTick = timers.after(leaseTickMs, tick);

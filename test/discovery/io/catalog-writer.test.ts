@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { MeshError } from "../../../src/mesh/errors.ts";
 import { parseServiceId } from "../../../src/mesh/ids.ts";
 import type { Sign } from "../../../src/mesh/ports.ts";
 import type { FaultyHub } from "../simulation/faulty-hub.ts";
@@ -251,4 +252,22 @@ test("a writer that nobody heard for a lease comes back with a higher epoch", ()
     await time.advance(2 * renewMs);
     assert.ok(epochSeen() > before);
     assert.equal(healthyAt(b, east), 1);
+  }));
+
+test("a hub that can be read but takes no writes is reported", () =>
+  inWorld(async ({ time, hubs, agent }) => {
+    const store = hubs[0].connect("writer");
+    const readOnly = {
+      ...hubs[0],
+      connect: () => ({
+        ...store,
+        publish: () => Promise.reject(new MeshError("MESH_CATALOG_UNAVAILABLE", "NOPERM")),
+      }),
+    };
+    const a = agent(east, { hubs: [readOnly] });
+    await a.start();
+    a.catalog.publishAll([]);
+    await time.advance(1000);
+    assert.deepEqual(a.catalog.hubs(), [{ name: "hub-1", isReadable: true, isWritable: false }]);
+    assert.deepEqual(codesOf(a), ["CATALOG_HUB_UNREACHABLE"]);
   }));
