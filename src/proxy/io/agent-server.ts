@@ -92,7 +92,7 @@ export class AgentServer implements AsyncDisposable {
     });
     this.#tcp.maxConnections = maxConnections;
     this.#tcp.on("error", (error) =>
-      options.log.error({ error: reasonOf(error) }, "Agent port failed"),
+      options.log.error({ reason: reasonOf(error) }, "Agent port failed"),
     );
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
     this.#tls.on("tlsClientError", (error) => this.#refused(undefined, reasonOf(error)));
