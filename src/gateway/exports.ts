@@ -2,6 +2,7 @@ import type { MeshService } from "../discovery/mesh-service.ts";
 import type { ServiceTarget } from "../mesh/names.ts";
 import { serviceSuffixes, sniOf } from "../mesh/names.ts";
 import type { Endpoint, ServicePort } from "../mesh/service.ts";
+import { atPort } from "../proxy/targets.ts";
 
 /** One name under which other members may ask for a port of an exported service. */
 export interface ExportedTarget {
@@ -22,7 +23,7 @@ export function exportsOf(service: MeshService): ExportedTarget[] {
     serviceSuffixes.map((suffix) => {
       const target = { service: service.id, port: port.port, suffix };
       const endpoints = local.endpoints.filter(
-        (endpoint) => endpoint.sidecars?.[port.name] !== undefined,
+        (endpoint) => atPort(endpoint.sidecars, port.name) !== undefined,
       );
       return { target, port, sni: sniOf(target), endpoints };
     }),

@@ -5,7 +5,7 @@ import type { Endpoint, LocalService, ServicePort } from "../mesh/service.ts";
 import type { PlannedHost, PlannedLocality } from "./plan.ts";
 import { endpointWeight, isHealthy } from "./plan.ts";
 import { overprovisioningFactor } from "./settings.ts";
-import { portOf } from "./targets.ts";
+import { atPort, portOf } from "./targets.ts";
 import type { Viewer } from "./viewer.ts";
 import { zoneShares } from "./zone-shares.ts";
 
@@ -94,8 +94,8 @@ function byZone(
 }
 
 function hostAt(endpoint: Endpoint, port: ServicePort): PlannedHost | undefined {
-  const sidecar = endpoint.sidecars?.[port.name];
-  const targetPort = sidecar?.port ?? endpoint.ports[port.name];
+  const sidecar = atPort(endpoint.sidecars, port.name);
+  const targetPort = sidecar?.port ?? atPort(endpoint.ports, port.name);
   if (targetPort === undefined) return undefined;
   return {
     address: sidecar?.address ?? endpoint.address,

@@ -6,6 +6,7 @@ import { appProtocolOf } from "../mesh/service.ts";
 import type { InboundProtocolOf } from "./inbound-listeners.ts";
 import type { Inbound, SidecarNode } from "./node.ts";
 import type { ProtocolOf } from "./outbound-listeners.ts";
+import { atPort } from "./targets.ts";
 
 /** Where a sidecar's listeners look up what a port speaks. */
 export interface ServiceLookup {
@@ -41,7 +42,7 @@ function protocolBehind(service: MeshService, entry: Inbound): AppProtocol | und
     ({ address }) => address === entry.endpoint.host,
   );
   const port = service.local?.ports.find(({ name }) =>
-    endpoints?.some(({ ports }) => ports[name] === entry.endpoint.port),
+    endpoints?.some(({ ports }) => atPort(ports, name) === entry.endpoint.port),
   );
   return port === undefined ? undefined : appProtocolOf(port);
 }

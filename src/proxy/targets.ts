@@ -54,3 +54,11 @@ export function portOf(
 ): ServicePort | undefined {
   return ports.find((port) => port.port === wanted.port && port.protocol === wanted.protocol);
 }
+
+/** What belongs to a port's name. Strangers choose it: it may be `constructor`, which every object has. */
+export function atPort<Item>(
+  byName: Readonly<Record<string, Item>> | undefined,
+  name: string,
+): Item | undefined {
+  return byName !== undefined && Object.hasOwn(byName, name) ? byName[name] : undefined;
+}

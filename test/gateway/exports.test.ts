@@ -25,6 +25,11 @@ suite("exportsOf()", () => {
       ["10.1.0.1"],
     );
   });
+  test("takes no name that every object has for a sidecar", () => {
+    const ports = [{ name: "constructor", port: 80, protocol: "TCP" as const }];
+    const local = { ...localService([endpoint(1)]), ports };
+    assert.deepEqual(exportsOf(meshService({ local }))[0]?.endpoints, []);
+  });
   test("leads nowhere for what is not exported, least of all to another member", () => {
     const { exported: _, ...secret } = localService([endpoint(1)]);
     assert.deepEqual(

@@ -243,6 +243,31 @@ suite("MemberResources", () => {
     assert.ok(viewed(view, { type: "route", name: cartLocal }));
   });
 
+  for (const name of ["constructor", "__proto__", "toString"]) {
+    test(`takes a port named "${name}" for absent where an endpoint lacks it`, () => {
+      const resources = made();
+      const ports = [{ name, port: 80, protocol: "TCP" as const }];
+      const local = { ...localService([endpoint(1, { ports: {} })]), ports };
+      const { network } = viewer;
+      const endpoints = [endpoint(2, { ports: {}, sidecars: {} })];
+      const { view } = resources.open(sidecar);
+      resources.open(gateway);
+      resources.open({ ...sidecar, id: "sidecar/shop/frontend/1", engine: "envoy" });
+      resources.update(
+        cart.id,
+        meshService({
+          ports,
+          local,
+          remotes: [remoteExport("west", { ports, network, endpoints })],
+        }),
+      );
+      assert.deepEqual(resources.withheld(), []);
+      const hosts = viewed(view, { type: "endpoint", name: cartLocal });
+      assert.ok(hosts);
+      assert.ok(!Buffer.from(hosts.value).includes("10.1.0."));
+    });
+  }
+
   test("withholds nothing of what it builds", () => {
     const resources = made();
     resources.update(cart.id, cart);
