@@ -245,13 +245,14 @@ const peers: Peer[] = [];
 try {
   const hello = await recordHello(join(dir, "hello"), sni);
   await startPeers(peers, { dir, backend: await generator.serve({ skipsHello: true }) });
-  const samples = await measure(generator, { peers, hello });
+  // First, in fresh processes: what earlier load left on the heap would blur it.
   const idle = new Map<string, number[]>();
   for (const { name, port, pids } of peers.filter(({ name }) => name !== "embedded x2")) {
     idle.set(name, [
       await generator.idleKilobytes({ port, hello, connections: idleConnections, pids }),
     ]);
   }
+  const samples = await measure(generator, { peers, hello });
   report({
     claim:
       "The embedded gateway forwards TLS by SNI about as fast as Envoy, with a fraction of its memory per connection",
