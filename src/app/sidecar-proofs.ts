@@ -54,9 +54,10 @@ export function createSidecarProofs(): SidecarProofs {
       claims.set(key, plain(claim));
       return true;
     },
-    applyTo: (service) => ({
-      ...service,
-      endpoints: service.endpoints.map((endpoint) => {
+    applyTo: (service) => {
+      // Most services of a member that starts have none.
+      if (claims.size === 0) return service;
+      const endpoints = service.endpoints.map((endpoint) => {
         const sidecars = Object.entries(endpoint.ports).flatMap(([name, port]) => {
           const proof = proofOf(service, endpoint, port);
           return proof === undefined ? [] : [[name, proof] as const];
@@ -64,8 +65,9 @@ export function createSidecarProofs(): SidecarProofs {
         return sidecars.length === 0
           ? endpoint
           : { ...endpoint, sidecars: Object.fromEntries(sidecars) };
-      }),
-    }),
+      });
+      return { ...service, endpoints };
+    },
     all: () => [...accounts.values()].flatMap((claims) => [...claims.values()]),
     retain: (services) => {
       const kept = new Set<string>();
