@@ -56,7 +56,7 @@ export function createSidecarProofs(): SidecarProofs {
     },
     applyTo: (service) => {
       // Most services of a member that starts have none.
-      if (claims.size === 0) return service;
+      if (accounts.size === 0) return service;
       const endpoints = service.endpoints.map((endpoint) => {
         const sidecars = Object.entries(endpoint.ports).flatMap(([name, port]) => {
           const proof = proofOf(service, endpoint, port);
