@@ -81,6 +81,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let beatDueMs = 0;
   // When the epoch was chosen or some hub took a write of it.
   let heardAtMs = clock.monotonicMs();
+  let junkAtMs = Number.NEGATIVE_INFINITY;
   let fencedBy: ShardOwner | undefined;
   let cancelTimer = (): void => {};
   let working = Promise.resolve();
@@ -89,8 +90,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
 
   const judge = (held: HeldHead): "overwrite" | "leave" => {
     const head = judgeHead(held.head);
-    // Junk: whoever wrote it, it is not the word of this member.
-    if (head === undefined) return "overwrite";
+    if (head === undefined) return judgeJunk();
     const claimant = claimantOf(head, {
       epoch,
       seq,
@@ -108,6 +108,15 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
         fence(claimant.owner);
         return "leave";
     }
+  };
+  /** Not the word of this member; but it may cover that of another instance which readers know. */
+  const judgeJunk = (): "overwrite" | "leave" => {
+    const nowMs = clock.monotonicMs();
+    // Whoever writes junk without end must not make us sign without end.
+    if (nowMs - junkAtMs < options.leaseMs) return "overwrite";
+    junkAtMs = nowMs;
+    askForEpochAbove(epoch);
+    return "leave";
   };
   const judgeHead = (signed: SignedHead): Head | undefined => {
     const { mesh, verify } = options;
