@@ -9,6 +9,8 @@ import { readKeyFile, readText, saveFile } from "../../../src/trust/io/safe-file
 import { tempFolder } from "./folder.ts";
 
 const unsafe = { code: "MESH_TRUST_KEY_FILE_UNSAFE" };
+// Any POSIX system has it.
+const mkfifo = "mkfifo";
 const unreadable = { code: "MESH_FILE_UNREADABLE" };
 
 test("saveFile() replaces a file whole and gives secrets 0600", async () => {
@@ -72,7 +74,7 @@ test("readText() refuses folders, pipes, large files and nothing", async () => {
   await using folder = await tempFolder();
   const at = (name: string): string => join(folder.path, name);
   await writeFile(at("large"), Buffer.alloc(5 * 1024 * 1024));
-  assert.equal(spawnSync("mkfifo", [at("pipe")]).status, 0);
+  assert.equal(spawnSync(mkfifo, [at("pipe")]).status, 0);
   for (const path of [folder.path, at("pipe"), at("large"), at("nothing")]) {
     await assert.rejects(readText(path), unreadable, path);
     await assert.rejects(readKeyFile(path === folder.path ? at("nothing") : path));
