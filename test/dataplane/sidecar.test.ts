@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
+import { connect as connectTls } from "node:tls";
 import type { Engine } from "../../src/dataplane/io/engine.ts";
 import {
   identitySource,
@@ -223,6 +224,34 @@ describe("a sidecar", () => {
     }
     const { refused } = engine.status().counters;
     assert.deepEqual([refused["not-allowed"], refused["handshake-failed"]], [1, 2]);
+  });
+
+  test("asks for a certificate each time: a ticket would outlive it, and be renewed for ever", async () => {
+    const port = portOf(engine, "inbound");
+    const caller = await trust.identity("spiffe://west.acme.mesh/ns/shop/sa/a");
+    const first = dialTls(port, { identity: caller, sni });
+    let ticket: Buffer | undefined;
+    first.on("session", (session) => {
+      ticket = session;
+    });
+    assert.equal(await exchange(first, "ping"), "ping");
+    first.destroy();
+    const later = connectTls({
+      port,
+      host: "127.0.0.1",
+      servername: sni,
+      ca: caller.bundlePem,
+      checkServerIdentity: () => undefined,
+      ...(ticket === undefined ? {} : { session: ticket }),
+    });
+    const isReused = new Promise((resolve) => {
+      later.once("secureConnect", () => resolve(later.isSessionReused()));
+      later.once("error", () => resolve(false));
+    });
+    later.write("let me in");
+    if (await isReused) later.destroy();
+    assert.equal(await isReused, false);
+    assert.equal((await endOf(later)).text, "");
   });
 
   test("renews its identity without touching a connection", async () => {

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { constants, hash } from "node:crypto";
 import type { SecureContext, TLSSocket } from "node:tls";
 import { createSecureContext, createServer, type Server } from "node:tls";
 import type { SpiffeId } from "../../mesh/ids.ts";
@@ -109,6 +109,7 @@ export class TlsContexts {
     ca: string;
     minVersion: "TLSv1.3";
     ecdhCurve: string;
+    secureOptions: number;
   } {
     const { certChainPem, privateKeyPem } = this.#identity.current();
     const key = privateKeyPem.reveal();
@@ -118,6 +119,9 @@ export class TlsContexts {
       ca: bundlePem,
       minVersion: "TLSv1.3",
       ecdhCurve: keyExchanges,
+      // A resumed session asks for no certificate, and each gives a new ticket: it would outlive both
+      // the certificate and its issuer.
+      secureOptions: constants.SSL_OP_NO_TICKET,
     };
   }
 
