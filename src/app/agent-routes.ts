@@ -223,7 +223,7 @@ function endpointsOf(view: AgentView, query: HttpQuery): readonly EndpointsAnswe
       `Cannot find service "${id}": nobody offers it here${didYouMean(id, known)}`,
     );
   }
-  const from = placeOf(query.text("from") ?? config.member.name, config);
+  const from = placeOf(query.text("from") ?? defaultPlace(view), config);
   const wanted = query.text("port");
   const lines = endpointOrder(service, core.resources.viewer(from.zone)).filter(
     ({ target }) => wanted === undefined || String(target.port) === wanted,
@@ -256,8 +256,16 @@ function endpointsOf(view: AgentView, query: HttpQuery): readonly EndpointsAnswe
   return [...byTarget.values()];
 }
 
+/** Where most callers of this member stand. */
+function defaultPlace({ core, config }: AgentView): string {
+  const callers = [...(core.resources.viewer("").callers ?? [])];
+  const [zone] = callers.sort(([, left], [, right]) => right - left)[0] ?? [""];
+  return `${config.member.name}/${zone}`;
+}
+
 function placeOf(text: string, config: AgentConfig): EndpointsAnswer["from"] {
-  const [member = "", zone = ""] = text.split("/");
+  const [member = "", ...rest] = text.split("/");
+  const zone = rest.join("/");
   if (member === config.member.name) return { member, zone };
   throw new MeshError(
     "MESH_USAGE",

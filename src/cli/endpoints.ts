@@ -6,8 +6,8 @@ import { type Cell, type Column, table } from "./table.ts";
 
 const columns: readonly Column[] = [
   { title: "TRY", align: "right" },
-  { title: "MEMBER", isElastic: true },
-  { title: "ZONE", isElastic: true },
+  { title: "MEMBER" },
+  { title: "ZONE", isOptional: true },
   { title: "ADDRESS" },
   { title: "VIA" },
   { title: "HEALTH" },
@@ -53,7 +53,8 @@ function row(endpoint: EndpointAnswer): (Cell | string)[] {
   return [
     String(endpoint.priority + 1),
     endpoint.member,
-    endpoint.zone,
+    // Proxies know zones as member/zone; here the member stands beside it.
+    endpoint.zone.slice(endpoint.zone.indexOf("/") + 1),
     endpoint.address,
     { text: endpoint.via, tone: endpoint.via === "plaintext" ? "warn" : "plain" },
     stateCell(endpoint.health),

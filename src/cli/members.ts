@@ -6,7 +6,7 @@ import { type Cell, type Column, table } from "./table.ts";
 
 const columns: readonly Column[] = [
   { title: "MEMBER", isElastic: true },
-  { title: "CLOUD" },
+  { title: "CLOUD", isOptional: true },
   { title: "REGION", isElastic: true },
   { title: "STATE" },
   { title: "EXPORTS", align: "right" },

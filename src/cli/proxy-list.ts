@@ -5,12 +5,12 @@ import { spanOf } from "./phrases.ts";
 import { type Cell, type Column, table } from "./table.ts";
 
 const columns: readonly Column[] = [
-  { title: "PROXY", isElastic: true },
-  { title: "ENGINE" },
+  { title: "PROXY" },
+  { title: "ENGINE", isOptional: true },
   { title: "ZONE", isElastic: true },
-  { title: "CONNECTED", align: "right" },
+  { title: "SINCE", align: "right" },
   { title: "CLUSTERS", align: "right" },
-  { title: "LISTENERS", align: "right" },
+  { title: "LISTENERS", align: "right", isOptional: true },
   { title: "CONFIG", isElastic: true },
 ];
 

@@ -13,6 +13,8 @@ export interface Column {
   readonly align?: "right";
   /** Gives way first when the terminal is narrow; the last one with it set wraps nothing and is cut. */
   readonly isElastic?: true;
+  /** Left out where the terminal is too narrow for all; the last such column goes first. */
+  readonly isOptional?: true;
 }
 
 const tones: Readonly<Record<Tone, string>> = {
@@ -27,22 +29,50 @@ const leastElastic = 8;
 // A pipe has no width; a log line of this length is still readable.
 const pipeColumns = 160;
 
-/** A table that fits the terminal: elastic columns are cut with an ellipsis, the widest first. */
+/**
+ * A table that fits the terminal: optional columns are left out first, then elastic ones are cut with
+ * an ellipsis, the widest first.
+ */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly (Cell | string)[])[],
   terminal: Pick<Terminal, "columns" | "isColourful">,
 ): string {
   const cells = rows.map((row) => row.map(cellOf));
-  const widths = fit(columns, cells, terminal.columns ?? pipeColumns);
-  const head = line(
-    columns.map(({ title }) => ({ text: title, tone: "quiet" })),
-    { columns, widths, isColourful: terminal.isColourful },
+  const available = terminal.columns ?? pipeColumns;
+  const shown = shownColumns(columns, cells, available);
+  const picked = shown.flatMap((index) => columns[index] ?? []);
+  const body = cells.map((row) => shown.map((index) => row[index] ?? { text: "" }));
+  const head = picked.map(({ title }): Cell => ({ text: title, tone: "quiet" }));
+  const layout = {
+    columns: picked,
+    widths: fit(picked, body, available),
+    isColourful: terminal.isColourful,
+  };
+  return `${[head, ...body].map((row) => line(row, layout)).join("\n")}\n`;
+}
+
+/** Indices of the columns that are shown. */
+function shownColumns(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  available: number,
+): readonly number[] {
+  const widths = widthsOf(columns, rows);
+  let shown = columns.map((_, index) => index);
+  const total = (): number => shown.reduce((sum, index) => sum + (widths[index] ?? 0) + gap, -gap);
+  while (total() > available) {
+    const last = shown.findLast((index) => columns[index]?.isOptional === true);
+    if (last === undefined) break;
+    shown = shown.filter((index) => index !== last);
+  }
+  return shown;
+}
+
+function widthsOf(columns: readonly Column[], rows: readonly (readonly Cell[])[]): number[] {
+  return columns.map(({ title }, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.text.length ?? 0)),
   );
-  const body = cells.map((row) =>
-    line(row, { columns, widths, isColourful: terminal.isColourful }),
-  );
-  return `${[head, ...body].join("\n")}\n`;
 }
 
 export function painted(cell: Cell, terminal: Pick<Terminal, "isColourful">): string {
@@ -55,9 +85,7 @@ function fit(
   rows: readonly (readonly Cell[])[],
   available: number,
 ): readonly number[] {
-  const widths = columns.map(({ title }, index) =>
-    Math.max(title.length, ...rows.map((row) => row[index]?.text.length ?? 0)),
-  );
+  const widths = widthsOf(columns, rows);
   const total = (): number => widths.reduce((sum, width) => sum + width + gap, -gap);
   while (total() > available) {
     const widest = widestElastic(columns, widths);

@@ -84,7 +84,7 @@ export const metrics: MetricTable = {
   shardAge: {
     name: "isthmus_shard_age_seconds",
     kind: "gauge",
-    help: "Since the content of a member's shard changed last",
+    help: "Since the last new beat of a member's shard",
     unit: "seconds",
     of: "agent",
     labels: { member: "members of the charter" },

@@ -51,3 +51,20 @@ test("table() lets no foreign text steer the terminal", () => {
   assert.doesNotMatch(text.replaceAll("\n", ""), /\p{Cc}/u);
   assert.match(text, /evil name/);
 });
+
+test("table() leaves optional columns out before it cuts anything, the last one first", () => {
+  const wide: readonly Column[] = [
+    { title: "NAME" },
+    { title: "ONE", isOptional: true },
+    { title: "TWO", isOptional: true },
+    { title: "WHY", isElastic: true },
+  ];
+  const rows = [["name-of-it", "1111111111", "2222222222", "because"]];
+  const headAt = (width: number): string =>
+    table(wide, rows, { ...plain, columns: width })
+      .split("\n")[0]
+      ?.replaceAll(/ +/g, " ") ?? "";
+  assert.equal(headAt(60), "NAME ONE TWO WHY");
+  assert.equal(headAt(40), "NAME ONE WHY");
+  assert.equal(headAt(20), "NAME WHY");
+});
