@@ -45,6 +45,9 @@ export function upstreamTls(target: ServiceTarget): Extension {
 export function downstreamTls(): Extension {
   return extension(tlsSocketName, DownstreamTlsContextSchema, {
     requireClientCertificate: true,
+    // A resumed session shows no certificate: it would outlive it, its issuer and any root.
+    sessionTicketKeysType: { case: "disableStatelessSessionResumption", value: true },
+    disableStatefulSessionResumption: true,
     commonTlsContext: {
       tlsParams,
       tlsCertificateSdsSecretConfigs: [identitySecret()],

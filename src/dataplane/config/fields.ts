@@ -133,7 +133,7 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
   ["envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer", rule("")],
   [
     `${tls}.DownstreamTlsContext`,
-    // Sessions: tickets die with their context, which is replaced with every new identity or bundle.
+    // Sessions: this engine resumes none.
     rule(
       "commonTlsContext requireClientCertificate",
       "disableStatelessSessionResumption disableStatefulSessionResumption sessionTimeout",
