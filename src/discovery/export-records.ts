@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import type { TrustDomain } from "../mesh/ids.ts";
+import type { SpiffeId, TrustDomain } from "../mesh/ids.ts";
 import { namespaceOf, workloadSpiffeId } from "../mesh/ids.ts";
 import type { Endpoint, LocalService } from "../mesh/service.ts";
 import type { ZoneCount } from "./mesh-service.ts";
@@ -20,6 +20,11 @@ export interface ExportOptions {
   readonly trustDomain: TrustDomain;
   /** Another member shares the network, so single endpoints are of use to it. */
   readonly isNetworkShared: boolean;
+  /**
+   * What was published last. A service without any workload keeps it: whoever comes back runs as the
+   * same accounts, and callers must accept them before they get traffic.
+   */
+  readonly lastIdentities?: readonly SpiffeId[];
 }
 
 /** Undefined when the service is not exported. */
@@ -27,7 +32,7 @@ export function exportOf(service: LocalService, options: ExportOptions): ExportC
   if (service.exported === undefined) return undefined;
   const record = serviceRecordOf(service, {
     createdAtMs: service.exported.createdAtMs,
-    trustDomain: options.trustDomain,
+    options,
   });
   const isListed = options.isNetworkShared || service.type === "Headless";
   const endpoints = isListed ? service.endpoints.filter(hasSidecar) : [];
@@ -41,7 +46,7 @@ export function exportOf(service: LocalService, options: ExportOptions): ExportC
 
 function serviceRecordOf(
   service: LocalService,
-  options: { readonly createdAtMs: number; readonly trustDomain: TrustDomain },
+  from: { readonly createdAtMs: number; readonly options: ExportOptions },
 ): ServiceRecord {
   const { sessionAffinity, trafficDistribution } = service;
   return {
@@ -49,20 +54,19 @@ function serviceRecordOf(
     id: service.id,
     type: service.type,
     ports: service.ports,
-    createdAtMs: options.createdAtMs,
-    identities: identitiesOf(service, options.trustDomain),
+    createdAtMs: from.createdAtMs,
+    identities: identitiesOf(service, from.options),
     zones: zoneCountsOf(service.endpoints),
     ...(sessionAffinity === undefined ? {} : { sessionAffinity }),
     ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
   };
 }
 
-function identitiesOf(
-  service: LocalService,
-  trustDomain: TrustDomain,
-): ServiceRecord["identities"] {
+function identitiesOf(service: LocalService, options: ExportOptions): readonly SpiffeId[] {
+  const { trustDomain, lastIdentities } = options;
   const namespace = namespaceOf(service.id);
   const accounts = new Set(service.endpoints.flatMap((one) => one.serviceAccount ?? []));
+  if (service.endpoints.length === 0 && lastIdentities !== undefined) return lastIdentities;
   return [...accounts]
     .sort()
     .map((serviceAccount) => workloadSpiffeId(trustDomain, { namespace, serviceAccount }));

@@ -89,7 +89,8 @@ export function createOwnShard(options: {
     const how = options.exportOptions();
     const withdrawn = [...change.removed];
     for (const service of change.upserts) {
-      const content = exportOf(service, how);
+      const lastIdentities = published.get(service.id)?.record.identities ?? [];
+      const content = exportOf(service, { ...how, lastIdentities });
       if (content === undefined) withdrawn.push(service.id);
       else {
         withdrawals.cancel(service.id);

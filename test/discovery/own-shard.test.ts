@@ -230,3 +230,13 @@ test("the member's own record goes out at once and only when it changed", () => 
   shard.stageMember(record, 6);
   assert.equal(shard.takeBatch(6), undefined);
 });
+
+test("a service without any workload keeps its identities, so that callers accept who comes back", () => {
+  const shard = shardWith([cart("healthy")]);
+  shard.takeBatch(0);
+  shard.stage(upsert(serviceOf("shop/cart", { endpoints: [] })), 10);
+  const [bytes] = shard.takeBatch(10)?.changed.values() ?? [];
+  const record = JSON.parse(Buffer.from(bytes ?? []).toString()) as Record<string, unknown>;
+  assert.deepEqual(record["identities"], ["spiffe://east.acme.mesh/ns/shop/sa/cart"]);
+  assert.deepEqual(record["zones"], []);
+});
