@@ -25,6 +25,8 @@ export interface AgentTrust {
   readonly renew: (peer: Peer, csr: Uint8Array) => Promise<RenewResponse>;
   /** Judges charters that hubs hold; true when a newer one is in force now. */
   readonly offer: (charters: readonly SignedCharter[]) => boolean;
+  /** Resolves when the charter in force is on disk, or could not be written. */
+  readonly whenSaved: () => Promise<void>;
   readonly findings: () => readonly Finding[];
 }
 
@@ -58,12 +60,19 @@ export async function openAgentTrust(
     ...parts,
   });
 
+  // One after the other, each the newest by then: an older one must never be the last on disk.
+  let saving: Promise<void> = Promise.resolve();
+  const save = async (): Promise<void> => {
+    try {
+      await saveCharter(config.trust.dir, current);
+    } catch (thrown) {
+      log.warn({ file: config.trust.dir, reason: reasonOf(thrown) }, "Charter could not be saved");
+    }
+  };
   const adopt = (next: TrustedCharter): void => {
     current = next;
     log.info({ charter: next.charter.number }, "New charter in force");
-    saveCharter(config.trust.dir, next).catch((thrown: unknown) => {
-      log.warn({ file: config.trust.dir, reason: reasonOf(thrown) }, "Charter could not be saved");
-    });
+    saving = saving.then(save);
   };
   const offerOne = (signed: SignedCharter): boolean => {
     const verdict = judgeCharter(signed, current);
@@ -106,6 +115,7 @@ export async function openAgentTrust(
       return { chain: renewed.chainDer, bundle: renewed.bundleDer };
     },
     offer: (charters) => charters.map(offerOne).includes(true),
+    whenSaved: () => saving,
     findings: () => [
       ...problems.values(),
       ...ownFindings(charterMember(current.charter, self), config),

@@ -6,8 +6,8 @@ import type { MemberName } from "../mesh/ids.ts";
 import type { Clock, Log, Random } from "../mesh/ports.ts";
 import { createTelemetry } from "../telemetry/registry.ts";
 import { AgentCore } from "./agent-core.ts";
-import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
+import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
 import { type AgentView, agentRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentConfig } from "./config.ts";
@@ -56,6 +56,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const ending = new AbortController();
   opened.defer(() => ending.abort(new Error("the agent is closing")));
   const trust = await openAgentTrust(config, { clock, random, log, signal: ending.signal });
+  opened.defer(() => trust.whenSaved());
   const { snapshotDir } = config.catalog;
   const snapshots = await openSnapshotDir(snapshotDir, log);
   const proofs = createSidecarProofs();
