@@ -35,6 +35,10 @@ export interface NeighboursOptions {
 // A name that stands for many addresses, and many names: each address costs a handshake a second.
 const maxAddressesPerMember = 16;
 
+// One first sample, taken while everything starts, would be kept for ten minutes: until then an order
+// that was just guessed gives way at once.
+const guessMs = 30_000;
+
 /** The other members as seen over the network: gateway addresses, probes, verdicts, nearness. */
 export class Neighbours implements Disposable {
   readonly #options: NeighboursOptions;
@@ -45,12 +49,14 @@ export class Neighbours implements Disposable {
   readonly #hosts = new Map<MemberName, readonly GatewayHost[]>();
   readonly #refused = new Map<MemberName, Finding>();
   readonly #rankRandom: number;
+  readonly #startedAtMs: number;
   #ranks = emptyRanks;
 
   constructor(options: NeighboursOptions) {
     this.#options = options;
     const { clock, random, log, identity, verifyPeer } = options;
     this.#rankRandom = random();
+    this.#startedAtMs = clock.monotonicMs();
     this.#states = createMemberStates({ ...stateTiming, expireAfterMs: options.expireAfterMs });
     this.#addresses = new AddressWatch({ log, onChange: () => this.refresh() });
     this.#prober = new GatewayProber({
@@ -208,11 +214,13 @@ export class Neighbours implements Disposable {
     const { charter, self } = this.#options;
     const own = charter().members.find((member) => member.name === self);
     const before = this.#ranks.order.join();
-    this.#ranks = rankRegions(this.#ranks, this.#regions(), {
+    const isFailover = this.isFailover();
+    const isGuess = nowMs - this.#startedAtMs < guessMs && !isFailover;
+    this.#ranks = rankRegions(isGuess ? emptyRanks : this.#ranks, this.#regions(), {
       nowMs,
       ownCloud: own?.cloud ?? "",
       random: this.#rankRandom,
-      isFailover: this.isFailover(),
+      isFailover,
     });
     return before !== this.#ranks.order.join();
   }
