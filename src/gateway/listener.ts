@@ -13,7 +13,7 @@ import { FilterChainSchema } from "../xds/gen/envoy/config/listener/v3/listener_
 import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { TlsInspectorSchema } from "../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
-import { ConfigSchema as DirectResponseSchema } from "../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
+import { EchoSchema } from "../xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
 import { SniClusterSchema } from "../xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
 import { TcpProxySchema } from "../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 
@@ -99,9 +99,8 @@ function probeChain(settings: GatewaySettings, trust: TrustView): FilterChain {
       allowCallers(
         agents.map((domain) => ({ case: "exact", value: `spiffe://${domain}/isthmus/agent` })),
       ),
-      extension("envoy.filters.network.direct_response", DirectResponseSchema, {
-        response: { specifier: { case: "inlineString", value: "ok" } },
-      }),
+      // Not direct_response: Envoy's closes the connection before the handshake is through.
+      extension("envoy.filters.network.echo", EchoSchema),
     ],
   });
 }

@@ -2,7 +2,7 @@ import type { Registry } from "@bufbuild/protobuf";
 import { createRegistry } from "@bufbuild/protobuf";
 import { RouterSchema } from "../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import { TlsInspectorSchema } from "../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
-import { ConfigSchema } from "../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
+import { EchoSchema } from "../xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
 import { HttpConnectionManagerSchema } from "../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { RBACSchema } from "../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { SniClusterSchema } from "../xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
@@ -18,8 +18,8 @@ import { HttpProtocolOptionsSchema } from "../xds/gen/envoy/extensions/upstreams
 
 /** Every message that we pack into an `Any`: lets resources be checked and shown inside and out. */
 export const extensions: Registry = createRegistry(
-  ConfigSchema,
   DownstreamTlsContextSchema,
+  EchoSchema,
   HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
   PreviousHostsPredicateSchema,

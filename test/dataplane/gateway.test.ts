@@ -67,6 +67,7 @@ describe("a gateway", () => {
   test("ends the probe itself, for agents only", async () => {
     const identity = await trust.identity("spiffe://west.acme.mesh/isthmus/agent");
     const probe = dialTls(port, { identity, sni: probeSni });
+    probe.write("ok");
     assert.deepEqual(await endOf(probe), { text: "ok", wasReset: false });
     assert.match(engine.status().counters.probesAnswered.toString(), /1/);
     const stranger = dialTls(port, {

@@ -69,6 +69,7 @@ test("EngineWorkers share one port, one identity and one sum of counters", async
   assert.ok(
     identity.current().certChainPem.replaceAll("\n", "").includes(seen.replaceAll("\n", "")),
   );
+  probe.write("ok");
   assert.equal((await endOf(probe)).text, "ok");
 
   const drained = workers.drain(10_000);

@@ -1,7 +1,7 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { createRegistry } from "@bufbuild/protobuf";
 import { TlsInspectorSchema } from "../../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
-import { ConfigSchema as DirectResponseSchema } from "../../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
+import { EchoSchema } from "../../xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
 import { RBACSchema as NetworkRbacSchema } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { SniClusterSchema } from "../../xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
 import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
@@ -13,7 +13,7 @@ import {
 
 /** The extensions this engine has. An `Any` of another type is refused by name. */
 export const extensions: Registry = createRegistry(
-  DirectResponseSchema,
+  EchoSchema,
   TlsInspectorSchema,
   NetworkRbacSchema,
   SniClusterSchema,
@@ -77,7 +77,7 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
     ),
   ],
   [`${network}.sni_cluster.v3.SniCluster`, rule("")],
-  [`${network}.direct_response.v3.Config`, rule("response")],
+  [`${network}.echo.v3.Echo`, rule("")],
   [
     `${network}.rbac.v3.RBAC`,
     rule("rules", "statPrefix shadowRules shadowRulesStatPrefix enforcementType"),

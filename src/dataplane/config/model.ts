@@ -26,7 +26,8 @@ export interface ChainMatch {
 }
 
 export type ChainEnd =
-  | { readonly t: "respond"; readonly body: Uint8Array }
+  /** Ends here: says back what it hears. */
+  | { readonly t: "echo" }
   | {
       readonly t: "proxy";
       /** `by-sni`: the server name is the name of the Envoy cluster. */

@@ -9,12 +9,12 @@ import {
   ListenerSchema,
 } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { TlsInspectorSchema } from "../../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
-import { ConfigSchema as DirectResponseSchema } from "../../xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
+import { EchoSchema } from "../../xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
 import { RBACSchema as NetworkRbacSchema } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { SniClusterSchema } from "../../xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
 import type { TcpProxy } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
-import { addressOf, bytesOf, downstreamTlsOf, msOf } from "./common.ts";
+import { addressOf, downstreamTlsOf, msOf } from "./common.ts";
 import type {
   ChainEnd,
   ChainMatch,
@@ -131,14 +131,9 @@ function endOf(
   filter: ReturnType<typeof unpackExtension> | undefined,
   { isBySni, path }: { readonly isBySni: boolean; readonly path: string },
 ): ChainEnd {
-  if (filter !== undefined && isMessage(filter, DirectResponseSchema)) {
-    return {
-      t: "respond",
-      body: filter.response === undefined ? new Uint8Array() : bytesOf(filter.response, path),
-    };
-  }
+  if (filter !== undefined && isMessage(filter, EchoSchema)) return { t: "echo" };
   if (filter === undefined || !isMessage(filter, TcpProxySchema)) {
-    return unsupported(path, "is neither tcp_proxy nor direct_response");
+    return unsupported(path, "is neither tcp_proxy nor echo");
   }
   return {
     t: "proxy",

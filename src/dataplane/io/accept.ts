@@ -9,8 +9,8 @@ import { closeFlow, enter, flowKey, newFlow, refuse } from "./flow.ts";
 import { onClose, onData, onDrain, onEnd, onError } from "./relay.ts";
 import { connectUpstream } from "./upstream.ts";
 
-// A probe that does not hang up after its answer.
-const answerMs = 5_000;
+// A probe that does not hang up after its handshake.
+const probeMs = 5_000;
 
 /** Takes one accepted connection from its first byte to its filter chain. */
 export function accept(
@@ -184,16 +184,19 @@ function admit(flow: Flow): void {
   const { chain, peer } = flow;
   if (chain === undefined || !isAllowed(chain.rbac, peer)) return refuse(flow, "not-allowed");
   if (chain.end.t === "proxy") connectUpstream(flow);
-  else answer(flow, chain.end.body);
+  else echo(flow);
 }
 
-function answer(flow: Flow, body: Uint8Array): void {
+/** Once and not for long: a probe needs no more than the handshake. */
+function echo(flow: Flow): void {
   const { context, down } = flow;
   context.counters.probesAnswered += 1;
-  flow.deadlineMs = context.clock.monotonicMs() + answerMs;
+  flow.deadlineMs = context.clock.monotonicMs() + probeMs;
   enter(flow, "open");
+  down.off("data", onData);
+  down.once("data", (chunk: Buffer) => down.end(chunk));
+  down.once("end", () => down.end());
   down.resume();
-  down.end(body);
 }
 
 function onRawClose(this: FlowSocket, hadError: boolean): void {

@@ -11,7 +11,7 @@ import { ClusterSchema } from "../../../src/xds/gen/envoy/config/cluster/v3/clus
 import { ClusterLoadAssignmentSchema } from "../../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../../../src/xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { TlsInspectorSchema } from "../../../src/xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
-import { ConfigSchema as DirectResponseSchema } from "../../../src/xds/gen/envoy/extensions/filters/network/direct_response/v3/config_pb.ts";
+import { EchoSchema } from "../../../src/xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
 import { HttpConnectionManagerSchema } from "../../../src/xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { RBACSchema } from "../../../src/xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { SniClusterSchema } from "../../../src/xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
@@ -25,7 +25,7 @@ import {
 
 const registry = createRegistry(
   TlsInspectorSchema,
-  DirectResponseSchema,
+  EchoSchema,
   HttpConnectionManagerSchema,
   RBACSchema,
   SniClusterSchema,
@@ -210,9 +210,7 @@ export function gatewayListener(
         transportSocket: downstreamTls(),
         filters: [
           allow(...options.agents.map((exact) => ({ exact }))),
-          extension("filters.network.direct_response.v3.Config", {
-            response: { inlineString: "ok" },
-          }),
+          extension("filters.network.echo.v3.Echo", {}),
         ],
       },
     ],
