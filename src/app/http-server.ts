@@ -53,8 +53,7 @@ export async function startHttp(options: {
     forceCloseConnections: true,
   });
   app.server.maxConnections = maxConnections;
-  const isPrivate = isIp(listen.host) && !isRoutable(listen.host) && listen.host !== "0.0.0.0";
-  if (isPrivate) {
+  if (isPrivate(listen.host)) {
     app.addHook("onRequest", async (request, reply) => {
       if (!isLocalName(request.headers.host)) await refuseHost(reply);
     });
@@ -128,11 +127,17 @@ function httpStatusOf(thrown: unknown): number | undefined {
   return status !== undefined && status >= 400 && status < 500 ? status : undefined;
 }
 
+/** Reached from this machine alone; `0.0.0.0` and `::` are meant for others. */
+function isPrivate(host: string): boolean {
+  if (host === "localhost") return true;
+  return isIp(host) && !isRoutable(host) && host !== "0.0.0.0" && host !== "::";
+}
+
 /** A page in a browser that rebinds its own name to this machine sends that name. */
 function isLocalName(host: string | undefined): boolean {
   if (host === undefined) return true;
   const name = host.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
-  return name === "localhost" || isIp(name);
+  return name.toLowerCase() === "localhost" || isIp(name);
 }
 
 async function refuseHost(reply: FastifyReply): Promise<void> {
