@@ -1,5 +1,5 @@
-import type { MemberAnswer } from "./api-model.ts";
 import { type AgentView, membersOf, statusOf } from "./agent-routes.ts";
+import type { MemberAnswer } from "./api-model.ts";
 import { version } from "./version.ts";
 
 const memberStates = ["live", "stale", "unreachable", "down", "absent"] as const;

@@ -8,10 +8,10 @@ import {
 } from "../mesh/ids.ts";
 import { describeFiles, type FileDescription } from "../trust/io/describe-files.ts";
 import {
-  initTrust,
   type Issued,
   type IssuedMember,
   type IssuedSvid,
+  initTrust,
   issueGateway,
   issueMember,
   issueWorkload,

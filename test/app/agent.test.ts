@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import type { ServiceAnswer, StatusAnswer } from "../../src/app/api-model.ts";
 import { startSidecar } from "../../src/app/engine-launcher.ts";
 import { realClock } from "../../src/discovery/io/real-timers.ts";
 import { MeshError } from "../../src/mesh/errors.ts";
 import { parseNamespace, parseNetworkName } from "../../src/mesh/ids.ts";
 import { until } from "./support/ask.ts";
-import { local, startMember, TestMesh, silentLog } from "./support/test-mesh.ts";
+import { local, silentLog, startMember, TestMesh } from "./support/test-mesh.ts";
 
 function isError(code: string, text: RegExp): (thrown: unknown) => boolean {
   return (thrown) => {

@@ -37,7 +37,7 @@ const servicePort = 80;
 /** Who the steady traffic comes from; it stays alive when a member's other workloads crash. */
 export const callerService = "frontend";
 /** What callers ask for besides the service that moves: the VM site's, always in another member. */
-export const farService = "inventory";
+const farService = "inventory";
 
 export function planSite(member: DemoMember, around: SiteSurroundings): SitePlan {
   const local = (): HostPort => ({ host: "127.0.0.1", port: around.takePort() });
