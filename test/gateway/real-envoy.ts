@@ -15,7 +15,7 @@ import { ResourceSet } from "../../src/xds/resource-set.ts";
 import { quietLog, realClock } from "./world.ts";
 
 /** The binary that `npm test` provides; without it tests skip, unless in CI. */
-export const envoyBinary: string | undefined = process.env["ISTHMUS_ENVOY"];
+const envoyBinary: string | undefined = process.env["ISTHMUS_ENVOY"];
 export const skipWithoutEnvoy: string | false =
   envoyBinary === undefined && process.env["CI"] === undefined
     ? "no Envoy: set ISTHMUS_ENVOY=$(node scripts/envoy.mjs)"

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import {
   infrastructureSpiffeId,
   memberOfTrustDomain,
-  namespaceOf,
   nameOf,
+  namespaceOf,
   parseMemberName,
   parseMeshDomain,
   parseServiceId,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { inspect } from "node:util";
 import { test } from "node:test";
+import { inspect } from "node:util";
 import { parseMemberName } from "../../src/mesh/ids.ts";
 import { levelFor, proxyZone } from "../../src/mesh/locality.ts";
 import { Secret } from "../../src/mesh/secret.ts";

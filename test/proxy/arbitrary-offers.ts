@@ -11,7 +11,7 @@ import type { Endpoint, LocalService, ServicePort } from "../../src/mesh/service
 import type { Offer } from "../../src/proxy/levels.ts";
 import type { Viewer } from "../../src/proxy/viewer.ts";
 
-export const port: ServicePort = { name: "http", port: 80, protocol: "TCP" };
+const port: ServicePort = { name: "http", port: 80, protocol: "TCP" };
 
 // Few on purpose: the same address must come up twice.
 const address = fc.integer({ min: 1, max: 12 }).map((last) => `10.0.0.${last}`);
