@@ -23,6 +23,8 @@ export interface AgentServerOptions {
   readonly onRefused?: (reason: string) => void;
   /** Adds services before the port opens. */
   readonly register: (server: Server) => void;
+  /** Connections that have proven nothing yet; over it the oldest goes. Default 4,096. */
+  readonly maxUnproven?: number;
 }
 
 interface Connection {
@@ -37,6 +39,9 @@ const keyExchange = "X25519MLKEM768:X25519:P-256";
 const handshakeTimeoutMs = 10_000;
 // Beyond the largest member we measured, and far below what the process may open.
 const maxConnections = 20_000;
+// A fleet that returns at once fits; whoever opens connections and says nothing keeps nobody out, and
+// holds no more memory than this many handshakes.
+const defaultMaxUnproven = 4096;
 // An expired certificate ends its connection this soon; the client comes back with its new one.
 const sweepEveryMs = 5000;
 const refusalLogs = { perSecond: 1, burst: 20 };
@@ -67,6 +72,8 @@ export class AgentServer implements AsyncDisposable {
   readonly #connections = new Map<string, Connection>();
   /** Those still in their handshake too: the port is not closed before all are gone. */
   readonly #sockets = new Set<Socket>();
+  /** Accepted and not judged yet, by remote address, oldest first. */
+  readonly #unproven = new Map<string, Socket>();
   /** Accepted and not yet in their handshake. */
   #waiting: Socket[] = [];
   readonly #stopRenewal: () => void;
@@ -85,8 +92,14 @@ export class AgentServer implements AsyncDisposable {
     this.#tls = createTlsServer({ ...contextOf(identity.current()), ...serverOptions });
     this.#tcp = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
       this.#sockets.add(socket);
+      const remote = remoteOf(socket);
       socket.on("error", () => socket.destroy());
-      socket.once("close", () => this.#sockets.delete(socket));
+      socket.once("close", () => {
+        this.#sockets.delete(socket);
+        if (this.#unproven.get(remote) === socket) this.#unproven.delete(remote);
+      });
+      this.#makeRoom();
+      this.#unproven.set(remote, socket);
       this.#waiting.push(socket);
       if (this.#waiting.length === 1) setImmediate(() => this.#beginHandshakes());
     });
@@ -176,6 +189,16 @@ export class AgentServer implements AsyncDisposable {
     if (typeof bound === "object" && bound !== null) this.#address = { host, port: bound.port };
   }
 
+  /** Whoever waits longest goes first, as at a gateway. */
+  #makeRoom(): void {
+    const [oldest] = this.#unproven;
+    const { maxUnproven = defaultMaxUnproven, onRefused } = this.#options;
+    if (oldest === undefined || this.#unproven.size < maxUnproven) return;
+    this.#unproven.delete(oldest[0]);
+    onRefused?.("others came after it and it had proven nothing");
+    oldest[1].destroy();
+  }
+
   #beginHandshakes(): void {
     for (const socket of this.#waiting.splice(0, handshakesPerTurn)) {
       if (!socket.destroyed) this.#tls.emit("connection", socket);
@@ -185,7 +208,8 @@ export class AgentServer implements AsyncDisposable {
 
   #accept(socket: TLSSocket): void {
     socket.on("error", () => socket.destroy());
-    const remote = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
+    const remote = remoteOf(socket);
+    this.#unproven.delete(remote);
     socket.once("close", () => {
       if (this.#connections.get(remote)?.socket === socket) this.#connections.delete(remote);
     });
@@ -225,6 +249,10 @@ export class AgentServer implements AsyncDisposable {
     const ends = [...this.#sockets].map((socket) => once(socket, "close", { signal }));
     await Promise.allSettled(ends);
   }
+}
+
+function remoteOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
 }
 
 const serverOptions = {

@@ -137,6 +137,31 @@ describe("AgentServer", () => {
     for (const half of halves) half.destroy();
   });
 
+  test("lets the oldest silent connections go when many come, and keeps those that proved themselves", async () => {
+    await using agent = await startAgent({ maxUnproven: 8 });
+    const { host, port } = agent.server.address;
+    using client = dial(agent, await sidecarOf(agent));
+    using stream = new Stream(client);
+    stream.send("cluster");
+    stream.ack(await stream.next());
+    const silent: Socket[] = [];
+    for (let count = 0; count < 40; count += 1) {
+      const socket = connectTcp({ host, port });
+      socket.on("error", () => {});
+      await once(socket, "connect");
+      silent.push(socket.resume());
+    }
+    await Promise.all(
+      silent
+        .slice(0, 32)
+        .map((socket) => socket.closed || new Promise((resolve) => socket.once("close", resolve))),
+    );
+    assert.equal(silent.filter(({ closed }) => !closed).length, 8);
+    stream.send("endpoint", { resourceNamesSubscribe: ["a"] });
+    assert.deepEqual((await stream.next()).removedResources, ["a"]);
+    for (const socket of silent) socket.destroy();
+  });
+
   test("shows new peers its new certificate and keeps the old connections", async () => {
     await using agent = await startAgent();
     const identity = await sidecarOf(agent);

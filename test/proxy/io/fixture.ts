@@ -74,7 +74,10 @@ export interface Agent extends AsyncDisposable {
 }
 
 export async function startAgent(
-  options: Partial<AdsOptions> & { readonly renew?: RenewalOptions["renew"] } = {},
+  options: Partial<AdsOptions> & {
+    readonly renew?: RenewalOptions["renew"];
+    readonly maxUnproven?: number;
+  } = {},
 ): Promise<Agent> {
   const mesh = await madeMesh(Date.now());
   const identity = holdIdentity(await identityOf(mesh.east, { mesh, id: agentId }));
@@ -111,6 +114,7 @@ export async function startAgent(
     clock,
     log,
     onRefused: (reason) => refusals.push(reason),
+    ...(options.maxUnproven === undefined ? {} : { maxUnproven: options.maxUnproven }),
     register: (grpc) => {
       ads.register(grpc);
       const renew = options.renew ?? (() => Promise.reject(new Error("no renewals here")));
