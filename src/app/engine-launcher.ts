@@ -59,7 +59,11 @@ export async function startGateway(
 ): Promise<RunningEngine> {
   const identity = holdIdentity(await loadIdentity(config.identity.dir));
   const { trustDomain } = homeOf(identity.current().id);
-  checkIdentity(identity, { wanted: infrastructureSpiffeId(trustDomain, "gateway"), config });
+  checkIdentity(identity, {
+    wanted: infrastructureSpiffeId(trustDomain, "gateway"),
+    config,
+    nowMs: (parts.clock ?? realClock).nowMs(),
+  });
   return launch(config, parts, {
     identity,
     id: `gateway/isthmus/${nodeWord(hostname())}`,
@@ -77,7 +81,11 @@ export async function startSidecar(
 ): Promise<RunningEngine> {
   const identity = holdIdentity(await loadIdentity(config.identity.dir));
   const { trustDomain } = homeOf(identity.current().id);
-  checkIdentity(identity, { wanted: workloadSpiffeId(trustDomain, config), config });
+  checkIdentity(identity, {
+    wanted: workloadSpiffeId(trustDomain, config),
+    config,
+    nowMs: (parts.clock ?? realClock).nowMs(),
+  });
   return launch(config, parts, {
     identity,
     id: `sidecar/${config.namespace}/${nodeWord(config.workload)}`,
@@ -164,13 +172,21 @@ function workerEntry(): URL {
     : new URL(import.meta.url);
 }
 
+/** What could neither serve nor renew itself must not look as if it ran. */
 function checkIdentity(
   identity: IdentityHolder,
-  options: { readonly wanted: SpiffeId; readonly config: EngineConfig },
+  options: { readonly wanted: SpiffeId; readonly config: EngineConfig; readonly nowMs: number },
 ): void {
-  const { id } = identity.current();
-  if (id === options.wanted) return;
+  const { id, notAfterMs } = identity.current();
   const { dir } = options.config.identity;
+  if (notAfterMs <= options.nowMs) {
+    const ended = new Date(notAfterMs).toISOString();
+    throw new MeshError(
+      "MESH_TRUST_IDENTITY_REFUSED",
+      `Cannot use identity in ${dir}: it ended ${ended}; issue a new one with isthmus trust issue`,
+    );
+  }
+  if (id === options.wanted) return;
   throw new MeshError(
     "MESH_CONFIG_INVALID",
     `Cannot use identity in ${dir}: it is ${id}, but this configuration needs ${options.wanted}`,

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import type { ServiceAnswer, StatusAnswer } from "../../src/app/api-model.ts";
+import type { SidecarConfig } from "../../src/app/config.ts";
 import { startSidecar } from "../../src/app/engine-launcher.ts";
+import { makeWorkload } from "../../src/app/trust-tasks.ts";
 import { realClock } from "../../src/discovery/io/real-timers.ts";
 import { MeshError } from "../../src/mesh/errors.ts";
 import { parseNamespace, parseNetworkName } from "../../src/mesh/ids.ts";
@@ -137,6 +139,32 @@ test("a launcher renews its SVID at half its life, with a new key, without losin
     ({ isConnected }) => isConnected,
   );
   assert.equal(status.identity.id, "spiffe://east.acme.mesh/ns/shop/sa/cart");
+});
+
+test("startSidecar() refuses an identity that has ended and says what to do", async () => {
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "us-east-1");
+  const clock = { ...realClock, nowMs: () => Date.now() + 25 * 3_600_000 };
+  const dir = join(mesh.dir, "svid");
+  await makeWorkload({ account: "shop/cart", dir: join(mesh.dir, "east", "trust"), out: dir });
+  const config: SidecarConfig = {
+    agent: local(1),
+    identity: { dir },
+    engine: "embedded",
+    workers: 1,
+    admin: local(0),
+    logLevel: "silent",
+    workload: "cart-1",
+    namespace: parseNamespace("shop"),
+    serviceAccount: "cart",
+    capture: "ports",
+    upstreams: [],
+    inbound: [],
+  };
+  await assert.rejects(
+    startSidecar(config, { log: silentLog, clock }),
+    isError("MESH_TRUST_IDENTITY_REFUSED", /it ended .*; issue a new one/),
+  );
 });
 
 test("the HTTP API answers mistakes with a code and hides what broke inside", async () => {
