@@ -90,7 +90,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     onRefused: () => telemetry.count("xdsRefused", {}),
     register: (grpc) => {
       ads.register(grpc);
-      registerRenewal(grpc, { log, peerOf, renew });
+      registerRenewal(grpc, { clock, log, peerOf, renew });
     },
   });
   peers.server = server;

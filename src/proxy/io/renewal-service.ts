@@ -1,6 +1,7 @@
 import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { type ErrorCode, MeshError, reasonOf } from "../../mesh/errors.ts";
-import type { Log, Peer } from "../../mesh/ports.ts";
+import type { Clock, Log, Peer } from "../../mesh/ports.ts";
+import { Admission } from "../../xds/admission.ts";
 import {
   decodeRenewRequest,
   encodeRenewResponse,
@@ -10,20 +11,33 @@ import {
 } from "../../xds/renewal.ts";
 
 export interface RenewalOptions {
+  readonly clock: Clock;
   readonly log: Log;
   readonly peerOf: (remote: string) => Peer | undefined;
   /** Issues a certificate for the peer's own identity and the CSR's key. Throws MESH_TRUST_…. */
   readonly renew: (peer: Peer, csr: Uint8Array) => Promise<RenewResponse>;
 }
 
+// A launcher whose renewal is refused tries again and again.
+const refusalLogs = { perSecond: 1, burst: 20 };
+
 /** Serves `isthmus.identity.v1.IdentityService/Renew`. */
 export function registerRenewal(server: Server, options: RenewalOptions): void {
+  const { clock, log, peerOf } = options;
+  const logs = new Admission(refusalLogs, clock.monotonicMs());
+  const refuse = (error: unknown, remote: string): void => {
+    if (!logs.take(clock.monotonicMs())) return;
+    log.warn({ peer: peerOf(remote)?.id, reason: reasonOf(error) }, "Renewal refused");
+  };
   server.register<RenewRequest, RenewResponse>(
     renewPath,
     (call: ServerUnaryCall<RenewRequest, RenewResponse>, reply: sendUnaryData<RenewResponse>) => {
       void answer(call, options).then(
         (response) => reply(null, response),
-        (error: unknown) => reply(refusalOf(error, options.log)),
+        (error: unknown) => {
+          refuse(error, call.getPeer());
+          reply(refusalOf(error));
+        },
       );
     },
     encodeRenewResponse,
@@ -70,9 +84,8 @@ const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
   MESH_TRUST_IDENTITY_REFUSED: status.PERMISSION_DENIED,
 };
 
-function refusalOf(error: unknown, log: Log): { code: status; details: string } {
+function refusalOf(error: unknown): { code: status; details: string } {
   const code = error instanceof MeshError ? statuses[error.code] : undefined;
-  log.warn({ reason: reasonOf(error) }, "Renewal refused");
   // What broke on our side is for our log, not for the caller.
   if (code === undefined) return { code: status.INTERNAL, details: "the agent could not issue" };
   return { code, details: reasonOf(error) };

@@ -154,7 +154,7 @@ describe("AgentServer", () => {
     await Promise.all(
       silent
         .slice(0, 32)
-        .map((socket) => socket.closed || new Promise((resolve) => socket.once("close", resolve))),
+        .map((socket) => (socket.closed ? Promise.resolve([]) : once(socket, "close"))),
     );
     assert.equal(silent.filter(({ closed }) => !closed).length, 8);
     stream.send("endpoint", { resourceNamesSubscribe: ["a"] });
@@ -326,6 +326,15 @@ describe("renewal", () => {
       assert.match(response.details, details);
     });
   }
+
+  test("logs refusals with their peer, and few of them however often it asks", async () => {
+    const error = new MeshError("MESH_TRUST_CSR_REFUSED", "Cannot read CSR: bad");
+    await using agent = await startAgent({ renew: () => Promise.reject(error) });
+    await Promise.all(Array.from({ length: 100 }, () => renew(agent, { csr: Uint8Array.of(1) })));
+    const lines = agent.lines.filter(({ message }) => message === "Renewal refused");
+    assert.ok(lines.length > 0 && lines.length < 40, `${lines.length} lines`);
+    assert.deepEqual(lines[0]?.fields, { peer: sidecarId, reason: error.message });
+  });
 
   for (const size of [0, 20_000]) {
     test(`refuses a CSR of ${size} bytes without asking anybody`, async () => {

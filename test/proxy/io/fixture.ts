@@ -118,7 +118,7 @@ export async function startAgent(
     register: (grpc) => {
       ads.register(grpc);
       const renew = options.renew ?? (() => Promise.reject(new Error("no renewals here")));
-      registerRenewal(grpc, { log, peerOf, renew });
+      registerRenewal(grpc, { clock, log, peerOf, renew });
     },
   });
   holder.server = server;
