@@ -71,3 +71,32 @@ test("a member whose gateway is gone becomes unreachable, and its last copies st
   const { members } = await until(url, isWest("unreachable"));
   assert.equal(members.find(({ name }) => name === "west")?.isUsable, false);
 });
+
+test("a charter that denies a member cuts it off: its exports go, and it may not probe", async () => {
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "us-east-1");
+  await mesh.issue("west", "us-west-1");
+  const [east, west] = await Promise.all([
+    startMember(mesh, "east", "us-east-1"),
+    startMember(mesh, "west", "us-west-1"),
+  ]);
+  await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
+  const services = `${east.agent.httpUrl}/api/v1/services`;
+  await until<{ services: ServiceAnswer[] }>(services, (answer) =>
+    answer.services.some(({ remotes }) => remotes.length === 1),
+  );
+  await mesh.deny("west");
+  await until<{ services: ServiceAnswer[] }>(services, (answer) =>
+    answer.services.every(({ remotes }) => remotes.length === 0),
+  );
+  const { members } = await until<{ members: MemberAnswer[] }>(
+    `${east.agent.httpUrl}/api/v1/members`,
+    () => true,
+  );
+  assert.equal(members.find(({ name }) => name === "west")?.standing, "denied");
+  // The denied one learns it too, and says so.
+  await until<{ findings: { code: string }[] }>(
+    `${west.agent.httpUrl}/api/v1/findings`,
+    ({ findings }) => findings.some(({ code }) => code === "TRUST_MEMBER_DENIED"),
+  );
+});

@@ -20,6 +20,9 @@ import {
   parseServiceId,
 } from "../../../src/mesh/ids.ts";
 import type { Log } from "../../../src/mesh/ports.ts";
+import { signCharter } from "../../../src/trust/charter.ts";
+import { withStanding } from "../../../src/trust/charter-edit.ts";
+import { loadRoot } from "../../../src/trust/io/member-files.ts";
 import { freePorts } from "./free-port.ts";
 import { type App, startApp, writeService } from "./shop.ts";
 
@@ -67,6 +70,20 @@ export class TestMesh implements AsyncDisposable {
       renew: false,
     });
     await makeGateway({ dir: join(this.dir, name, "trust"), out: join(this.dir, name, "gateway") });
+  }
+
+  /** As the root's owner does; the catalog brings it to the others. */
+  async deny(name: string): Promise<void> {
+    const { root, charter } = await loadRoot(join(this.dir, "root"));
+    const next = withStanding(charter.charter, {
+      name: parseMemberName(name),
+      state: "denied",
+      nowMs: Date.now(),
+    });
+    const { signed } = await signCharter(next, root.signer);
+    await using store = this.hub.connect();
+    const entry = { member: parseMemberName("east"), number: next.number, charter: signed };
+    await store.putCharter(entry, new AbortController().signal);
   }
 
   servicesDir(name: string): string {
