@@ -220,6 +220,62 @@ describe("an engine", () => {
     await push(hosts("cart", [{ port: app.port }]));
   });
 
+  test("judges a server by the names that count when its handshake ends", async () => {
+    await using cart = await mtlsServer(await trust.identity(cartId), echo);
+    // Holds every hello back until it is told to pass it on.
+    const letGo = Promise.withResolvers<void>();
+    await using slow = await tcpServer((socket) => {
+      letGo.promise.then(() => socket.pipe(dial(cart.port)).pipe(socket)).catch(() => {});
+    });
+    await push(edsCluster("cart", { transportSocket: cartTls }));
+    await push(hosts("cart", [{ port: slow.port }]));
+    const client = dial(portOf(engine, "cart"));
+    const ended = endOf(client);
+    client.write("ping");
+    while (slow.sockets.size === 0) await new Promise((resolve) => setImmediate(resolve));
+    await push(
+      validation("validation|shop/cart", {
+        bundlePem: trust.bundlePem,
+        uris: ["spiffe://west.acme.mesh/ns/shop/sa/other"],
+      }),
+    );
+    letGo.resolve();
+    client.on("data", () => client.destroy());
+    assert.deepEqual(await ended, { text: "", wasReset: true });
+    await push(validation("validation|shop/cart", { bundlePem: trust.bundlePem, uris: [cartId] }));
+    await push(edsCluster("cart"));
+    await push(hosts("cart", [{ port: app.port }]));
+  });
+
+  test("judges a caller by the rules that count when its handshake ends", async () => {
+    await push(inbound("spiffe://west.acme.mesh/", "spiffe://north.acme.mesh/"));
+    const port = await listens("inbound");
+    const letGo = Promise.withResolvers<void>();
+    // The client's last flight waits, as a denied member's might.
+    await using slow = await tcpServer((socket) => {
+      const far = dial(port);
+      far.pipe(socket);
+      let isHello = true;
+      socket.on("data", (chunk: Buffer) => {
+        if (!isHello) return void letGo.promise.then(() => far.write(chunk));
+        isHello = false;
+        far.write(chunk);
+      });
+      far.on("close", () => socket.destroy());
+    });
+    const client = dialTls(slow.port, {
+      identity: await trust.identity("spiffe://north.acme.mesh/ns/a/sa/b"),
+      sni: "x",
+    });
+    await once(client, "secureConnect");
+    await push(inbound("spiffe://west.acme.mesh/"));
+    client.write("ping");
+    letGo.resolve();
+    client.on("data", () => client.destroy());
+    assert.equal((await endOf(client)).text, "");
+    assert.ok((engine.status().counters.refused["not-allowed"] ?? 0) > 0);
+  });
+
   test("never speaks TLS to a service whose validation context names nobody", async () => {
     await using cart = await mtlsServer(await trust.identity(cartId), echo);
     await push(validation("validation|shop/cart", { bundlePem: trust.bundlePem }));

@@ -15,7 +15,8 @@ export interface FlowSocket extends Socket {
 /** One accepted connection, from its first byte to its end. */
 export interface Flow {
   readonly context: EngineContext;
-  readonly listener: ListenerView;
+  /** The present one until the handshake ends. */
+  listener: ListenerView;
   /** As accepted; the TCP below `down`. */
   readonly raw: FlowSocket;
   /** `raw`, or the TLS session on it. */

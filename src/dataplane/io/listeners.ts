@@ -77,6 +77,7 @@ export class Listeners {
       const reusePort = this.#reusePort;
       const listener = await ListenerSocket.open(this.#context, { model, reusePort });
       this.#drop(model.name);
+      closeForbidden(this.#context, model);
       if (this.#isClosed) listener.close();
       else this.#open.set(model.name, listener);
       return true;

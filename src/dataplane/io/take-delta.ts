@@ -32,10 +32,24 @@ export function takeDelta(context: EngineContext, delta: Delta): Applied {
 /** Ends the connections of callers that the rules of a terminating listener no longer allow. */
 export function closeForbidden(context: EngineContext, model: ListenerModel): void {
   const terminating = model.chains.filter(({ tls }) => tls !== undefined);
-  closeWhere(context, ({ listener, peer }) => {
+  const isForbidden = ({ listener, peer }: Flow): boolean => {
     if (listener.name !== model.name || peer === undefined) return false;
     return !terminating.some(({ rbac }) => isAllowed(rbac, peer));
-  });
+  };
+  closeWhere(context, isForbidden);
+  for (const flow of context.connecting) if (isForbidden(flow)) closeFlow(flow);
+  for (const flow of context.greeting) if (flow.listener.name === model.name) rejudge(flow, model);
+}
+
+/** Whoever is still in the handshake meets the rules that count when it ends. */
+function rejudge(flow: Flow, model: ListenerModel): void {
+  // Its first bytes are read as the old listener wanted it.
+  if (flow.phase === "hello" && model.inspector === undefined) return closeFlow(flow);
+  flow.listener = model;
+  if (flow.chain === undefined) return;
+  const match = JSON.stringify(flow.chain.match);
+  flow.chain = model.chains.find((chain) => JSON.stringify(chain.match) === match);
+  if (flow.chain === undefined) closeFlow(flow);
 }
 
 function updateCluster(context: EngineContext, name: string): void {
