@@ -3,12 +3,13 @@ import { type Command, exitCodes } from "./command.ts";
 
 export const demoPart: Command = {
   name: "demo-part",
-  usage: "NAME LOGFILE",
+  usage: "TYPE LOGFILE",
   about: "One process of the demo. It is started by the demo and does nothing on its own.",
   options: {},
   positionals: { min: 2, max: 2 },
   run: async ({ positionals }) => {
-    await runPart({ logFile: positionals[1] ?? "" });
+    const [type = "", logFile = ""] = positionals;
+    await runPart({ type, logFile });
     return exitCodes.done;
   },
 };

@@ -4,6 +4,7 @@ import type { FromPart, Part, ToPart } from "./part-messages.ts";
 import type { Sample } from "./samples.ts";
 
 export interface ChildPartOptions {
+  readonly type: Part["t"];
   /** Where the process writes its log. */
   readonly logFile: string;
   readonly onSamples: (samples: readonly Sample[]) => void;
@@ -23,7 +24,7 @@ export class ChildPart implements AsyncDisposable {
     this.name = name;
     // The program runs itself again, with a hidden command.
     const entry = process.argv[1] ?? "";
-    this.#child = fork(entry, ["demo-part", name, options.logFile], {
+    this.#child = fork(entry, ["demo-part", options.type, options.logFile], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#child.on("message", (message: FromPart) => this.#take(message, options));

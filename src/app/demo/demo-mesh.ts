@@ -48,8 +48,9 @@ export async function openDemoMesh(options: DemoMeshOptions): Promise<DemoMesh> 
     once: true,
   });
   const orLost = <T>(work: Promise<T>): Promise<T> => Promise.race([work, lost.promise]);
-  const fork = (name: string): ChildPart =>
+  const fork: Fork = (name, type) =>
     new ChildPart(name, {
+      type,
       logFile: join(plan.dir, `${name}.log`),
       onSamples: (batch) => void samples.push(...batch),
       onLost: (reason) => lost.reject(new MeshError("MESH_INTERNAL", reason)),
@@ -74,7 +75,7 @@ export async function openDemoMesh(options: DemoMeshOptions): Promise<DemoMesh> 
     drain: (member, { isOn }) => drainSite(plan, { member, isOn, part: parts.workloads(member) }),
     crash: (member) => parts.workloads(member).kill(),
     restart: async (member) => {
-      const part = resources.use(fork(`${member}-workloads`));
+      const part = resources.use(fork(`${member}-workloads`, "workloads"));
       parts.replaceWorkloads(member, part);
       await part.start(workloadsPart(siteOf(plan, member)));
     },
@@ -82,6 +83,8 @@ export async function openDemoMesh(options: DemoMeshOptions): Promise<DemoMesh> 
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
+
+type Fork = (name: string, type: Part["t"]) => ChildPart;
 
 interface Parts {
   readonly all: ReadonlyMap<string, readonly [ChildPart, Part]>;
@@ -93,11 +96,11 @@ interface Parts {
 
 function forkParts(
   plan: DemoPlan,
-  by: { readonly fork: (name: string) => ChildPart; readonly stack: AsyncDisposableStack },
+  by: { readonly fork: Fork; readonly stack: AsyncDisposableStack },
 ): Parts {
   const all = new Map<string, readonly [ChildPart, Part]>();
   const add = (name: string, part: Part): ChildPart => {
-    const child = by.stack.use(by.fork(name));
+    const child = by.stack.use(by.fork(name, part.t));
     all.set(name, [child, part]);
     return child;
   };

@@ -1,12 +1,10 @@
 import { type ShopApp, startShopApp } from "../../../examples/shop/app.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Log } from "../../mesh/ports.ts";
-import { startGateway, startSidecar } from "../engine-launcher.ts";
 import { demoLog } from "./demo-log.ts";
 import { runLoad } from "./load.ts";
 import type { FromPart, Part, ToPart, WorkloadPart } from "./part-messages.ts";
 import type { Sample } from "./samples.ts";
-import { openWanLink } from "./wan-link.ts";
 
 /** What a part has running, reduced to what its parent may ask of it. */
 interface RunningPart {
@@ -20,7 +18,12 @@ const batchMs = 50;
 const stopDeadlineMs = 500;
 
 /** The child's side of the demo: does what its parent says until told to stop or left alone. */
-export async function runPart(options: { readonly logFile: string }): Promise<void> {
+export async function runPart(options: {
+  readonly type: string;
+  readonly logFile: string;
+}): Promise<void> {
+  // While the parent makes keys; the relay has no use for an engine.
+  if (options.type !== "wan") await engineLauncher();
   const log = demoLog(options.logFile);
   let running: RunningPart | undefined;
   const done = Promise.withResolvers<void>();
@@ -48,16 +51,22 @@ export async function runPart(options: { readonly logFile: string }): Promise<vo
   process.exit(0);
 }
 
+function engineLauncher(): Promise<typeof import("../engine-launcher.ts")> {
+  return import("../engine-launcher.ts");
+}
+
 async function startPart(part: Part, log: Log): Promise<RunningPart> {
   switch (part.t) {
     case "workloads":
       return startWorkloads(part, log);
     case "gateway": {
+      const { startGateway } = await engineLauncher();
       const gateway = await startGateway(part.config, { log });
       await gateway.whenReady;
       return idle(() => gateway.stop({ deadlineMs: stopDeadlineMs }));
     }
     case "wan": {
+      const { openWanLink } = await import("./wan-link.ts");
       const links = await Promise.all(part.links.map(openWanLink));
       return idle(async () => links.forEach((link) => link.close()));
     }
@@ -95,6 +104,7 @@ async function startWorkload(
 ): Promise<{ service: string; app: ShopApp; stop: () => Promise<void> }> {
   const { sidecar: config, listen, ...rest } = what.workload;
   const app = await startShopApp({ ...rest, ...listen, member: what.member });
+  const { startSidecar } = await engineLauncher();
   const sidecar = await startSidecar(config, { log });
   await sidecar.whenReady;
   const stop = async (): Promise<void> => {
