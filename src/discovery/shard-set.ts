@@ -116,16 +116,16 @@ export function createShardSet(options: {
       charter = next;
       const wanted = new Set(wantedIn(next, options.self));
       for (const member of shards.keys()) if (!wanted.has(member)) dismiss(member);
+      const isSameBundle = before.bundle.join() === next.bundle.join();
       for (const member of wanted) {
         const shard = shards.get(member);
+        const isSame = isSameEntry(charterMember(before, member), charterMember(next, member));
         if (shard === undefined) admit(member);
-        else if (!isSameEntry(charterMember(before, member), charterMember(next, member))) {
-          if (isStillSigned(shard, at)) {
-            onEvent({ t: "shard", member, change: shard.content.recheck() });
-          } else {
-            dismiss(member);
-            admit(member);
-          }
+        else if (!(isSame && isSameBundle) && !isStillSigned(shard, at)) {
+          dismiss(member);
+          admit(member);
+        } else if (!isSame) {
+          onEvent({ t: "shard", member, change: shard.content.recheck() });
         }
       }
     },
