@@ -224,13 +224,13 @@ const { writer, signHead } = await pairOf(5000);
 const snapshot = { records: recordsIn(writer), head: await signHead(headOf(writer, 1)) };
 const cold = Array.from({ length: rounds }, () => {
   const reader = newReader();
-  const startMs = performance.now();
+  const startUs = cpuUs();
   reader.take({ t: "snapshot", snapshot }, { nowMs, monotonicMs: 0 });
-  return performance.now() - startMs;
+  return (cpuUs() - startUs) / 1000;
 });
 figures.push({
   name: "cold read and check of 5,000 records",
-  unit: "ms",
+  unit: "ms of CPU",
   samples: cold,
   target: { atMost: 100 },
 });
