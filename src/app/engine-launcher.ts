@@ -42,7 +42,7 @@ export interface RunningEngine extends AsyncDisposable {
 }
 
 /** An engine in this thread or several in their own. */
-export interface AnyEngine {
+interface AnyEngine {
   readonly ready: Promise<void>;
   readonly status: () => EngineStatus;
   readonly drain: (graceMs: number) => Promise<void>;

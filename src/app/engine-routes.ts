@@ -1,17 +1,17 @@
 import type { JsonObject } from "@bufbuild/protobuf";
 import type { RefusalReason } from "../dataplane/counters.ts";
+import type { EngineStatus } from "../dataplane/io/engine.ts";
 import { formatHostPort } from "../mesh/address.ts";
 import type { IdentitySource } from "../mesh/ports.ts";
 import type { Telemetry } from "../telemetry/registry.ts";
 import type { EngineConfig } from "./config.ts";
-import type { AnyEngine } from "./engine-launcher.ts";
 import type { HttpRoute } from "./http-server.ts";
 import { version } from "./version.ts";
 
 /** The admin port of a launcher. `/readyz` is what a load balancer or a kubelet asks. */
 export function engineRoutes(options: {
   readonly config: EngineConfig;
-  readonly engine: AnyEngine;
+  readonly engine: { readonly status: () => EngineStatus };
   readonly identity: IdentitySource;
   readonly node: { readonly id: string; readonly metadata: JsonObject };
   readonly telemetry: Telemetry;

@@ -1,21 +1,4 @@
-import type { Host, Pool } from "./pool.ts";
-
-/** One priority as it stands now. */
-export interface Level {
-  readonly priority: number;
-  /** Percent of new connections, 0..100. */
-  load: number;
-  /** So little of everything is healthy that health is ignored here. */
-  isPanic: boolean;
-  readonly all: readonly Host[];
-  readonly localities: readonly LocalityShare[];
-}
-
-export interface LocalityShare {
-  /** Effective: cut down as the locality loses hosts. */
-  readonly weight: number;
-  readonly hosts: readonly Host[];
-}
+import type { Host, Level, LocalityShare, Pool } from "./pool.ts";
 
 /**
  * How new connections spread over the levels.

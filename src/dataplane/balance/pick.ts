@@ -1,7 +1,6 @@
 import type { Random } from "../../mesh/ports.ts";
-import type { Level, LocalityShare } from "./levels.ts";
 import { levelsOf } from "./levels.ts";
-import type { Host, Pool } from "./pool.ts";
+import type { Host, Level, LocalityShare, Pool } from "./pool.ts";
 
 export interface Attempt {
   readonly nowMs: number;

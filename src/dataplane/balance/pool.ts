@@ -1,6 +1,5 @@
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import type { AssignmentModel, ClusterModel, HostModel, UpstreamTls } from "../config/model.ts";
-import type { Level } from "./levels.ts";
 
 /** One address of a pool, with what this engine has seen of it. */
 export interface Host {
@@ -18,6 +17,23 @@ export interface Host {
   ejectedUntilMs: number;
   /** Smooth weighted round robin's running credit. */
   credit: number;
+}
+
+/** One priority as it stands now. */
+export interface Level {
+  readonly priority: number;
+  /** Percent of new connections, 0..100. */
+  load: number;
+  /** So little of everything is healthy that health is ignored here. */
+  isPanic: boolean;
+  readonly all: readonly Host[];
+  readonly localities: readonly LocalityShare[];
+}
+
+export interface LocalityShare {
+  /** Effective: cut down as the locality loses hosts. */
+  readonly weight: number;
+  readonly hosts: readonly Host[];
 }
 
 /** All hosts of one Envoy cluster. Owned by the engine, changed only by the functions of this folder. */

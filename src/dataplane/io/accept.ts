@@ -3,9 +3,9 @@ import { chooseChain, type FirstBytes } from "../chains.ts";
 import { maxBufferedBytes, readClientHello } from "../client-hello.ts";
 import type { DownstreamTls } from "../config/model.ts";
 import { isAllowed } from "../rbac.ts";
-import type { EngineContext } from "./context.ts";
-import type { Flow, FlowSocket, ListenerView } from "./flow.ts";
-import { closeFlow, enter, flowKey, newFlow, refuse } from "./flow.ts";
+import type { EngineContext, Flow, FlowSocket, ListenerView } from "./context.ts";
+import { flowKey } from "./context.ts";
+import { closeFlow, enter, newFlow, refuse } from "./flow.ts";
 import { onClose, onData, onDrain, onEnd, onError } from "./relay.ts";
 import { connectUpstream } from "./upstream.ts";
 

@@ -18,7 +18,7 @@ import { typeUrls } from "../../xds/resource.ts";
 import type { Applied, ConfigState, Delta, EngineType } from "../config/state.ts";
 import { engineTypes, versionsOf, wantedNames } from "../config/state.ts";
 import type { EngineCounters } from "../counters.ts";
-import type { SpiffeIdOf } from "./context.ts";
+import type { SpiffeIdOf } from "./tls-contexts.ts";
 import { secureContextFor } from "./tls-contexts.ts";
 
 const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";

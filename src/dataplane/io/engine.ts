@@ -7,12 +7,13 @@ import type { EngineCounters } from "../counters.ts";
 import { zeroCounters } from "../counters.ts";
 import { onSecure } from "./accept.ts";
 import { AdsClient } from "./ads-client.ts";
-import type { EngineContext, EngineLimits, SpiffeIdOf } from "./context.ts";
+import type { EngineContext, EngineLimits } from "./context.ts";
 import { closeFlow } from "./flow.ts";
 import { Listeners } from "./listeners.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { Sweep } from "./sweep.ts";
 import { takeDelta } from "./take-delta.ts";
+import type { SpiffeIdOf } from "./tls-contexts.ts";
 import { TlsContexts } from "./tls-contexts.ts";
 
 export interface EngineOptions {

@@ -1,58 +1,8 @@
 import type { Socket } from "node:net";
-import type { SpiffeId } from "../../mesh/ids.ts";
-import type { Host, Pool } from "../balance/pool.ts";
-import type { ChainEnd, ChainModel } from "../config/model.ts";
+import type { ChainEnd } from "../config/model.ts";
 import type { RefusalReason } from "../counters.ts";
-import type { EngineContext } from "./context.ts";
-
-/** Finds the flow from a socket: one object per connection instead of one closure per event. */
-export const flowKey: unique symbol = Symbol("flow");
-
-export interface FlowSocket extends Socket {
-  [flowKey]?: Flow;
-}
-
-/** One accepted connection, from its first byte to its end. */
-export interface Flow {
-  readonly context: EngineContext;
-  /** The present one until the handshake ends. */
-  listener: ListenerView;
-  /** As accepted; the TCP below `down`. */
-  readonly raw: FlowSocket;
-  /** `raw`, or the TLS session on it. */
-  down: FlowSocket;
-  phase: "hello" | "handshake" | "connecting" | "open" | "closed";
-  chain: ChainModel | undefined;
-  serverName: string | undefined;
-  /** Proven by mTLS. */
-  peer: SpiffeId | undefined;
-  /** Read before an upstream was there. */
-  head: Buffer | undefined;
-  /** How much of `head` is filled. */
-  headBytes: number;
-  pool: Pool | undefined;
-  host: Host | undefined;
-  upRaw: FlowSocket | undefined;
-  up: FlowSocket | undefined;
-  /** The server's identity, proven by mTLS. */
-  upPeer: SpiffeId | undefined;
-  tried: Set<Host> | undefined;
-  /** Monotonic: the present phase must be over by then; while open: the end of a drain. */
-  deadlineMs: number;
-  readonly acceptedMs: number;
-  lastByteMs: number;
-  hasKeepalive: boolean;
-  /** Full reads in a row; a busy stream gets a buffer of its own. */
-  fullReads: number;
-  buffer: Uint8Array | undefined;
-}
-
-/** What a flow needs of the listener that accepted it. */
-export interface ListenerView {
-  readonly name: string;
-  readonly chains: readonly ChainModel[];
-  readonly inspector?: { readonly timeoutMs: number; readonly maxHelloBytes: number };
-}
+import type { EngineContext, Flow, FlowSocket, ListenerView } from "./context.ts";
+import { flowKey } from "./context.ts";
 
 export function newFlow(
   context: EngineContext,

@@ -3,8 +3,7 @@ import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import type { ListenerModel } from "../config/model.ts";
 import { accept } from "./accept.ts";
-import type { EngineContext } from "./context.ts";
-import type { ListenerView } from "./flow.ts";
+import type { EngineContext, ListenerView } from "./context.ts";
 
 /** One bound port. Its filter chains may be replaced at any time; connections keep theirs. */
 export class ListenerSocket {

@@ -1,5 +1,6 @@
-import type { Flow, FlowSocket } from "./flow.ts";
-import { closeFlow, enter, flowKey, releaseHost, reset } from "./flow.ts";
+import type { Flow, FlowSocket } from "./context.ts";
+import { flowKey } from "./context.ts";
+import { closeFlow, enter, releaseHost, reset } from "./flow.ts";
 
 const sharedBytes = 65_536;
 const privateBytes = 262_144;

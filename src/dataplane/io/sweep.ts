@@ -1,5 +1,4 @@
-import type { EngineContext } from "./context.ts";
-import type { Flow } from "./flow.ts";
+import type { EngineContext, Flow } from "./context.ts";
 import { closeFlow, proxyOf, refuse } from "./flow.ts";
 import { failAttempt } from "./upstream.ts";
 

@@ -3,8 +3,7 @@ import type { AssignmentModel, ClusterModel, ListenerModel } from "../config/mod
 import type { Applied, Delta } from "../config/state.ts";
 import { applyDelta, forgetUnwanted } from "../config/state.ts";
 import { isAllowed } from "../rbac.ts";
-import type { EngineContext } from "./context.ts";
-import type { Flow } from "./flow.ts";
+import type { EngineContext, Flow } from "./context.ts";
 import { closeFlow } from "./flow.ts";
 import { isNamed } from "./tls-contexts.ts";
 

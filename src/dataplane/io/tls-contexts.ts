@@ -5,7 +5,9 @@ import type { SpiffeId } from "../../mesh/ids.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import { isMatch } from "../config/common.ts";
 import type { ValidationModel } from "../config/model.ts";
-import type { SpiffeIdOf } from "./context.ts";
+
+/** Reads the one URI name out of a certificate (DER); undefined when there is none or more than one. */
+export type SpiffeIdOf = (leafDer: Uint8Array) => SpiffeId | undefined;
 
 // The hybrid first: what crosses clouds today must not be readable later.
 const keyExchanges = "X25519MLKEM768:X25519:P-256";

@@ -4,8 +4,9 @@ import { noteConnected, noteFailure } from "../balance/outlier.ts";
 import { pickHost } from "../balance/pick.ts";
 import type { Host } from "../balance/pool.ts";
 import type { UpstreamTls } from "../config/model.ts";
-import type { Flow, FlowSocket } from "./flow.ts";
-import { closeFlow, enter, flowKey, proxyOf, refuse, reset } from "./flow.ts";
+import type { Flow, FlowSocket } from "./context.ts";
+import { flowKey } from "./context.ts";
+import { closeFlow, enter, proxyOf, refuse, reset } from "./flow.ts";
 import {
   join,
   nextReadBuffer,
