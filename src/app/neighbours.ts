@@ -107,7 +107,9 @@ export class Neighbours implements Disposable {
 
   forget(member: MemberName): void {
     this.#states.forget(member);
+    const before = this.gatewaysOf(member);
     this.#hosts.delete(member);
+    this.#forgetReports(member, before);
     this.#refused.delete(member);
     this.refresh();
   }
@@ -172,7 +174,7 @@ export class Neighbours implements Disposable {
 
   /** True when the member's gateways are not what they were. */
   #resolve(member: MemberName, record: MemberRecord | undefined): boolean {
-    const before = JSON.stringify(this.#hosts.get(member) ?? []);
+    const before = this.gatewaysOf(member);
     const dropped: string[] = [];
     const hosts: GatewayHost[] = [];
     for (const { host, port } of record?.gateways ?? []) {
@@ -186,11 +188,21 @@ export class Neighbours implements Disposable {
       }
     }
     this.#hosts.set(member, hosts);
+    this.#forgetReports(member, before);
     this.#refuse(member, dropped);
     const addresses = new Set(hosts.map(probeKey));
     const nowMs = this.#options.clock.monotonicMs();
     const isVerdictNew = this.#states.keepProbes({ member, addresses, nowMs });
-    return isVerdictNew || before !== JSON.stringify(hosts);
+    return isVerdictNew || JSON.stringify(before) !== JSON.stringify(hosts);
+  }
+
+  /** A name may stand for other addresses every second: what is known of old ones goes with them. */
+  #forgetReports(member: MemberName, before: readonly GatewayHost[]): void {
+    const present = this.gatewaysOf(member);
+    for (const { address, port } of before) {
+      if (present.some(isAt(address, port))) continue;
+      this.#reports.delete(reportKey({ member, address, port }));
+    }
   }
 
   #refuse(member: MemberName, dropped: readonly string[]): void {
