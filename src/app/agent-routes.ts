@@ -6,7 +6,7 @@ import { parseServiceId } from "../mesh/ids.ts";
 import { hostOf } from "../mesh/names.ts";
 import type { Clock, Log } from "../mesh/ports.ts";
 import type { LocalService } from "../mesh/service.ts";
-import { endpointOrder } from "../proxy/endpoint-order.ts";
+import { endpointOrder } from "../proxy/levels/endpoint-order.ts";
 import type { Telemetry } from "../telemetry/registry.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies, ConnectedProxy } from "./agent-proxies.ts";

@@ -1,6 +1,6 @@
 import { type DescMessage, fromBinary, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { reasonOf } from "../mesh/errors.ts";
-import { extensions } from "../proxy/extensions.ts";
+import { extensions } from "../proxy/resources/extensions.ts";
 import { ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";

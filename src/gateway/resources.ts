@@ -1,11 +1,11 @@
 import type { MeshService } from "../discovery/mesh-service.ts";
 import type { Place } from "../mesh/locality.ts";
-import { boundLevel } from "../proxy/bounds.ts";
-import { edsCluster, outlierDetection } from "../proxy/cluster-settings.ts";
-import { provenLocalities } from "../proxy/direct-hosts.ts";
-import { assignmentOf } from "../proxy/endpoints.ts";
+import { boundLevel } from "../proxy/levels/bounds.ts";
+import { provenLocalities } from "../proxy/levels/direct-hosts.ts";
+import type { PlannedLevel } from "../proxy/levels/plan.ts";
 import type { GatewayNode } from "../proxy/node.ts";
-import type { PlannedLevel } from "../proxy/plan.ts";
+import { edsCluster, outlierDetection } from "../proxy/resources/cluster-settings.ts";
+import { assignmentOf } from "../proxy/resources/endpoints.ts";
 import type { Draft, Sealed } from "../proxy/seal.ts";
 import { seal } from "../proxy/seal.ts";
 import { clusterVersions } from "../proxy/service-resources.ts";

@@ -1,7 +1,7 @@
 import type { MeshService } from "../discovery/mesh-service.ts";
 import type { ServiceId } from "../mesh/ids.ts";
-import type { Callers } from "../proxy/callers.ts";
-import { coarseCallers, isSameCallers } from "../proxy/callers.ts";
+import type { Callers } from "../proxy/levels/callers.ts";
+import { coarseCallers, isSameCallers } from "../proxy/levels/callers.ts";
 import type { ProxyNode } from "../proxy/node.ts";
 import type { Withheld } from "../proxy/seal.ts";
 import type { ResourceContext } from "../proxy/service-resources.ts";

@@ -1,7 +1,7 @@
+import { meshValidation } from "./resources/validation-contexts.ts";
 import type { Draft, Sealed } from "./seal.ts";
 import { seal } from "./seal.ts";
 import type { TrustView } from "./trust-view.ts";
-import { meshValidation } from "./validation-contexts.ts";
 
 /** What every proxy of this member gets: who may knock at its mTLS doors. */
 export function meshResources(trust: TrustView): Sealed {

@@ -1,8 +1,8 @@
-import type { InboundProtocolOf } from "./inbound-listeners.ts";
-import { inboundClusters, inboundListeners } from "./inbound-listeners.ts";
 import type { SidecarNode } from "./node.ts";
-import type { ProtocolOf } from "./outbound-listeners.ts";
-import { outboundListeners } from "./outbound-listeners.ts";
+import type { InboundProtocolOf } from "./resources/inbound-listeners.ts";
+import { inboundClusters, inboundListeners } from "./resources/inbound-listeners.ts";
+import type { ProtocolOf } from "./resources/outbound-listeners.ts";
+import { outboundListeners } from "./resources/outbound-listeners.ts";
 import type { Draft, Sealed } from "./seal.ts";
 import { seal } from "./seal.ts";
 import type { TrustView } from "./trust-view.ts";

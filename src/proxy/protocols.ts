@@ -3,9 +3,9 @@ import type { ServiceId } from "../mesh/ids.ts";
 import { namespaceOf } from "../mesh/ids.ts";
 import type { AppProtocol } from "../mesh/service.ts";
 import { appProtocolOf } from "../mesh/service.ts";
-import type { InboundProtocolOf } from "./inbound-listeners.ts";
 import type { Inbound, SidecarNode } from "./node.ts";
-import type { ProtocolOf } from "./outbound-listeners.ts";
+import type { InboundProtocolOf } from "./resources/inbound-listeners.ts";
+import type { ProtocolOf } from "./resources/outbound-listeners.ts";
 import { atPort } from "./targets.ts";
 
 /** Where a sidecar's listeners look up what a port speaks. */

@@ -11,7 +11,7 @@ import { RouteConfigurationSchema } from "../xds/gen/envoy/config/route/v3/route
 import type { Secret } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { SecretSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { Resource, ResourceEdit, ResourceKey, XdsType } from "../xds/resource.ts";
-import { extensions } from "./extensions.ts";
+import { extensions } from "./resources/extensions.ts";
 
 /** A resource as built, before it becomes bytes. */
 export type Draft =

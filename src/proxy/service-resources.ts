@@ -1,13 +1,13 @@
 import type { MeshService } from "../discovery/mesh-service.ts";
-import { sidecarCluster } from "./clusters.ts";
-import { sidecarEndpoints } from "./endpoints.ts";
-import { sidecarRoute } from "./routes.ts";
+import { sidecarCluster } from "./resources/clusters.ts";
+import { sidecarEndpoints } from "./resources/endpoints.ts";
+import { sidecarRoute } from "./resources/routes.ts";
+import { serviceValidation } from "./resources/validation-contexts.ts";
 import type { Draft, Sealed } from "./seal.ts";
 import { seal } from "./seal.ts";
 import type { ProxySettings } from "./settings.ts";
 import { targetsOf } from "./targets.ts";
 import type { TrustView } from "./trust-view.ts";
-import { serviceValidation } from "./validation-contexts.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** What the resources of a service depend on besides the service. */

@@ -1,7 +1,7 @@
 // Resources as JSON with readable extensions, as they stand in Envoy's documentation.
 import type { DescMessage, JsonValue } from "@bufbuild/protobuf";
 import { fromBinary, toJson } from "@bufbuild/protobuf";
-import { extensions } from "../../src/proxy/extensions.ts";
+import { extensions } from "../../src/proxy/resources/extensions.ts";
 import { ClusterSchema } from "../../src/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../../src/xds/gen/envoy/config/listener/v3/listener_pb.ts";

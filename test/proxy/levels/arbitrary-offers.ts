@@ -1,15 +1,15 @@
 // Random services as a member may see them: hostile counts, shared addresses, dead gateways.
 import fc from "fast-check";
-import type { RemoteExport } from "../../src/discovery/mesh-service.ts";
+import type { RemoteExport } from "../../../src/discovery/mesh-service.ts";
 import {
   parseMemberName,
   parseNetworkName,
   parseSpiffeId,
   serviceIdOf,
-} from "../../src/mesh/ids.ts";
-import type { Endpoint, LocalService, ServicePort } from "../../src/mesh/service.ts";
-import type { Offer } from "../../src/proxy/levels.ts";
-import type { Viewer } from "../../src/proxy/viewer.ts";
+} from "../../../src/mesh/ids.ts";
+import type { Endpoint, LocalService, ServicePort } from "../../../src/mesh/service.ts";
+import type { Offer } from "../../../src/proxy/levels/levels.ts";
+import type { Viewer } from "../../../src/proxy/viewer.ts";
 
 const port: ServicePort = { name: "http", port: 80, protocol: "TCP" };
 

@@ -1,22 +1,22 @@
 import { create } from "@bufbuild/protobuf";
-import { formatHostPort } from "../mesh/address.ts";
-import { inboundName } from "../mesh/names.ts";
-import type { AppProtocol } from "../mesh/service.ts";
-import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { formatHostPort } from "../../mesh/address.ts";
+import { inboundName } from "../../mesh/names.ts";
+import type { AppProtocol } from "../../mesh/service.ts";
+import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import {
   Cluster_DiscoveryType,
   ClusterSchema,
-} from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
-import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import { TcpProxySchema } from "../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+} from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { TrafficDirection } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { Listener } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import type { Inbound, SidecarNode } from "../node.ts";
+import { maxInFlight } from "../settings.ts";
+import type { TrustView } from "../trust-view.ts";
 import { inboundHttp, sameProtocolUpstream } from "./http-filters.ts";
-import type { Inbound, SidecarNode } from "./node.ts";
 import { allowCallers } from "./rbac.ts";
-import { maxInFlight } from "./settings.ts";
 import { downstreamTls } from "./tls.ts";
-import type { TrustView } from "./trust-view.ts";
 import { extension, ms, socketAddress } from "./wire.ts";
 
 /** What the application behind an inbound entry speaks, for engines that can use it. */

@@ -1,12 +1,12 @@
-import type { RemoteExport } from "../discovery/mesh-service.ts";
-import { levelFor } from "../mesh/locality.ts";
+import type { RemoteExport } from "../../discovery/mesh-service.ts";
+import { levelFor } from "../../mesh/locality.ts";
+import type { TargetPlan } from "../targets.ts";
+import type { Viewer } from "../viewer.ts";
 import { boundLevel, boundWeights } from "./bounds.ts";
 import { directLocalities, ownLocalities } from "./direct-hosts.ts";
 import { gatewayLocalities } from "./gateway-hosts.ts";
 import type { PlannedHost, PlannedLevel, PlannedLocality } from "./plan.ts";
 import { addressKey, hostsOf, isHealthy } from "./plan.ts";
-import type { TargetPlan } from "./targets.ts";
-import type { Viewer } from "./viewer.ts";
 
 /** Who offers one port of a service to the viewer. */
 export type Offer = Pick<TargetPlan, "port" | "local" | "remotes">;

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { levelLoads } from "../../src/proxy/level-loads.ts";
-import { levelsFor } from "../../src/proxy/levels.ts";
-import type { PlannedLevel } from "../../src/proxy/plan.ts";
-import { addressKey, hostsOf, isHealthy } from "../../src/proxy/plan.ts";
+import { levelLoads } from "../../../src/proxy/levels/level-loads.ts";
+import { levelsFor } from "../../../src/proxy/levels/levels.ts";
+import type { PlannedLevel } from "../../../src/proxy/levels/plan.ts";
+import { addressKey, hostsOf, isHealthy } from "../../../src/proxy/levels/plan.ts";
 import { offers, viewers } from "./arbitrary-offers.ts";
 
 function always(title: string, holds: (levels: readonly PlannedLevel[]) => void): void {

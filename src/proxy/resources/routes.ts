@@ -1,21 +1,21 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import { outboundName } from "../mesh/names.ts";
-import { appProtocolOf } from "../mesh/service.ts";
+import { outboundName } from "../../mesh/names.ts";
+import { appProtocolOf } from "../../mesh/service.ts";
 import type {
   RetryPolicySchema,
   Route,
-} from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
+} from "../../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import {
   RouteMatchSchema,
   RouteSchema,
-} from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
-import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
-import { RouteConfigurationSchema } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
-import { PreviousHostsPredicateSchema } from "../xds/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
-import { PreviousPrioritiesConfigSchema } from "../xds/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
-import { unreachedHeader } from "./settings.ts";
-import type { TargetPlan } from "./targets.ts";
+} from "../../xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import type { RouteConfiguration } from "../../xds/gen/envoy/config/route/v3/route_pb.ts";
+import { RouteConfigurationSchema } from "../../xds/gen/envoy/config/route/v3/route_pb.ts";
+import { PreviousHostsPredicateSchema } from "../../xds/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
+import { PreviousPrioritiesConfigSchema } from "../../xds/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
+import { unreachedHeader } from "../settings.ts";
+import type { TargetPlan } from "../targets.ts";
 import { extension, ms } from "./wire.ts";
 
 /** The RDS answer of one target; undefined for ports that are not known to speak HTTP. */

@@ -1,6 +1,6 @@
-import type { MemberName } from "../mesh/ids.ts";
-import type { Level } from "../mesh/locality.ts";
-import type { Health } from "../mesh/service.ts";
+import type { MemberName } from "../../mesh/ids.ts";
+import type { Level } from "../../mesh/locality.ts";
+import type { Health } from "../../mesh/service.ts";
 
 /** How a host is reached. A placeholder is never dialled while its level counts as alive. */
 export type Via =

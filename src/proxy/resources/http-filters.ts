@@ -1,16 +1,16 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import { HeaderValueOption_HeaderAppendAction } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
-import type { RouteSchema } from "../xds/gen/envoy/config/route/v3/route_components_pb.ts";
-import { RouterSchema } from "../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import { HeaderValueOption_HeaderAppendAction } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { RouteSchema } from "../../xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import { RouterSchema } from "../../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_ForwardClientCertDetails,
   HttpConnectionManager_ServerHeaderTransformation,
   HttpConnectionManagerSchema,
   type ResponseMapperSchema,
-} from "../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
-import { HttpProtocolOptionsSchema } from "../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
-import { unreachedHeader } from "./settings.ts";
+} from "../../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { HttpProtocolOptionsSchema } from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { unreachedHeader } from "../settings.ts";
 import type { Extension } from "./wire.ts";
 import { adsSource, extension, ms, pack } from "./wire.ts";
 

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type PolicySchema, RBAC_Action } from "../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
-import { RBACSchema } from "../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
+import { type PolicySchema, RBAC_Action } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
+import { RBACSchema } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import type { Extension } from "./wire.ts";
 import { extension } from "./wire.ts";
 

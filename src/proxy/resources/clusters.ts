@@ -1,21 +1,21 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import type { MeshService } from "../discovery/mesh-service.ts";
-import { outboundName } from "../mesh/names.ts";
-import type { AppProtocol } from "../mesh/service.ts";
-import { appProtocolOf } from "../mesh/service.ts";
-import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import { Cluster_TransportSocketMatchSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import { RawBufferSchema } from "../xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import { outboundName } from "../../mesh/names.ts";
+import type { AppProtocol } from "../../mesh/service.ts";
+import { appProtocolOf } from "../../mesh/service.ts";
+import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { Cluster_TransportSocketMatchSchema } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { RawBufferSchema } from "../../xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
 import {
   type HttpProtocolOptions_ExplicitHttpConfigSchema,
   HttpProtocolOptionsSchema,
-} from "../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+} from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import type { ProxySettings } from "../settings.ts";
+import { maxRequestsPerConnection } from "../settings.ts";
+import type { TargetPlan } from "../targets.ts";
 import { edsCluster, outlierDetection } from "./cluster-settings.ts";
-import type { ProxySettings } from "./settings.ts";
-import { maxRequestsPerConnection } from "./settings.ts";
-import type { TargetPlan } from "./targets.ts";
 import { upstreamTls } from "./tls.ts";
 import { extension, ms, pack } from "./wire.ts";
 

@@ -1,18 +1,18 @@
 import { create } from "@bufbuild/protobuf";
-import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import {
   Cluster_DiscoveryType,
   ClusterSchema,
-} from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import type { OutlierDetection } from "../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
-import { OutlierDetectionSchema } from "../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
-import type { SocketOption } from "../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
+} from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type { OutlierDetection } from "../../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
+import { OutlierDetectionSchema } from "../../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
+import type { SocketOption } from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
 import {
   SocketOption_SocketState,
   SocketOptionSchema,
-} from "../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
-import type { ProxySettings } from "./settings.ts";
-import { maxInFlight, panicThresholdPercent } from "./settings.ts";
+} from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
+import type { ProxySettings } from "../settings.ts";
+import { maxInFlight, panicThresholdPercent } from "../settings.ts";
 import { adsSource, ms } from "./wire.ts";
 
 /** What every EDS cluster of ours shares, sidecar's and gateway's. */

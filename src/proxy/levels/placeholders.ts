@@ -1,5 +1,5 @@
+import { maxUnhealthyPerHealthy } from "../settings.ts";
 import type { PlannedHost } from "./plan.ts";
-import { maxUnhealthyPerHealthy } from "./settings.ts";
 
 /**
  * One UNHEALTHY host that stands for the missing part of a member: proxies judge a level by healthy

@@ -1,6 +1,6 @@
+import { overprovisioningFactor } from "../settings.ts";
 import type { PlannedLevel, PlannedLocality } from "./plan.ts";
 import { hostsOf, isHealthy } from "./plan.ts";
-import { overprovisioningFactor } from "./settings.ts";
 
 /**
  * Which percentage of new requests each priority takes, by Envoy's rule with `weightedPriorityHealth`:

@@ -1,15 +1,15 @@
-import type { MeshService } from "../discovery/mesh-service.ts";
-import type { MemberName } from "../mesh/ids.ts";
-import type { Level } from "../mesh/locality.ts";
-import { proxyZone } from "../mesh/locality.ts";
-import type { ServiceTarget } from "../mesh/names.ts";
-import type { Health } from "../mesh/service.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { MemberName } from "../../mesh/ids.ts";
+import type { Level } from "../../mesh/locality.ts";
+import { proxyZone } from "../../mesh/locality.ts";
+import type { ServiceTarget } from "../../mesh/names.ts";
+import type { Health } from "../../mesh/service.ts";
+import { targetsOf } from "../targets.ts";
+import type { Viewer } from "../viewer.ts";
 import { levelLoads, localityShares } from "./level-loads.ts";
 import { levelsFor } from "./levels.ts";
 import type { PlannedHost, PlannedLevel, PlannedLocality } from "./plan.ts";
 import { isHealthy } from "./plan.ts";
-import { targetsOf } from "./targets.ts";
-import type { Viewer } from "./viewer.ts";
 
 /** One line of `isthmus endpoints`: who is tried, and why at this place. */
 export interface EndpointLine {

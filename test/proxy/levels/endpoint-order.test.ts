@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { endpointOrder } from "../../src/proxy/endpoint-order.ts";
-import { levelLoads, localityShares } from "../../src/proxy/level-loads.ts";
-import { levelsFor } from "../../src/proxy/levels.ts";
-import { endpoint, http, localService, meshService, remoteExport, viewer } from "./made.ts";
+import { endpointOrder } from "../../../src/proxy/levels/endpoint-order.ts";
+import { levelLoads, localityShares } from "../../../src/proxy/levels/level-loads.ts";
+import { levelsFor } from "../../../src/proxy/levels/levels.ts";
+import { endpoint, http, localService, meshService, remoteExport, viewer } from "../made.ts";
 
 const shown = (service: ReturnType<typeof meshService>): string[] =>
   endpointOrder(service, viewer)

@@ -1,6 +1,6 @@
+import { maxUnhealthyPerHealthy } from "../settings.ts";
 import type { PlannedHost, PlannedLevel } from "./plan.ts";
 import { hostsOf, isHealthy } from "./plan.ts";
-import { maxUnhealthyPerHealthy } from "./settings.ts";
 
 // Envoy refuses an assignment whose weights add up to more, within a locality and across a priority.
 const maxWeightSum = 0xffff_ffff;

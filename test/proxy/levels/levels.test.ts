@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { levelsFor } from "../../src/proxy/levels.ts";
-import { hostsOf } from "../../src/proxy/plan.ts";
-import { connectTimeoutMsFor } from "../../src/proxy/settings.ts";
-import { http, remoteExport, viewer } from "./made.ts";
+import { levelsFor } from "../../../src/proxy/levels/levels.ts";
+import { hostsOf } from "../../../src/proxy/levels/plan.ts";
+import { connectTimeoutMsFor } from "../../../src/proxy/settings.ts";
+import { http, remoteExport, viewer } from "../made.ts";
 
 suite("levelsFor()", () => {
   test("puts members beyond the 128th rank into one last level", () => {

@@ -2,14 +2,14 @@ import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { Any, Duration } from "@bufbuild/protobuf/wkt";
 import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
-import type { HostPort } from "../mesh/address.ts";
-import type { Address } from "../xds/gen/envoy/config/core/v3/address_pb.ts";
-import { AddressSchema } from "../xds/gen/envoy/config/core/v3/address_pb.ts";
-import type { ConfigSource } from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+import type { HostPort } from "../../mesh/address.ts";
+import type { Address } from "../../xds/gen/envoy/config/core/v3/address_pb.ts";
+import { AddressSchema } from "../../xds/gen/envoy/config/core/v3/address_pb.ts";
+import type { ConfigSource } from "../../xds/gen/envoy/config/core/v3/config_source_pb.ts";
 import {
   ApiVersion,
   ConfigSourceSchema,
-} from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+} from "../../xds/gen/envoy/config/core/v3/config_source_pb.ts";
 
 /** A message packed as `Any`. */
 export function pack<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Any {

@@ -1,12 +1,12 @@
-import type { RemoteExport } from "../discovery/mesh-service.ts";
-import type { Place } from "../mesh/locality.ts";
-import { proxyZone } from "../mesh/locality.ts";
-import type { Endpoint, LocalService, ServicePort } from "../mesh/service.ts";
+import type { RemoteExport } from "../../discovery/mesh-service.ts";
+import type { Place } from "../../mesh/locality.ts";
+import { proxyZone } from "../../mesh/locality.ts";
+import type { Endpoint, LocalService, ServicePort } from "../../mesh/service.ts";
+import { overprovisioningFactor } from "../settings.ts";
+import { atPort, portOf } from "../targets.ts";
+import type { Viewer } from "../viewer.ts";
 import type { PlannedHost, PlannedLocality } from "./plan.ts";
 import { endpointWeight, isHealthy } from "./plan.ts";
-import { overprovisioningFactor } from "./settings.ts";
-import { atPort, portOf } from "./targets.ts";
-import type { Viewer } from "./viewer.ts";
 import { zoneShares } from "./zone-shares.ts";
 
 // Shares of the own zones; only their ratios count, and 1/1000 keeps an idle zone ready to take over.

@@ -1,15 +1,15 @@
 import { create } from "@bufbuild/protobuf";
-import { formatHostPort } from "../mesh/address.ts";
-import type { ServiceTarget } from "../mesh/names.ts";
-import { outboundName } from "../mesh/names.ts";
-import type { AppProtocol } from "../mesh/service.ts";
-import { TrafficDirection } from "../xds/gen/envoy/config/core/v3/base_pb.ts";
-import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import { TcpProxySchema } from "../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { formatHostPort } from "../../mesh/address.ts";
+import type { ServiceTarget } from "../../mesh/names.ts";
+import { outboundName } from "../../mesh/names.ts";
+import type { AppProtocol } from "../../mesh/service.ts";
+import { TrafficDirection } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { Listener } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import type { SidecarNode, Upstream } from "../node.ts";
+import { maxConnectAttempts } from "../settings.ts";
 import { outboundHttp } from "./http-filters.ts";
-import type { SidecarNode, Upstream } from "./node.ts";
-import { maxConnectAttempts } from "./settings.ts";
 import type { Extension } from "./wire.ts";
 import { extension, socketAddress } from "./wire.ts";
 

@@ -1,12 +1,12 @@
 import { create } from "@bufbuild/protobuf";
-import type { MeshService } from "../discovery/mesh-service.ts";
-import type { SpiffeId, TrustDomain } from "../mesh/ids.ts";
-import { namespaceOf, spiffePartsOf, workloadSpiffeId } from "../mesh/ids.ts";
-import { meshValidationName, validationName } from "../mesh/names.ts";
-import { SubjectAltNameMatcher_SanType } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
-import type { Secret } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import { SecretSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import type { TrustView } from "./trust-view.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { SpiffeId, TrustDomain } from "../../mesh/ids.ts";
+import { namespaceOf, spiffePartsOf, workloadSpiffeId } from "../../mesh/ids.ts";
+import { meshValidationName, validationName } from "../../mesh/names.ts";
+import { SubjectAltNameMatcher_SanType } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import type { Secret } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SecretSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import type { TrustView } from "../trust-view.ts";
 
 /**
  * Who may answer for the service: exact names of the own workloads behind it and of every importing

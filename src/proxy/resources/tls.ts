@@ -1,14 +1,14 @@
 import { create } from "@bufbuild/protobuf";
-import type { ServiceTarget } from "../mesh/names.ts";
-import { identityName, meshValidationName, sniOf, validationName } from "../mesh/names.ts";
-import { ApiVersion } from "../xds/gen/envoy/config/core/v3/config_source_pb.ts";
-import { TlsParameters_TlsProtocol } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
-import type { SdsSecretConfig } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import { SdsSecretConfigSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import type { ServiceTarget } from "../../mesh/names.ts";
+import { identityName, meshValidationName, sniOf, validationName } from "../../mesh/names.ts";
+import { ApiVersion } from "../../xds/gen/envoy/config/core/v3/config_source_pb.ts";
+import { TlsParameters_TlsProtocol } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import type { SdsSecretConfig } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SdsSecretConfigSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
-} from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+} from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 
 import type { Extension } from "./wire.ts";
 import { adsSource, extension } from "./wire.ts";

@@ -1,22 +1,22 @@
 import { create } from "@bufbuild/protobuf";
-import { outboundName } from "../mesh/names.ts";
-import type { Health } from "../mesh/service.ts";
-import { HealthStatus } from "../xds/gen/envoy/config/core/v3/health_check_pb.ts";
+import { outboundName } from "../../mesh/names.ts";
+import type { Health } from "../../mesh/service.ts";
+import { HealthStatus } from "../../xds/gen/envoy/config/core/v3/health_check_pb.ts";
 import type {
   LbEndpoint,
   LocalityLbEndpoints,
-} from "../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+} from "../../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import {
   LbEndpointSchema,
   LocalityLbEndpointsSchema,
-} from "../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
-import type { ClusterLoadAssignment } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
-import { ClusterLoadAssignmentSchema } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
-import { levelsFor } from "./levels.ts";
-import type { PlannedHost, PlannedLevel, PlannedLocality } from "./plan.ts";
-import { overprovisioningFactor } from "./settings.ts";
-import type { TargetPlan } from "./targets.ts";
-import type { Viewer } from "./viewer.ts";
+} from "../../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+import type { ClusterLoadAssignment } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { levelsFor } from "../levels/levels.ts";
+import type { PlannedHost, PlannedLevel, PlannedLocality } from "../levels/plan.ts";
+import { overprovisioningFactor } from "../settings.ts";
+import type { TargetPlan } from "../targets.ts";
+import type { Viewer } from "../viewer.ts";
 import { socketAddress } from "./wire.ts";
 
 /** The EDS answer of one target for sidecars in the viewer's zone. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { coarseCallers, isSameCallers } from "../../src/proxy/callers.ts";
-import { zoneShares } from "../../src/proxy/zone-shares.ts";
+import { coarseCallers, isSameCallers } from "../../../src/proxy/levels/callers.ts";
+import { zoneShares } from "../../../src/proxy/levels/zone-shares.ts";
 
 const shares = (
   healthy: Record<string, number>,

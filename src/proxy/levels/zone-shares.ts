@@ -1,4 +1,4 @@
-import type { Viewer } from "./viewer.ts";
+import type { Viewer } from "../viewer.ts";
 
 /**
  * Which part (0..1, sum 1) of a caller's traffic each zone of its own member should get: the own zone

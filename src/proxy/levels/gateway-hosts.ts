@@ -1,5 +1,5 @@
-import type { GatewayHost, RemoteExport } from "../discovery/mesh-service.ts";
-import { proxyZone } from "../mesh/locality.ts";
+import type { GatewayHost, RemoteExport } from "../../discovery/mesh-service.ts";
+import { proxyZone } from "../../mesh/locality.ts";
 import { placeholderFor } from "./placeholders.ts";
 import type { PlannedHost, PlannedLocality } from "./plan.ts";
 import { endpointWeight } from "./plan.ts";
