@@ -1,6 +1,6 @@
-import { createSecureContext } from "node:tls";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { formatHostPort, type HostPort, isIp } from "../mesh/address.ts";
+import { type Client, Metadata } from "@grpc/grpc-js";
+import { openAgentChannel } from "../dataplane/io/agent-channel.ts";
+import { formatHostPort, type HostPort } from "../mesh/address.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { SpiffeId } from "../mesh/ids.ts";
 import type { IdentitySource } from "../mesh/ports.ts";
@@ -28,10 +28,7 @@ export function renewFrom(options: {
   readonly identity: IdentitySource;
 }): RequestSvid {
   return async (csrDer) => {
-    const client = new Client(targetOf(options.agent), channelCredentials(options), {
-      "grpc.ssl_target_name_override": "agent",
-      "grpc.use_local_subchannel_pool": 1,
-    });
+    const client = openAgentChannel({ ...options, spiffeIdOf });
     try {
       return await ask(client, csrDer);
     } catch (cause) {
@@ -67,30 +64,4 @@ function ask(client: Client, csrDer: Uint8Array): Promise<SvidAnswer> {
       },
     );
   });
-}
-
-function channelCredentials(
-  options: Parameters<typeof renewFrom>[0],
-): ReturnType<typeof credentials.createFromSecureContext> {
-  const { certChainPem, privateKeyPem, bundlePem } = options.identity.current();
-  const context = createSecureContext({
-    cert: certChainPem,
-    key: privateKeyPem.reveal(),
-    ca: bundlePem,
-    minVersion: "TLSv1.3",
-    ecdhCurve: "X25519MLKEM768:X25519:P-256",
-  });
-  return credentials.createFromSecureContext(context, {
-    checkServerIdentity: (_host, certificate) => {
-      const id = spiffeIdOf(certificate.raw);
-      return id === options.agentId
-        ? undefined
-        : new Error(`the agent is ${id ?? "nobody"}, not ${options.agentId}`);
-    },
-  });
-}
-
-function targetOf(agent: HostPort): string {
-  if (!isIp(agent.host)) return `dns:${formatHostPort(agent)}`;
-  return `${agent.host.includes(":") ? "ipv6" : "ipv4"}:${formatHostPort(agent)}`;
 }

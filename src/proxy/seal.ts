@@ -1,16 +1,11 @@
-import type { DescMessage } from "@bufbuild/protobuf";
 import { checkedResource } from "../xds/constraints.ts";
 import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
-import { ClusterSchema } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterLoadAssignment } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
-import { ClusterLoadAssignmentSchema } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
-import { RouteConfigurationSchema } from "../xds/gen/envoy/config/route/v3/route_pb.ts";
 import type { Secret } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import { SecretSchema } from "../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import type { Resource, ResourceEdit, ResourceKey, XdsType } from "../xds/resource.ts";
+import type { Resource, ResourceEdit, ResourceKey } from "../xds/resource.ts";
+import { schemas } from "../xds/schemas.ts";
 import { extensions } from "./resources/extensions.ts";
 
 /** A resource as built, before it becomes bytes. */
@@ -33,14 +28,6 @@ export interface Withheld extends ResourceKey {
 }
 
 export const nothingSealed: Sealed = { resources: [], withheld: [] };
-
-const schemas: Readonly<Record<XdsType, DescMessage>> = {
-  cluster: ClusterSchema,
-  endpoint: ClusterLoadAssignmentSchema,
-  secret: SecretSchema,
-  listener: ListenerSchema,
-  route: RouteConfigurationSchema,
-};
 
 /**
  * Checks and encodes, once for all streams: the only place where proxy resources become bytes. What

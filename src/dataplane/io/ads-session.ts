@@ -1,10 +1,7 @@
 import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobuf";
-import type { ClientDuplexStream } from "@grpc/grpc-js";
-import { Client, credentials } from "@grpc/grpc-js";
-import { formatHostPort, type HostPort, isIp } from "../../mesh/address.ts";
+import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
 import { reasonOf } from "../../mesh/errors.ts";
-import type { SpiffeId } from "../../mesh/ids.ts";
-import type { IdentitySource, Log, Random } from "../../mesh/ports.ts";
+import type { Log, Random } from "../../mesh/ports.ts";
 import { NodeSchema } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import type {
   DeltaDiscoveryRequest,
@@ -18,8 +15,7 @@ import { typeUrls } from "../../xds/resource.ts";
 import type { Applied, ConfigState, Delta, EngineType } from "../config/state.ts";
 import { engineTypes, versionsOf, wantedNames } from "../config/state.ts";
 import type { EngineCounters } from "../counters.ts";
-import type { SpiffeIdOf } from "./tls-contexts.ts";
-import { secureContextFor } from "./tls-contexts.ts";
+import { type AgentChannelOptions, openAgentChannel } from "./agent-channel.ts";
 
 const method = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const invalidArgument = 3;
@@ -29,13 +25,8 @@ export interface NodeIdentity {
   readonly metadata: JsonObject;
 }
 
-export interface AdsOptions {
-  readonly agent: HostPort;
-  /** Only this identity may configure the engine. */
-  readonly agentId: SpiffeId;
+export interface AdsOptions extends AgentChannelOptions {
   readonly node: NodeIdentity;
-  readonly identity: IdentitySource;
-  readonly spiffeIdOf: SpiffeIdOf;
   readonly config: ConfigState;
   readonly counters: EngineCounters;
   readonly log: Log;
@@ -64,10 +55,7 @@ export class AdsSession {
   constructor(options: AdsOptions, onEnd: (reason: string) => void) {
     this.#options = options;
     this.#onEnd = onEnd;
-    this.#client = new Client(targetOf(options.agent), channelCredentials(options), {
-      // SNI and the name that Node compares, though the SPIFFE ID alone decides.
-      "grpc.ssl_target_name_override": "agent",
-      "grpc.use_local_subchannel_pool": 1,
+    this.#client = openAgentChannel(options, {
       "grpc.enable_retries": 0,
       // Tells a vanished agent from a quiet one.
       "grpc.keepalive_time_ms": 10_000,
@@ -195,25 +183,4 @@ function deltaOf(type: EngineType, response: DeltaDiscoveryResponse): Delta {
     })),
     removed: response.removedResources,
   };
-}
-
-function targetOf(agent: HostPort): string {
-  if (!isIp(agent.host)) return `dns:${formatHostPort(agent)}`;
-  return `${agent.host.includes(":") ? "ipv6" : "ipv4"}:${formatHostPort(agent)}`;
-}
-
-function channelCredentials({
-  identity,
-  agentId,
-  spiffeIdOf,
-}: AdsOptions): ReturnType<typeof credentials.createSsl> {
-  const context = secureContextFor(identity, identity.current().bundlePem);
-  return credentials.createFromSecureContext(context, {
-    checkServerIdentity: (_host, cert) => {
-      const id = spiffeIdOf(cert.raw);
-      return id === agentId
-        ? undefined
-        : new Error(`the agent is ${id ?? "nobody"}, not ${agentId}`);
-    },
-  });
 }

@@ -4,6 +4,7 @@ import { formatHostPort } from "../../mesh/address.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import type { Clock, Identity, VerifyPeer } from "../../mesh/ports.ts";
+import { peerChain } from "../../proxy/peer-chain.ts";
 
 export interface HandshakeOptions {
   readonly identity: Identity;
@@ -83,25 +84,9 @@ function connectTo(address: HostPort, options: HandshakeOptions): TLSSocket {
 }
 
 function refusalOf(socket: TLSSocket, options: HandshakeOptions): string | undefined {
-  const verdict = options.verifyPeer(chainOf(socket), { nowMs: options.clock.nowMs() });
+  const verdict = options.verifyPeer(peerChain(socket), { nowMs: options.clock.nowMs() });
   if (verdict.t === "refused") return verdict.reason;
   return verdict.peer.id === options.expected ? undefined : `${verdict.peer.id} answers`;
-}
-
-const maxChain = 10;
-
-/** The chain as the peer sent it, DER, leaf first; a root at its end is left out. */
-function chainOf(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let certificate = socket.getPeerCertificate(true);
-  while (certificate?.raw !== undefined && chain.length < maxChain) {
-    const issuer = certificate.issuerCertificate;
-    const isRoot = issuer === certificate;
-    if (!isRoot || chain.length === 0) chain.push(certificate.raw);
-    if (isRoot || issuer === undefined) break;
-    certificate = issuer;
-  }
-  return chain;
 }
 
 // The verdict is in; whatever the peer still says is read and thrown away, so that it can end well.

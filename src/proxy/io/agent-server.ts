@@ -12,6 +12,7 @@ import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Identity, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
 import { Admission } from "../../xds/admission.ts";
+import { peerChain } from "../peer-chain.ts";
 
 export interface AgentServerOptions {
   readonly listen: HostPort;
@@ -213,7 +214,7 @@ export class AgentServer implements AsyncDisposable {
     socket.once("close", () => {
       if (this.#connections.get(remote)?.socket === socket) this.#connections.delete(remote);
     });
-    const chain = chainOf(socket);
+    const chain = peerChain(socket);
     const verdict = this.#judge(socket, chain);
     if (verdict.t === "refused") return this.#refused(socket, verdict.reason);
     // Two connections cannot share both ends; if they seem to, the key would mix up their peers.
@@ -275,21 +276,4 @@ function contextOf(identity: Identity): { cert: string; key: string; ca: string[
     // server the leaf alone and hides the chain.
     ca: [],
   };
-}
-
-// OpenSSL follows at most as many issuers by default; a longer chain is none of ours.
-const maxChain = 10;
-
-/** The chain as the peer sent it, DER, leaf first; a root at its end is left out. */
-function chainOf(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = [];
-  let certificate = socket.getPeerCertificate(true);
-  while (certificate?.raw !== undefined && chain.length < maxChain) {
-    const issuer = certificate.issuerCertificate;
-    const isRoot = issuer === certificate;
-    if (!isRoot || chain.length === 0) chain.push(certificate.raw);
-    if (isRoot || issuer === undefined) break;
-    certificate = issuer;
-  }
-  return chain;
 }

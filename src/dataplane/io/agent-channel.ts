@@ -1,0 +1,48 @@
+import { type ChannelOptions, Client, credentials } from "@grpc/grpc-js";
+import { formatHostPort, type HostPort, isIp } from "../../mesh/address.ts";
+import type { SpiffeId } from "../../mesh/ids.ts";
+import type { IdentitySource } from "../../mesh/ports.ts";
+import type { SpiffeIdOf } from "./tls-contexts.ts";
+import { secureContextFor } from "./tls-contexts.ts";
+
+export interface AgentChannelOptions {
+  readonly agent: HostPort;
+  /** Whoever else answers is refused, whatever root vouches for it. */
+  readonly agentId: SpiffeId;
+  readonly identity: IdentitySource;
+  readonly spiffeIdOf: SpiffeIdOf;
+}
+
+/** A gRPC client of the agent, on a connection of its own with the identity that counts now. */
+export function openAgentChannel(
+  options: AgentChannelOptions,
+  channelOptions: ChannelOptions = {},
+): Client {
+  return new Client(targetOf(options.agent), channelCredentials(options), {
+    // SNI and the name that Node compares, though the SPIFFE ID alone decides.
+    "grpc.ssl_target_name_override": "agent",
+    "grpc.use_local_subchannel_pool": 1,
+    ...channelOptions,
+  });
+}
+
+function targetOf(agent: HostPort): string {
+  if (!isIp(agent.host)) return `dns:${formatHostPort(agent)}`;
+  return `${agent.host.includes(":") ? "ipv6" : "ipv4"}:${formatHostPort(agent)}`;
+}
+
+function channelCredentials({
+  identity,
+  agentId,
+  spiffeIdOf,
+}: AgentChannelOptions): ReturnType<typeof credentials.createFromSecureContext> {
+  const context = secureContextFor(identity, identity.current().bundlePem);
+  return credentials.createFromSecureContext(context, {
+    checkServerIdentity: (_host, certificate) => {
+      const id = spiffeIdOf(certificate.raw);
+      return id === agentId
+        ? undefined
+        : new Error(`the agent is ${id ?? "nobody"}, not ${agentId}`);
+    },
+  });
+}
