@@ -49,7 +49,8 @@ export async function startHttp(options: {
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveMs,
     routerOptions: { maxParamLength },
-    http: { maxHeaderSize: maxHeaderBytes },
+    // Node looks for slow senders every 30 s only: until then they would hold all connections.
+    http: { maxHeaderSize: maxHeaderBytes, connectionsCheckingInterval: 2000 },
     forceCloseConnections: true,
   });
   app.server.maxConnections = maxConnections;

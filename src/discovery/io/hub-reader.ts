@@ -41,12 +41,17 @@ const logWaitMs = 1000;
 /** A head may be seen before the log entry that it belongs to: no reason to fetch all. */
 const logGraceMs = 400;
 const snapshotsAtOnce = 8;
+/** A writer whose every entry sends its readers back to the snapshot must not make them fetch in a loop. */
+const snapshotsPerSecond = 4;
+const refetchRestMs = 250;
 const backoff = { firstMs: 100, maxMs: 2000 } as const;
 
 export function startHubReader(options: HubReaderOptions): HubReader {
   const { store, timers, signal } = options;
   const cursors = new Map<MemberName, string>();
   const absent = new Set<MemberName>();
+  /** Snapshots read in the last second. */
+  const fetches = new Map<MemberName, number>();
   let isReadable = false;
   let answers = 0;
 
@@ -63,9 +68,16 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     answers += 1;
   };
 
+  const countFetch = (member: MemberName, by: 1 | -1): void => {
+    const count = (fetches.get(member) ?? 0) + by;
+    if (count === 0) fetches.delete(member);
+    else fetches.set(member, count);
+  };
   const fetchSnapshot = async (member: MemberName): Promise<void> => {
     const snapshot = await ask((own) => store.readSnapshot(member, own));
     answered();
+    countFetch(member, 1);
+    timers.after(1000, () => countFetch(member, -1));
     if (snapshot === undefined) {
       absent.add(member);
       // Its first write will be in the log.
@@ -89,7 +101,11 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   const followOnce = async (): Promise<void> => {
     const wanted = new Set(options.members());
     for (const member of cursors.keys()) if (!wanted.has(member)) cursors.delete(member);
-    await fetchSnapshots([...wanted].filter((member) => !cursors.has(member)));
+    const lost = [...wanted].filter((member) => !cursors.has(member));
+    if (lost.some((member) => (fetches.get(member) ?? 0) >= snapshotsPerSecond)) {
+      await pause(refetchRestMs, { timers, signal });
+    }
+    await fetchSnapshots(lost);
     if (cursors.size === 0) return pause(logWaitMs, { timers, signal });
     const asked = new Map(cursors);
     const entries = await ask(
