@@ -4,6 +4,9 @@ import { type AdsOptions, AdsSession } from "./ads-session.ts";
 const baseBackoffMs = 200;
 // An agent that restarts must not wait long for its proxies, nor be met by all of them at once.
 const maxBackoffMs = 5_000;
+// An agent that is away for the night must not fill the logs of 2,000 proxies: a line a minute from then on.
+const failuresToldEach = 5;
+const failuresPerLine = 15;
 
 /** Keeps one delta ADS stream to the agent; without one the engine keeps what it has. */
 export class AdsClient {
@@ -12,6 +15,7 @@ export class AdsClient {
   #session: AdsSession | undefined;
   #retry: NodeJS.Timeout | undefined;
   #failures = 0;
+  #suppressed = 0;
   #isClosed = false;
 
   constructor(options: AdsOptions) {
@@ -45,9 +49,17 @@ export class AdsClient {
 
   #open(): void {
     clearTimeout(this.#retry);
-    const session = new AdsSession(this.#options, (reason) => {
+    const { onAnswered } = this.#options;
+    const options: AdsOptions = {
+      ...this.#options,
+      onAnswered: (delta) => {
+        this.#noteAnswer();
+        onAnswered(delta);
+      },
+    };
+    const session = new AdsSession(options, (reason) => {
       if (this.#session !== session || this.#isClosed) return;
-      this.#failures = session.isAnswered ? 1 : this.#failures + 1;
+      this.#failures += 1;
       this.#session = undefined;
       this.#waitAndOpen(reason);
     });
@@ -59,10 +71,29 @@ export class AdsClient {
     const { log, random, agent } = this.#options;
     const ceilingMs = Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(this.#failures, 10));
     const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
-    log.warn(
-      { address: formatHostPort(agent), reason, delayMs },
-      "Agent not reachable, configuration kept",
-    );
+    if (isToldAlone(this.#failures)) {
+      log.warn(
+        { address: formatHostPort(agent), reason, delayMs, suppressed: this.#suppressed },
+        "Agent not reachable, configuration kept",
+      );
+      this.#suppressed = 0;
+    } else {
+      this.#suppressed += 1;
+    }
     this.#retry = setTimeout(() => this.#open(), delayMs);
   }
+
+  /** An outage has an end that can be found in the log. */
+  #noteAnswer(): void {
+    if (this.#failures === 0) return;
+    const { log, agent } = this.#options;
+    log.info({ address: formatHostPort(agent), count: this.#failures }, "Agent reached again");
+    this.#failures = 0;
+    this.#suppressed = 0;
+  }
+}
+
+/** Whether the `failures`-th failure in a row has a line of its own. */
+export function isToldAlone(failures: number): boolean {
+  return failures <= failuresToldEach || failures % failuresPerLine === 0;
 }
