@@ -108,7 +108,9 @@ function explanationOf(thrown: unknown): string {
   }
   const causes: string[] = [];
   for (let cause = thrown.cause; cause !== undefined; ) {
-    causes.push(`  because: ${reasonOf(cause)}`);
+    const reason = reasonOf(cause);
+    // Most messages end with what their cause says.
+    if (!thrown.message.includes(reason)) causes.push(`  because: ${reason}`);
     cause = cause instanceof Error ? cause.cause : undefined;
   }
   const reading = thrown.code === "MESH_USAGE" ? [] : [`  (${thrown.code}, see docs/errors.md)`];

@@ -91,6 +91,20 @@ test("a configuration file that is not there exits 64", async () => {
   assert.match(printed.err, /^\/nowhere\/gateway\.yaml: it cannot be read/);
 });
 
+test("what an error says already is not said again as its cause", async () => {
+  const printed = await run([
+    "trust",
+    "issue",
+    "gateway",
+    "--dir",
+    "/nowhere",
+    "--out",
+    "/nowhere/g",
+  ]);
+  assert.match(printed.err, /^Cannot read "\/nowhere\/\S+": ENOENT/);
+  assert.equal(printed.err.match(/ENOENT/g)?.length, 1, printed.err);
+});
+
 test("isthmus version prints the version of package.json", async () => {
   const printed = await run(["version"]);
   const { default: about } = await import("../../package.json", { with: { type: "json" } });
