@@ -24,12 +24,14 @@ export function collectAgentMetrics(view: AgentView): void {
     telemetry.set("findings", { severity: "info" }, status.findings.info);
     telemetry.set("charterNumber", {}, status.charterNumber);
     telemetry.set("catalogSeq", {}, status.catalog.seq ?? 0);
+    telemetry.set("catalogSynced", {}, status.catalog.state === "synced" ? 1 : 0);
     telemetry.set("xdsStreams", { role: "sidecar" }, status.proxies.sidecars);
     telemetry.set("xdsStreams", { role: "gateway" }, status.proxies.gateways);
     telemetry.set("xdsWithheld", {}, core.resources.withheld().length);
     const { agent, catalog } = trust.identities;
     telemetry.set("svidEnds", { identity: "agent" }, agent.current().notAfterMs / 1000);
     telemetry.set("svidEnds", { identity: "catalog" }, catalog.current().notAfterMs / 1000);
+    telemetry.set("issuerEnds", {}, trust.issuerEndsMs / 1000);
   });
 }
 

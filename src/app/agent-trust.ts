@@ -1,5 +1,11 @@
 import type { CheckClaim } from "../discovery/claims.ts";
-import { type CharterMember, charterMember, type SignedCharter } from "../mesh/charter.ts";
+import { isIp } from "../mesh/address.ts";
+import {
+  type Charter,
+  type CharterMember,
+  charterMember,
+  type SignedCharter,
+} from "../mesh/charter.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import { trustDomainOf } from "../mesh/ids.ts";
 import type { Clock, Log, Peer, Random } from "../mesh/ports.ts";
@@ -18,6 +24,8 @@ import type { AgentConfig } from "./config.ts";
 export interface AgentTrust {
   readonly charter: () => TrustedCharter;
   readonly identities: AgentIdentities;
+  /** Epoch milliseconds. */
+  readonly issuerEndsMs: number;
   readonly verifier: Verifier;
   readonly checkClaim: CheckClaim;
   readonly view: () => TrustView;
@@ -99,6 +107,7 @@ export async function openAgentTrust(
   return {
     charter: () => current,
     identities,
+    issuerEndsMs: issuer.certificate.notAfterMs,
     verifier,
     checkClaim: (member, claim) => judgeClaim(current.charter, { member, claim }),
     view: () => ({
@@ -119,6 +128,7 @@ export async function openAgentTrust(
     findings: () => [
       ...problems.values(),
       ...ownFindings(charterMember(current.charter, self), config),
+      ...gatewayFindings(current.charter, config),
       ...issuerFindings(files, clock.nowMs()),
     ],
   };
@@ -171,6 +181,18 @@ function ownFindings(entry: CharterMember | undefined, config: AgentConfig): rea
   if (wrong.length === 0) return [];
   const message = `agent.yaml disagrees with the charter, which counts: ${wrong.join("; ")}`;
   return [{ code: "TRUST_CHARTER_DIFFERS", severity: "warning", subject, message }];
+}
+
+/** What every other member refuses must be seen where it can be corrected. Names are judged by others. */
+export function gatewayFindings(charter: Charter, config: AgentConfig): readonly Finding[] {
+  const member = config.member.name;
+  return config.gateway.addresses.flatMap(({ host }): Finding[] => {
+    if (!isIp(host)) return [];
+    const verdict = judgeClaim(charter, { member, claim: { t: "address", address: host } });
+    if (verdict.t === "ok") return [];
+    const message = `gateway.addresses: other members will not use it: ${verdict.reason}`;
+    return [{ code: "GATEWAY_ADDRESS_REFUSED", severity: "error", subject: member, message }];
+  });
 }
 
 const dayMs = 86_400_000;

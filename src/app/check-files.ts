@@ -9,7 +9,7 @@ import { readManifest } from "../discovery/sources/manifest.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { Finding } from "../mesh/service.ts";
 import { loadMember } from "../trust/io/member-files.ts";
-import { differencesFrom } from "./agent-trust.ts";
+import { differencesFrom, gatewayFindings } from "./agent-trust.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Parsed } from "./config-parser.ts";
 import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./load-config.ts";
@@ -90,14 +90,15 @@ function problemsOf<T>(parsed: Parsed<T>): readonly Finding[] {
 }
 
 async function checkTrust(file: string, config: AgentConfig): Promise<readonly Finding[]> {
-  const wrong = await loadMember(config.trust.dir).then(
-    (files) => differencesFrom(config, files),
-    (thrown: unknown) => [`trust.dir: ${reasonOf(thrown)}`],
+  return loadMember(config.trust.dir).then(
+    (files) => [
+      ...differencesFrom(config, files).map((message) => mismatch(file, message)),
+      ...gatewayFindings(files.charter.charter, config).map((one) => ({ ...one, subject: file })),
+    ],
+    (thrown: unknown) => [mismatch(file, `trust.dir: ${reasonOf(thrown)}`)],
   );
-  return wrong.map((message) => ({
-    code: "CONFIG_TRUST_MISMATCH",
-    severity: "error",
-    subject: file,
-    message,
-  }));
+}
+
+function mismatch(file: string, message: string): Finding {
+  return { code: "CONFIG_TRUST_MISMATCH", severity: "error", subject: file, message };
 }

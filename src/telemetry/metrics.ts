@@ -34,6 +34,7 @@ interface MetricTable {
   readonly gatewayRtt: MetricDeclaration<"gauge", "member">;
   readonly findings: MetricDeclaration<"gauge", "severity">;
   readonly catalogSeq: MetricDeclaration<"gauge", never>;
+  readonly catalogSynced: MetricDeclaration<"gauge", never>;
   readonly charterNumber: MetricDeclaration<"gauge", never>;
   readonly changeSeconds: MetricDeclaration<"histogram", never>;
   readonly xdsStreams: MetricDeclaration<"gauge", "role">;
@@ -44,6 +45,7 @@ interface MetricTable {
   readonly xdsWithheld: MetricDeclaration<"gauge", never>;
   readonly renewals: MetricDeclaration<"counter", "result">;
   readonly svidEnds: MetricDeclaration<"gauge", "identity">;
+  readonly issuerEnds: MetricDeclaration<"gauge", never>;
   readonly engineListeners: MetricDeclaration<"gauge", never>;
   readonly engineConnected: MetricDeclaration<"gauge", never>;
   readonly engineNacks: MetricDeclaration<"counter", never>;
@@ -117,6 +119,14 @@ export const metrics: MetricTable = {
     name: "isthmus_catalog_seq",
     kind: "gauge",
     help: "Sequence number of the own shard; grows with each publication",
+    unit: "1",
+    of: "agent",
+    labels: {},
+  },
+  catalogSynced: {
+    name: "isthmus_catalog_synced",
+    kind: "gauge",
+    help: "1 while the store holds all that this member publishes",
     unit: "1",
     of: "agent",
     labels: {},
@@ -201,6 +211,14 @@ export const metrics: MetricTable = {
     unit: "unix seconds",
     of: "both",
     labels: { identity: ["agent", "catalog", "engine"] },
+  },
+  issuerEnds: {
+    name: "isthmus_issuer_not_after_seconds",
+    kind: "gauge",
+    help: "When the member's issuer (member.pem) ends; the root's owner renews it",
+    unit: "unix seconds",
+    of: "agent",
+    labels: {},
   },
   engineListeners: {
     name: "isthmus_engine_listeners",

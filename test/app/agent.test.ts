@@ -222,4 +222,6 @@ test("an agent says what it waits for until it is warm, and measures itself", as
   const metrics = await (await fetch(`${agent.httpUrl}/metrics`)).text();
   assert.match(metrics, /^isthmus_services\{origin="exported"\} 1$/m);
   assert.match(metrics, /^isthmus_charter_number 2$/m);
+  assert.match(metrics, /^isthmus_catalog_synced [01]$/m);
+  assert.match(metrics, /^isthmus_issuer_not_after_seconds \d{10}$/m);
 });

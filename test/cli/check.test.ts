@@ -67,6 +67,35 @@ test("isthmus check knows configuration files by their content", async () => {
   });
 });
 
+test("isthmus check finds a gateway address that other members will refuse", async () => {
+  await withFiles({}, async (dir) => {
+    const [root, east] = [join(dir, "root"), join(dir, "east")];
+    await run(["trust", "init", "--mesh", "acme.mesh", "--dir", root]);
+    const range = ["--gateway-range", "10.1.0.0/16"];
+    await run(["trust", "issue", "member", "east", "--dir", root, "--out", east, ...range]);
+    const file = join(dir, "agent.yaml");
+    const text = `mesh: acme.mesh
+member: { name: east, cloud: onprem, region: east }
+trust: { dir: ./east }
+catalog: { memory: true, snapshotDir: ./state }
+sources: [{ files: . }]
+gateway: { addresses: ["10.1.0.7:15443", "10.2.0.7:15443"] }
+`;
+    await writeFile(file, text);
+    const printed = await run(["check", file, "--json"]);
+    const { findings } = JSON.parse(printed.out) as {
+      findings: { code: string; subject: string; message: string }[];
+    };
+    assert.equal(printed.code, 1);
+    assert.deepEqual(
+      findings.map(({ code, subject }) => [code, subject]),
+      [["GATEWAY_ADDRESS_REFUSED", file]],
+      printed.out,
+    );
+    assert.match(findings[0]?.message ?? "", /10\.2\.0\.7/);
+  });
+});
+
 test("isthmus check of a path that is not there exits 1 and says so", async () => {
   const printed = await run(["check", "/nowhere"]);
   assert.equal(printed.code, 1);
