@@ -153,14 +153,14 @@ const leastServedWidth = 30;
 
 export function summaryText(stage: Stage, reports: readonly PhaseReport[]): string {
   const paint = painter(stage.screen);
-  const servedWidth = widthOf(stage) - 30 - columns.length;
+  const servedWidth = widthOf(stage) - 28 - columns.length;
   const isWide = servedWidth >= leastServedWidth;
   const served = isWide ? "  served by" : "";
-  const head = paint(`  ${"phase".padEnd(16)} ${columns}    moved${served}`, "dim");
+  const head = paint(`  ${"phase".padEnd(14)} ${columns}    moved${served}`, "dim");
   const rows = reports.map(({ name, total }) => {
     const moved = (total.movedMs === undefined ? "–" : msText(total.movedMs)).padStart(8);
     const by = isWide ? `  ${fit(servedText(total), servedWidth)}` : "";
-    return `  ${name.padEnd(16)} ${countsText(total, paint)} ${moved}${by}`;
+    return `  ${name.padEnd(14)} ${countsText(total, paint)} ${moved}${by}`;
   });
   return ["", paint("what it cost", "bold"), head, ...rows, ""].join("\n");
 }
