@@ -1,13 +1,13 @@
 /** One catalog change, at its writer and at a reader, for shards of several sizes; and a cold read. */
 import { sign as signBytes } from "node:crypto";
-import { exportOf } from "../src/discovery/export-records.ts";
-import type { Head } from "../src/discovery/head.ts";
-import { createHeadSigner } from "../src/discovery/head.ts";
-import type { OwnShard } from "../src/discovery/own-shard.ts";
-import { createOwnShard } from "../src/discovery/own-shard.ts";
-import type { RemoteShard } from "../src/discovery/remote-shard.ts";
-import { createRemoteShard } from "../src/discovery/remote-shard.ts";
-import type { LogEntry, RawRecords, SignedHead } from "../src/discovery/store.ts";
+import type { RemoteShard } from "../src/discovery/follow/remote-shard.ts";
+import { createRemoteShard } from "../src/discovery/follow/remote-shard.ts";
+import { exportOf } from "../src/discovery/publish/export-records.ts";
+import type { OwnShard } from "../src/discovery/publish/own-shard.ts";
+import { createOwnShard } from "../src/discovery/publish/own-shard.ts";
+import type { Head } from "../src/discovery/shards/head.ts";
+import { createHeadSigner } from "../src/discovery/shards/head.ts";
+import type { LogEntry, RawRecords, SignedHead } from "../src/discovery/shards/store.ts";
 import type { Charter } from "../src/mesh/charter.ts";
 import {
   infrastructureSpiffeId,

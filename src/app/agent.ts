@@ -1,6 +1,6 @@
+import { openSnapshotDir } from "../discovery/io/catalog/snapshot-dir.ts";
 import { realClock } from "../discovery/io/real-timers.ts";
-import { openSnapshotDir } from "../discovery/io/snapshot-dir.ts";
-import type { CatalogStore } from "../discovery/store.ts";
+import type { CatalogStore } from "../discovery/shards/store.ts";
 import type { HostPort } from "../mesh/address.ts";
 import type { MemberName } from "../mesh/ids.ts";
 import type { Clock, Log, Random } from "../mesh/ports.ts";

@@ -3,7 +3,7 @@ import {
   type ListedFile,
   listManifestFiles,
   readManifestFile,
-} from "../discovery/io/manifest-files.ts";
+} from "../discovery/io/sources/manifest-files.ts";
 import { createInventory, type Inventory } from "../discovery/sources/inventory.ts";
 import { readManifest } from "../discovery/sources/manifest.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";

@@ -6,9 +6,9 @@ import {
   type MemberVerdict,
   probeKey,
   stateTiming,
-} from "../discovery/member-state.ts";
+} from "../discovery/members/member-state.ts";
 import type { GatewayHost } from "../discovery/mesh-service.ts";
-import type { MemberRecord } from "../discovery/records.ts";
+import type { MemberRecord } from "../discovery/shards/records.ts";
 import { AddressWatch } from "../gateway/io/address-watch.ts";
 import { GatewayProber, type ProbeReport, type ProbeTarget } from "../gateway/io/prober.ts";
 import { emptyRanks, type MeasuredRegion, rankOf, rankRegions } from "../gateway/rtt-rank.ts";

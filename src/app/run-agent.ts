@@ -1,4 +1,4 @@
-import { createMemoryHub } from "../discovery/io/memory-store.ts";
+import { createMemoryHub } from "../discovery/io/catalog/memory-store.ts";
 import { realTimers } from "../discovery/io/real-timers.ts";
 import { createLog } from "../telemetry/io/log.ts";
 import { redact } from "../telemetry/redact.ts";

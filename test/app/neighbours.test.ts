@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Neighbours } from "../../src/app/neighbours.ts";
-import type { MemberRecord } from "../../src/discovery/records.ts";
-import { schemas } from "../../src/discovery/records.ts";
+import type { MemberRecord } from "../../src/discovery/shards/records.ts";
+import { schemas } from "../../src/discovery/shards/records.ts";
 import { parseSpiffeId } from "../../src/mesh/ids.ts";
 import { holdIdentity } from "../../src/trust/io/renewal.ts";
 import { identityOf } from "../proxy/io/fixture.ts";

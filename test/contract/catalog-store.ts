@@ -7,8 +7,8 @@ import type {
   ShardPosition,
   ShardWrite,
   SignedHead,
-} from "../../src/discovery/store.ts";
-import { logStart } from "../../src/discovery/store.ts";
+} from "../../src/discovery/shards/store.ts";
+import { logStart } from "../../src/discovery/shards/store.ts";
 import type { SignedCharter } from "../../src/mesh/charter.ts";
 import type { MemberName } from "../../src/mesh/ids.ts";
 import { parseMemberName } from "../../src/mesh/ids.ts";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createHeadSigner, peekHead, verifyHead } from "../../src/discovery/head.ts";
-import { parseRecordKey } from "../../src/discovery/record-key.ts";
-import { encodeRecord, parseRecord } from "../../src/discovery/records.ts";
-import { createRemoteShard } from "../../src/discovery/remote-shard.ts";
+import { createRemoteShard } from "../../src/discovery/follow/remote-shard.ts";
+import { createHeadSigner, peekHead, verifyHead } from "../../src/discovery/shards/head.ts";
+import { parseRecordKey } from "../../src/discovery/shards/record-key.ts";
+import { encodeRecord, parseRecord } from "../../src/discovery/shards/records.ts";
 import { parseServiceId, parseSpiffeId } from "../../src/mesh/ids.ts";
 import type { Chance } from "./simulation/chance.ts";
 import { createChance } from "./simulation/chance.ts";

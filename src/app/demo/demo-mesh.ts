@@ -1,6 +1,6 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createMemoryHub, type MemoryHub } from "../../discovery/io/memory-store.ts";
+import { createMemoryHub, type MemoryHub } from "../../discovery/io/catalog/memory-store.ts";
 import { realTimers } from "../../discovery/io/real-timers.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import { type MemberName, parseNetworkName } from "../../mesh/ids.ts";

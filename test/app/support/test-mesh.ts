@@ -9,7 +9,7 @@ import {
   startSidecar,
 } from "../../../src/app/engine-launcher.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../../src/app/trust-tasks.ts";
-import { createMemoryHub, type MemoryHub } from "../../../src/discovery/io/memory-store.ts";
+import { createMemoryHub, type MemoryHub } from "../../../src/discovery/io/catalog/memory-store.ts";
 import { realTimers } from "../../../src/discovery/io/real-timers.ts";
 import type { HostPort } from "../../../src/mesh/address.ts";
 import {

@@ -1,4 +1,4 @@
-import { createMemoryHub } from "../../../src/discovery/io/memory-store.ts";
+import { createMemoryHub } from "../../../src/discovery/io/catalog/memory-store.ts";
 import type {
   CatalogStore,
   LogEntry,
@@ -6,7 +6,7 @@ import type {
   ShardSnapshot,
   ShardWrite,
   SignedHead,
-} from "../../../src/discovery/store.ts";
+} from "../../../src/discovery/shards/store.ts";
 import type { Timers } from "../../../src/discovery/timers.ts";
 import { MeshError } from "../../../src/mesh/errors.ts";
 import type { MemberName } from "../../../src/mesh/ids.ts";

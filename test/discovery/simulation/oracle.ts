@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { serviceKey } from "../../../src/discovery/record-key.ts";
-import { parseRecord } from "../../../src/discovery/records.ts";
-import type { ShardContent } from "../../../src/discovery/shard-content.ts";
-import type { ShardPosition, ShardWrite } from "../../../src/discovery/store.ts";
+import type { ShardContent } from "../../../src/discovery/follow/shard-content.ts";
+import { serviceKey } from "../../../src/discovery/shards/record-key.ts";
+import { parseRecord } from "../../../src/discovery/shards/records.ts";
+import type { ShardPosition, ShardWrite } from "../../../src/discovery/shards/store.ts";
 import type { MemberName } from "../../../src/mesh/ids.ts";
 
 type Version = ReadonlyMap<string, Uint8Array>;

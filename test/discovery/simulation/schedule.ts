@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { exportOf } from "../../../src/discovery/export-records.ts";
-import type { MemberStatus } from "../../../src/discovery/shard-set.ts";
+import type { MemberStatus } from "../../../src/discovery/follow/shard-set.ts";
+import { exportOf } from "../../../src/discovery/publish/export-records.ts";
 import { parseServiceId, trustDomainOf } from "../../../src/mesh/ids.ts";
 import { mesh } from "../support/made.ts";
 import type { Site, World } from "./world.ts";

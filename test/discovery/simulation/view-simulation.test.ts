@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { exportOf } from "../../../src/discovery/export-records.ts";
-import type { MemberStates } from "../../../src/discovery/member-state.ts";
-import { createMemberStates } from "../../../src/discovery/member-state.ts";
-import { healthyIn } from "../../../src/discovery/merge.ts";
-import type { MeshView } from "../../../src/discovery/mesh-view.ts";
-import { createMeshView } from "../../../src/discovery/mesh-view.ts";
-import type { ShardContent } from "../../../src/discovery/shard-content.ts";
-import { createShardContent } from "../../../src/discovery/shard-content.ts";
+import type { ShardContent } from "../../../src/discovery/follow/shard-content.ts";
+import { createShardContent } from "../../../src/discovery/follow/shard-content.ts";
+import type { MemberStates } from "../../../src/discovery/members/member-state.ts";
+import { createMemberStates } from "../../../src/discovery/members/member-state.ts";
+import { healthyIn } from "../../../src/discovery/merge/merge.ts";
+import type { MeshView } from "../../../src/discovery/merge/mesh-view.ts";
+import { createMeshView } from "../../../src/discovery/merge/mesh-view.ts";
+import { exportOf } from "../../../src/discovery/publish/export-records.ts";
 import type { Charter } from "../../../src/mesh/charter.ts";
 import type { MemberName, ServiceId } from "../../../src/mesh/ids.ts";
 import {

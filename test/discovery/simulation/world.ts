@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import type { CatalogEvent } from "../../../src/discovery/catalog-event.ts";
-import type { Catalog } from "../../../src/discovery/io/catalog-client.ts";
-import { createCatalog } from "../../../src/discovery/io/catalog-client.ts";
-import type { SnapshotStore } from "../../../src/discovery/snapshot-store.ts";
+import type { CatalogEvent } from "../../../src/discovery/follow/catalog-event.ts";
+import type { Catalog } from "../../../src/discovery/io/catalog/catalog-client.ts";
+import { createCatalog } from "../../../src/discovery/io/catalog/catalog-client.ts";
+import type { SnapshotStore } from "../../../src/discovery/shards/snapshot-store.ts";
 import type { Timers } from "../../../src/discovery/timers.ts";
 import { reasonOf } from "../../../src/mesh/errors.ts";
 import type { MemberName, ServiceId } from "../../../src/mesh/ids.ts";

@@ -1,6 +1,6 @@
-import type { CatalogEvent } from "../../../src/discovery/catalog-event.ts";
-import type { Catalog, CatalogOptions } from "../../../src/discovery/io/catalog-client.ts";
-import { createCatalog } from "../../../src/discovery/io/catalog-client.ts";
+import type { CatalogEvent } from "../../../src/discovery/follow/catalog-event.ts";
+import type { Catalog, CatalogOptions } from "../../../src/discovery/io/catalog/catalog-client.ts";
+import { createCatalog } from "../../../src/discovery/io/catalog/catalog-client.ts";
 import type { MemberName, ServiceId } from "../../../src/mesh/ids.ts";
 import { parseServiceId } from "../../../src/mesh/ids.ts";
 import type { LocalService } from "../../../src/mesh/service.ts";

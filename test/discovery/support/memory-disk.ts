@@ -2,7 +2,7 @@ import type {
   ShardCopy,
   SnapshotStore,
   WriterMemory,
-} from "../../../src/discovery/snapshot-store.ts";
+} from "../../../src/discovery/shards/snapshot-store.ts";
 import type { MemberName } from "../../../src/mesh/ids.ts";
 
 /** Copies that survive an agent, not the test. */

@@ -1,12 +1,12 @@
-import { createBuckets } from "../../../src/discovery/buckets.ts";
-import type { Head } from "../../../src/discovery/head.ts";
-import { createHeadSigner } from "../../../src/discovery/head.ts";
+import { createBuckets } from "../../../src/discovery/shards/buckets.ts";
+import type { Head } from "../../../src/discovery/shards/head.ts";
+import { createHeadSigner } from "../../../src/discovery/shards/head.ts";
 import type {
   LogEntry,
   RawRecords,
   ShardSnapshot,
   SignedHead,
-} from "../../../src/discovery/store.ts";
+} from "../../../src/discovery/shards/store.ts";
 import type { MemberName } from "../../../src/mesh/ids.ts";
 import type { FakeTrust } from "./fake-trust.ts";
 import { mesh } from "./made.ts";

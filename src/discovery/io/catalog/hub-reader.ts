@@ -1,0 +1,192 @@
+import type { SignedCharter } from "../../../mesh/charter.ts";
+import { reasonOf } from "../../../mesh/errors.ts";
+import type { MemberName } from "../../../mesh/ids.ts";
+import type { Log, Random } from "../../../mesh/ports.ts";
+import type { ShardInput, ShardOutcome } from "../../follow/remote-shard.ts";
+import { peekHead } from "../../shards/head.ts";
+import type { CatalogStore, LogEntry, ShardPosition, SignedHead } from "../../shards/store.ts";
+import { logStart } from "../../shards/store.ts";
+import type { Timers } from "../../timers.ts";
+import { pause, within } from "./waiting.ts";
+
+/** Follows one hub: logs as they grow, heads on a beat, snapshots where it fell behind. */
+export interface HubReader {
+  readonly name: string;
+  /** It answered lately. */
+  readonly isReadable: () => boolean;
+  /** It answered, and holds nothing under that name. */
+  readonly isAbsent: (member: MemberName) => boolean;
+  /** Resolves when both loops have ended, after the signal. */
+  readonly done: Promise<void>;
+}
+
+export interface HubReaderOptions {
+  readonly store: CatalogStore;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  readonly timeoutMs: number;
+  readonly pollMs: number;
+  /** All members whose shards are wanted; may change. */
+  readonly members: () => readonly MemberName[];
+  readonly take: (member: MemberName, input: ShardInput) => ShardOutcome;
+  readonly positionOf: (member: MemberName) => ShardPosition | undefined;
+  readonly charterNumber: () => number;
+  readonly onCharters: (charters: readonly SignedCharter[]) => void;
+}
+
+/** Bounds how late a new member or a fetched snapshot joins what is followed. */
+const logWaitMs = 1000;
+/** A head may be seen before the log entry that it belongs to: no reason to fetch all. */
+const logGraceMs = 400;
+const snapshotsAtOnce = 8;
+/** A writer whose every entry sends its readers back to the snapshot must not make them fetch in a loop. */
+const snapshotsPerSecond = 4;
+const refetchRestMs = 250;
+const backoff = { firstMs: 100, maxMs: 2000 } as const;
+
+export function startHubReader(options: HubReaderOptions): HubReader {
+  const { store, timers, signal } = options;
+  const cursors = new Map<MemberName, string>();
+  const absent = new Set<MemberName>();
+  /** Snapshots read in the last second. */
+  const fetches = new Map<MemberName, number>();
+  let isReadable = false;
+  let answers = 0;
+
+  const ask = <Result>(
+    run: (signal: AbortSignal) => Promise<Result>,
+    extraMs = 0,
+  ): Promise<Result> => {
+    const ms = options.timeoutMs + extraMs;
+    return within({ ms, timers, signal, what: `read ${store.name}` }, run);
+  };
+  const answered = (): void => {
+    if (!isReadable) options.log.info({ hub: store.name }, "Hub can be read");
+    isReadable = true;
+    answers += 1;
+  };
+
+  const countFetch = (member: MemberName, by: 1 | -1): void => {
+    const count = (fetches.get(member) ?? 0) + by;
+    if (count === 0) fetches.delete(member);
+    else fetches.set(member, count);
+  };
+  const fetchSnapshot = async (member: MemberName): Promise<void> => {
+    const snapshot = await ask((own) => store.readSnapshot(member, own));
+    answered();
+    countFetch(member, 1);
+    timers.after(1000, () => countFetch(member, -1));
+    if (snapshot === undefined) {
+      absent.add(member);
+      // Its first write will be in the log.
+      cursors.set(member, logStart);
+      return;
+    }
+    absent.delete(member);
+    cursors.set(member, snapshot.cursor);
+    options.take(member, { t: "snapshot", snapshot });
+  };
+  const fetchSnapshots = async (members: readonly MemberName[]): Promise<void> => {
+    const queue = [...members];
+    const worker = async (): Promise<void> => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        await fetchSnapshot(next);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(snapshotsAtOnce, queue.length) }, worker));
+  };
+
+  const followOnce = async (): Promise<void> => {
+    const wanted = new Set(options.members());
+    for (const member of cursors.keys()) if (!wanted.has(member)) cursors.delete(member);
+    const lost = [...wanted].filter((member) => !cursors.has(member));
+    if (lost.some((member) => (fetches.get(member) ?? 0) >= snapshotsPerSecond)) {
+      await pause(refetchRestMs, { timers, signal });
+    }
+    await fetchSnapshots(lost);
+    if (cursors.size === 0) return pause(logWaitMs, { timers, signal });
+    const asked = new Map(cursors);
+    const entries = await ask(
+      (own) => store.readLog(asked, { waitMs: logWaitMs, signal: own }),
+      logWaitMs,
+    );
+    answered();
+    for (const entry of entries) takeEntry(entry, asked);
+  };
+  const takeEntry = (entry: LogEntry, asked: Map<MemberName, string>): void => {
+    const { member } = entry;
+    const expected = asked.get(member);
+    // A snapshot was fetched meanwhile: it is newer than what was asked for.
+    if (expected === undefined || cursors.get(member) !== expected) return;
+    cursors.set(member, entry.cursor);
+    asked.set(member, entry.cursor);
+    // Without a cursor the next round reads the snapshot.
+    if (options.take(member, { t: "entry", entry }).isBehind) cursors.delete(member);
+  };
+
+  const pollOnce = async (): Promise<void> => {
+    const members = options.members();
+    const heads = await ask((own) => store.readHeads(members, own));
+    answered();
+    const behind: (readonly [MemberName, SignedHead])[] = [];
+    for (const member of members) {
+      const head = heads.get(member);
+      if (head === undefined) {
+        absent.add(member);
+        continue;
+      }
+      absent.delete(member);
+      if (options.take(member, { t: "head", head }).isBehind) behind.push([member, head]);
+    }
+    await readCharters();
+    if (behind.length === 0) return;
+    await pause(logGraceMs, { timers, signal });
+    const late = behind.filter(([member, head]) => isStillBehind(member, head));
+    await fetchSnapshots(late.map(([member]) => member));
+  };
+  const readCharters = async (): Promise<void> => {
+    const above = options.charterNumber();
+    const charters = await ask((own) => store.readCharters({ above }, own));
+    if (charters.length > 0) options.onCharters(charters);
+  };
+  const isStillBehind = (member: MemberName, signed: SignedHead): boolean => {
+    const held = options.positionOf(member);
+    const head = peekHead(signed.bytes);
+    if (held === undefined || head === undefined) return true;
+    if (head.epoch !== held.epoch) return head.epoch > held.epoch;
+    return head.seq > held.seq || (head.seq === held.seq && head.digest > held.digest);
+  };
+
+  const repeat = async (once: () => Promise<void>, restMs: number): Promise<void> => {
+    let failures = 0;
+    while (!signal.aborted) {
+      const before = answers;
+      try {
+        await once();
+        failures = 0;
+        if (restMs > 0) await pause(restMs, { timers, signal });
+      } catch (cause) {
+        if (signal.aborted) return;
+        const fields = { hub: store.name, reason: reasonOf(cause) };
+        if (failures === 0) options.log.warn(fields, "Cannot read a hub");
+        // A call that hung since the fault says nothing when others were answered meanwhile.
+        if (answers === before) isReadable = false;
+        const ceilingMs = Math.min(backoff.maxMs, backoff.firstMs * 2 ** failures);
+        failures = Math.min(failures + 1, 16);
+        // Jittered: all agents lose a hub at the same moment.
+        const waitMs = ceilingMs * (0.5 + options.random() / 2);
+        await pause(Math.min(waitMs, options.pollMs), { timers, signal });
+      }
+    }
+  };
+
+  const done = Promise.all([repeat(followOnce, 0), repeat(pollOnce, options.pollMs)]);
+  return {
+    name: store.name,
+    isReadable: () => isReadable,
+    isAbsent: (member) => absent.has(member),
+    done: done.then(() => undefined),
+  };
+}

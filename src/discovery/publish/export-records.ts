@@ -1,0 +1,119 @@
+import { hash } from "node:crypto";
+import type { SpiffeId, TrustDomain } from "../../mesh/ids.ts";
+import { namespaceOf, workloadSpiffeId } from "../../mesh/ids.ts";
+import type { Endpoint, LocalService } from "../../mesh/service.ts";
+import type { ZoneCount } from "../mesh-service.ts";
+import { endpointsKey, serviceKey } from "../shards/record-key.ts";
+import type { ServiceRecord } from "../shards/records.ts";
+import { encodeRecord, maxEndpointsPerSlice } from "../shards/records.ts";
+import type { RawRecords } from "../shards/store.ts";
+
+/** What this member publishes of one service. */
+export interface ExportContent {
+  readonly record: ServiceRecord;
+  /** Only those that callers of this network may dial: with a proven sidecar. */
+  readonly endpoints: readonly Endpoint[];
+  readonly encoded: RawRecords;
+}
+
+export interface ExportOptions {
+  readonly trustDomain: TrustDomain;
+  /** Another member shares the network, so single endpoints are of use to it. */
+  readonly isNetworkShared: boolean;
+  /**
+   * What was published last. A service without any workload keeps it: whoever comes back runs as the
+   * same accounts, and callers must accept them before they get traffic.
+   */
+  readonly lastIdentities?: readonly SpiffeId[];
+}
+
+/** Undefined when the service is not exported. */
+export function exportOf(service: LocalService, options: ExportOptions): ExportContent | undefined {
+  if (service.exported === undefined) return undefined;
+  const record = serviceRecordOf(service, {
+    createdAtMs: service.exported.createdAtMs,
+    options,
+  });
+  const isListed = options.isNetworkShared || service.type === "Headless";
+  const endpoints = isListed ? service.endpoints.filter(hasSidecar) : [];
+  const encoded = new Map([[serviceKey(service.id), encodeRecord(record)]]);
+  for (const [slice, part] of slicesOf(endpoints).entries()) {
+    const body = encodeRecord({ t: "endpoints", id: service.id, slice, endpoints: part });
+    encoded.set(endpointsKey(service.id, slice), body);
+  }
+  return { record, endpoints, encoded };
+}
+
+function serviceRecordOf(
+  service: LocalService,
+  from: { readonly createdAtMs: number; readonly options: ExportOptions },
+): ServiceRecord {
+  const { sessionAffinity, trafficDistribution } = service;
+  return {
+    t: "service",
+    id: service.id,
+    type: service.type,
+    ports: service.ports,
+    createdAtMs: from.createdAtMs,
+    identities: identitiesOf(service, from.options),
+    zones: zoneCountsOf(service.endpoints),
+    ...(sessionAffinity === undefined ? {} : { sessionAffinity }),
+    ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
+  };
+}
+
+function identitiesOf(service: LocalService, options: ExportOptions): readonly SpiffeId[] {
+  const { trustDomain, lastIdentities } = options;
+  const namespace = namespaceOf(service.id);
+  const accounts = new Set(service.endpoints.flatMap((one) => one.serviceAccount ?? []));
+  if (service.endpoints.length === 0 && lastIdentities !== undefined) return lastIdentities;
+  return [...accounts]
+    .sort()
+    .map((serviceAccount) => workloadSpiffeId(trustDomain, { namespace, serviceAccount }));
+}
+
+/**
+ * Endpoints per zone, sorted. One without a proven sidecar counts 0: no gateway would forward to it.
+ * One that drains counts 0 too: it is on its way out, not ill, and must not look like a failing part.
+ */
+export function zoneCountsOf(endpoints: readonly Endpoint[]): readonly ZoneCount[] {
+  const zones = new Map<string, { healthy: number; total: number }>();
+  for (const endpoint of endpoints) {
+    const count = zones.get(endpoint.zone) ?? { healthy: 0, total: 0 };
+    zones.set(endpoint.zone, count);
+    if (!hasSidecar(endpoint) || endpoint.health === "draining") continue;
+    count.total += 1;
+    if (endpoint.health === "healthy") count.healthy += 1;
+  }
+  return [...zones]
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([zone, count]) => ({ zone, ...count }));
+}
+
+function hasSidecar(endpoint: Endpoint): boolean {
+  return endpoint.sidecars !== undefined && Object.keys(endpoint.sidecars).length > 0;
+}
+
+/**
+ * Cut by a hash of the workload's name, so that one that comes or goes changes one slice and not all
+ * that follow it.
+ */
+function slicesOf(endpoints: readonly Endpoint[]): readonly (readonly Endpoint[])[] {
+  if (endpoints.length === 0) return [];
+  // Two entries that nothing tells apart would share a slice for ever, however many slices.
+  const distinct = new Map(endpoints.map((endpoint) => [orderOf(endpoint), endpoint]));
+  const sorted = [...distinct.keys()].sort().flatMap((key) => distinct.get(key) ?? []);
+  for (let count = 1; ; count *= 2) {
+    const slices = Array.from({ length: count }, (): Endpoint[] => []);
+    for (const endpoint of sorted) slices[placeOf(endpoint) % count]?.push(endpoint);
+    if (slices.every((slice) => slice.length <= maxEndpointsPerSlice)) return slices;
+  }
+}
+
+function orderOf(endpoint: Endpoint): string {
+  return `${endpoint.workload} ${endpoint.address}`;
+}
+
+function placeOf(endpoint: Endpoint): number {
+  return hash("sha256", orderOf(endpoint), "buffer").readUInt32BE(0);
+}

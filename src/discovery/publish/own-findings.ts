@@ -1,0 +1,52 @@
+import type { MemberName, ServiceId } from "../../mesh/ids.ts";
+import type { Finding } from "../../mesh/service.ts";
+import type { ShardOwner } from "../shards/head.ts";
+
+export interface HubStatus {
+  readonly name: string;
+  readonly isReadable: boolean;
+  /** False after a write that failed, until one succeeds. */
+  readonly isWritable: boolean;
+}
+
+const maxNamed = 10;
+
+/** What an operator should know of this member's own part in the catalog. */
+export function ownFindings(
+  self: MemberName,
+  known: {
+    readonly held: readonly ServiceId[];
+    readonly fencedBy: ShardOwner | undefined;
+    readonly hubs: readonly HubStatus[];
+  },
+): readonly Finding[] {
+  const { held, fencedBy } = known;
+  const findings: Finding[] = known.hubs
+    .filter((hub) => !hub.isReadable || !hub.isWritable)
+    .map((hub) => ({
+      code: "CATALOG_HUB_UNREACHABLE",
+      severity: "warning",
+      subject: hub.name,
+      message: hub.isReadable
+        ? "this hub takes no writes; others do not see this member's changes through it"
+        : "this hub does not answer; the last state stays",
+    }));
+  if (held.length > 0) {
+    const names = held.slice(0, maxNamed).join(", ");
+    findings.push({
+      code: "CATALOG_WITHDRAWAL_HELD",
+      severity: "error",
+      subject: self,
+      message: `${held.length} exports vanished at once and are still published: ${names}`,
+    });
+  }
+  if (fencedBy !== undefined) {
+    findings.push({
+      code: "CATALOG_NAME_TAKEN",
+      severity: "error",
+      subject: self,
+      message: `instance ${fencedBy.instance} on ${fencedBy.host} holds this member's name`,
+    });
+  }
+  return findings;
+}

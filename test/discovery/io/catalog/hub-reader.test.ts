@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { startHubReader } from "../../../../src/discovery/io/catalog/hub-reader.ts";
+import type { CatalogStore, SignedHead } from "../../../../src/discovery/shards/store.ts";
+import { east, silentLog } from "../../support/made.ts";
+import { createVirtualTime } from "../../support/virtual-time.ts";
+
+const head: SignedHead = {
+  bytes: new Uint8Array(),
+  signature: { bytes: new Uint8Array(), chain: [] },
+};
+
+/** A hub into which a member writes, without end, what fits no head. */
+function restlessHub(): CatalogStore & { readonly snapshots: () => number } {
+  let snapshots = 0;
+  let entries = 0;
+  return {
+    name: "restless",
+    snapshots: () => snapshots,
+    readSnapshot: async () => {
+      snapshots += 1;
+      return { records: new Map(), head, cursor: `${entries}-0` };
+    },
+    readLog: async () => {
+      entries += 1;
+      const cursor = `${entries}-0`;
+      return [{ member: east, cursor, t: "whole", changed: new Map(), removed: [], head }];
+    },
+    readHeads: async () => new Map(),
+    readCharters: async () => [],
+    putCharter: async () => undefined,
+    publish: async () => ({ t: "stored" }),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
+}
+
+test("a writer whose every entry sends readers to the snapshot makes them read few a second", async () => {
+  const time = createVirtualTime();
+  const store = restlessHub();
+  const ended = new AbortController();
+  const reader = startHubReader({
+    store,
+    timers: time.timers,
+    random: () => 0.5,
+    signal: ended.signal,
+    log: silentLog,
+    timeoutMs: 2500,
+    pollMs: 1000,
+    members: () => [east],
+    take: () => ({ isNewBeat: false, isBehind: true }),
+    positionOf: () => undefined,
+    charterNumber: () => 0,
+    onCharters: () => undefined,
+  });
+  await time.advance(10_000);
+  const count = store.snapshots();
+  ended.abort(new Error("over"));
+  await time.advance(10_000);
+  await reader.done;
+  assert.ok(count >= 10, `readers never give up: ${count} snapshots`);
+  assert.ok(count <= 10 * 5, `${count} snapshots in ten seconds`);
+});

@@ -1,0 +1,8 @@
+import { createMemoryHub } from "../../../../src/discovery/io/catalog/memory-store.ts";
+import { realTimers } from "../../../../src/discovery/io/real-timers.ts";
+import { catalogStoreContract } from "../../../contract/catalog-store.ts";
+
+catalogStoreContract("memory", async () => {
+  const hub = createMemoryHub({ name: "memory", timers: realTimers });
+  return { connect: async () => hub.connect(), close: async () => {} };
+});

@@ -1,8 +1,0 @@
-import { createMemoryHub } from "../../../src/discovery/io/memory-store.ts";
-import { realTimers } from "../../../src/discovery/io/real-timers.ts";
-import { catalogStoreContract } from "../../contract/catalog-store.ts";
-
-catalogStoreContract("memory", async () => {
-  const hub = createMemoryHub({ name: "memory", timers: realTimers });
-  return { connect: async () => hub.connect(), close: async () => {} };
-});
