@@ -41,7 +41,7 @@ export interface Command {
   readonly run: (args: Arguments, terminal: Terminal) => Promise<number>;
 }
 
-/** Source: design section 11. */
+/** Explained in docs/errors.md. */
 export const exitCodes = {
   done: 0,
   failed: 1,

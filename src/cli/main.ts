@@ -10,7 +10,7 @@ import { processTerminal } from "./terminal.ts";
 // The bundle is one file, so this is what a worker thread of an engine starts with.
 if (!isMainThread) await import("../app/engine-worker.ts");
 
-/** Runs one command; returns the exit code of design section 11. */
+/** Runs one command; returns one of `exitCodes`. */
 export async function main(
   argv: readonly string[],
   terminal: Terminal = processTerminal(),

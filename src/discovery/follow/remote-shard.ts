@@ -48,7 +48,8 @@ export interface ShardStatus {
 
 /**
  * One remote member's shard, put together from all hubs. Content is swapped only when its digest fits
- * a head signed by that member; silence never removes anything. Source: design section 3.
+ * a head signed by that member; silence never removes anything. Source:
+ * docs/decisions/one-signature-per-shard.md
  */
 export interface RemoteShard {
   readonly member: MemberName;

@@ -38,7 +38,7 @@ export interface ShardSet {
   readonly findings: () => readonly Finding[];
 }
 
-/** Beyond this an operator should look at the clock. Source: design section 12. */
+/** Beyond this an operator should look at the clock. */
 const notableSkewMs = 30_000;
 
 export function createShardSet(options: {

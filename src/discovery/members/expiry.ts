@@ -2,8 +2,8 @@ import type { MemberName } from "../../mesh/ids.ts";
 
 /**
  * Members whose endpoints are removed because they were down too long. What would take more than half
- * of all remote endpoints at once is held: then rather something is wrong here. Source: design
- * section 3.
+ * of all remote endpoints at once is held: then rather something is wrong here. Source:
+ * docs/decisions/silence-removes-nothing.md
  */
 export function expiredMembers(
   members: readonly MemberName[],

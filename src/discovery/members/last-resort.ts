@@ -15,8 +15,8 @@ export interface Use {
 /**
  * Which members' endpoints stay HEALTHY for one service. Inferred death never takes the last usable
  * ones: if no endpoint would stay HEALTHY at any priority, those that were only inferred dead stay;
- * of them, the ones whose gateways answer come first. A last resort does not ramp. Source: design
- * section 3.
+ * of them, the ones whose gateways answer come first. A last resort does not ramp. Source:
+ * docs/decisions/silence-removes-nothing.md
  */
 export function usesOf<Name>(
   candidates: readonly Candidate<Name>[],

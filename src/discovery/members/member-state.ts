@@ -3,7 +3,7 @@ import type { MemberName } from "../../mesh/ids.ts";
 /** Whether a member's control plane was heard of within its lease. */
 export type Lease = "live" | "lost";
 
-/** How a remote member stands here: lease × gateway probe. Source: design section 3. */
+/** How a remote member stands here: lease × gateway probe. Source: docs/decisions/silence-removes-nothing.md */
 export type MemberState = "live" | "stale" | "unreachable" | "down";
 
 /** One remote gateway address, as the prober found it. The prober counts failures, three to fall. */

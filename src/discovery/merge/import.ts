@@ -16,7 +16,7 @@ export interface Definition {
 
 /**
  * Whether `cluster.local` reaches the remotes too. A service that is only local keeps that name to
- * itself; one that is exported means the same everywhere. Source: design section 4, Import.
+ * itself; one that is exported means the same everywhere.
  */
 export function isLocalNameShared(local: LocalService | undefined): boolean {
   return local === undefined || local.exported !== undefined;

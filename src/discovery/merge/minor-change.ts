@@ -1,6 +1,6 @@
 import type { ServiceRecord } from "../shards/records.ts";
 
-/** Below this part of a zone's weight a remote change waits for the next. Source: design section 3. */
+/** Below this part of a zone's weight a remote change waits for the next. */
 const minorRatio = 0.1;
 
 /** Whether proxies may stay with the earlier counts: nothing but weights moved, and those hardly. */

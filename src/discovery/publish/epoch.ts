@@ -2,7 +2,8 @@ import type { Head, ShardOwner } from "../shards/head.ts";
 
 /**
  * The epoch of a new writer: above every one seen in hubs and on disk, and at least the wall clock in
- * ms, so that a writer that lost all memory is still above its earlier lives. Source: design section 3.
+ * ms, so that a writer that lost all memory is still above its earlier lives. Source:
+ * docs/decisions/catalog-writes-compare.md
  */
 export function nextEpoch(from: {
   readonly seen: readonly number[];

@@ -4,7 +4,7 @@ import type { ExportContent } from "./export-records.ts";
 /** `weight`: only shifts load a little, may wait; `now`: somebody must know at once. */
 export type Urgency = "now" | "weight";
 
-/** Weight-only changes of one service merge to one in so many ms. Source: design section 3. */
+/** Weight-only changes of one service merge to one in so many ms. */
 const weightWindowMs = 1000;
 
 /**

@@ -2,7 +2,8 @@ import type { ServiceId } from "../../mesh/ids.ts";
 
 /**
  * Holds back withdrawals when more than half of a shard's exports would vanish at once: an unmounted
- * folder or lost rights look exactly like that. Source: design section 3.
+ * folder or lost rights look exactly like that. Source:
+ * docs/decisions/silence-removes-nothing.md
  */
 export interface Withdrawals {
   /** Which of these may be withdrawn now; the others are held. `exports`: published and not leaving. */

@@ -10,7 +10,8 @@ const sumBytes = 32;
  * The content of a shard, hashed in buckets: a change costs one bucket, not the shard. The bucket of a
  * record is the first 4 bytes of SHA-256(key) modulo the number of buckets; a bucket hashes key and
  * bytes of its records, each with its length before it, in key order; the digest is SHA-256 over the
- * bucket hashes. Keys must be ASCII. Source: design section 3.
+ * bucket hashes. Keys must be ASCII. Source:
+ * docs/decisions/one-signature-per-shard.md
  */
 export interface Buckets {
   readonly get: (key: string) => Uint8Array | undefined;

@@ -10,7 +10,7 @@ const records = fc.dictionary(
   { maxKeys: 200 },
 );
 
-/** The definition of design section 3, written down without any of the shortcuts. */
+/** The definition of docs/decisions/one-signature-per-shard.md, written down without any of the shortcuts. */
 function plainDigest(content: ReadonlyMap<string, Uint8Array>, count: number): string {
   const sums = Array.from({ length: count }, () => createHash("sha256"));
   const keys = [...content.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));

@@ -84,7 +84,7 @@ export interface Catalog extends AsyncDisposable {
   readonly hubs: () => readonly HubStatus[];
   /** Members neither loaded nor known to be absent from every readable hub. */
   readonly missing: () => readonly MemberName[];
-  /** Whether streams may be taken, as far as the catalog goes. Source: design section 3. */
+  /** Whether streams may be taken, as far as the catalog goes. Source: docs/decisions/silence-removes-nothing.md */
   readonly isWarm: () => boolean;
   readonly findings: () => readonly Finding[];
 }
