@@ -4,7 +4,15 @@ import { MeshError } from "../../mesh/errors.ts";
 import type { Identity } from "../../mesh/ports.ts";
 import { currentLink, envoyIdentityJson, identityFolder } from "../envoy-identity.ts";
 import { identityFrom } from "../identity.ts";
-import { codeOf, readKeyFile, readText, saveFile, saveFiles, syncDir } from "./safe-files.ts";
+import {
+  codeOf,
+  parseOf,
+  readKeyFile,
+  readText,
+  saveFile,
+  saveFiles,
+  syncDir,
+} from "./safe-files.ts";
 
 /**
  * Loads the SVID of a folder: `svid.pem`, `svid.key`, `bundle.pem`, or the set behind
@@ -27,7 +35,7 @@ async function loadFrom(dir: string): Promise<Identity> {
   const keyPem = await readKeyFile(join(dir, "svid.key"));
   const chainPem = await readText(join(dir, "svid.pem"));
   const bundlePem = await readText(join(dir, "bundle.pem"));
-  return identityFrom({ chainPem, keyPem, bundlePem });
+  return parseOf(dir, () => identityFrom({ chainPem, keyPem, bundlePem }));
 }
 
 /** The one link that is followed is our own, and it leads to a sibling. */

@@ -14,7 +14,7 @@ import type { Authority } from "../issue.ts";
 import { fromPem } from "../pem.ts";
 import { issuerTrustDomain } from "../root-guard.ts";
 import { fileSigner } from "./file-signer.ts";
-import { readText, saveFile } from "./safe-files.ts";
+import { parseOf, readText, saveFile } from "./safe-files.ts";
 
 /** The folder `trust init` made: `root.pem`, `root.key`, `bundle.pem`, `charter.json`. */
 export interface RootFiles {
@@ -62,16 +62,23 @@ async function loadAuthority(dir: string, name: "root" | "member"): Promise<Auth
 }
 
 async function readFirstCertificate(path: string): Promise<Certificate> {
-  const [first] = fromPem("CERTIFICATE", await readText(path));
-  return first === undefined ? refuse(path, "it holds no certificate") : parseCertificate(first);
+  const text = await readText(path);
+  const [first] = parseOf(path, () => fromPem("CERTIFICATE", text));
+  if (first === undefined) return refuse(path, "it holds no certificate");
+  return parseOf(path, () => parseCertificate(first));
 }
 
 async function loadCharter(dir: string): Promise<Pick<RootFiles, "bundle" | "charter">> {
-  const bundle = parseBundle(await readText(join(dir, "bundle.pem")));
-  const signed = parseCharterFile(await readText(join(dir, "charter.json")));
-  // Which mesh this is nobody else knows here; the signature says that the root agrees.
-  const { mesh } = parseCharter(signed.bytes);
-  const charter = verifyCharter(signed, { mesh, bundle });
+  const [bundlePath, charterPath] = [join(dir, "bundle.pem"), join(dir, "charter.json")];
+  const bundlePem = await readText(bundlePath);
+  const text = await readText(charterPath);
+  const bundle = parseOf(bundlePath, () => parseBundle(bundlePem));
+  const charter = parseOf(charterPath, () => {
+    const signed = parseCharterFile(text);
+    // Which mesh this is nobody else knows here; the signature says that the root agrees.
+    const { mesh } = parseCharter(signed.bytes);
+    return verifyCharter(signed, { mesh, bundle });
+  });
   return { bundle: charter.bundle, charter };
 }
 

@@ -164,3 +164,13 @@ export async function checkEmpty(dir: string): Promise<void> {
 export function codeOf(thrown: unknown): string | undefined {
   return thrown instanceof Error && "code" in thrown ? String(thrown.code) : undefined;
 }
+
+/** Runs a parser, which knows no paths, and says of which file or folder it speaks when it refuses. */
+export function parseOf<Result>(path: string, parse: () => Result): Result {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!(cause instanceof MeshError)) throw cause;
+    throw new MeshError(cause.code, `Cannot use "${path}": ${cause.message}`, { cause });
+  }
+}

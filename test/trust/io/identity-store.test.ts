@@ -3,6 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { chmod, readdir, readFile, readlink, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
+import { MeshError } from "../../../src/mesh/errors.ts";
 import type { Identity } from "../../../src/mesh/ports.ts";
 import { bundleFrom, homeOf, identityOf } from "../../../src/trust/identity.ts";
 import { loadIdentity, saveIdentity } from "../../../src/trust/io/identity-store.ts";
@@ -103,7 +104,10 @@ test("loadIdentity() says what is wrong with a folder", async () => {
   await assert.rejects(loadIdentity(folder.path), { code: "MESH_TRUST_KEY_FILE_UNSAFE" });
   await chmod(at("svid.key"), 0o600);
   await writeFile(at("svid.key"), second.privateKeyPem.reveal());
-  await assert.rejects(loadIdentity(folder.path), { code: "MESH_TRUST_IDENTITY_REFUSED" });
+  await assert.rejects(loadIdentity(folder.path), (thrown: unknown) => {
+    assert.ok(thrown instanceof MeshError && thrown.code === "MESH_TRUST_IDENTITY_REFUSED");
+    return thrown.message.startsWith(`Cannot use "${folder.path}": `);
+  });
   await writeFile(at("svid.key"), "no key");
   await assert.rejects(loadIdentity(folder.path), { code: "MESH_TRUST_DER_INVALID" });
 });

@@ -172,7 +172,10 @@ test("loadMember() refuses a charter that was changed by hand", async () => {
   await using made = await folders();
   const path = join(made.east, "charter.json");
   await writeFile(path, (await readFile(path, "utf8")).replace("us-east-1", "us-east-2"));
-  await assert.rejects(loadMember(made.east), { code: "MESH_TRUST_CHARTER_REFUSED" });
+  await assert.rejects(loadMember(made.east), {
+    code: "MESH_TRUST_CHARTER_REFUSED",
+    message: `Cannot use "${path}": Cannot use charter: its signature is wrong`,
+  });
 });
 
 test("saveCharter() keeps the newest charter for the next start", async () => {
