@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { ProxyAnswer } from "../src/app/api-model.ts";
-import { startSidecar } from "../src/app/engine-launcher.ts";
+import { startSidecar } from "../src/app/launcher/engine-launcher.ts";
 import { makeMember, makeRoot, makeWorkload } from "../src/app/trust-tasks.ts";
 import { parseNamespace, parseServiceId } from "../src/mesh/ids.ts";
 import type { Log } from "../src/mesh/ports.ts";

@@ -9,10 +9,10 @@ import { readManifest } from "../discovery/sources/manifest.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { Finding } from "../mesh/service.ts";
 import { loadMember } from "../trust/io/member-files.ts";
-import { differencesFrom, gatewayFindings } from "./agent-trust.ts";
-import type { AgentConfig } from "./config.ts";
-import type { Parsed } from "./config-parser.ts";
-import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./load-config.ts";
+import { differencesFrom, gatewayFindings } from "./agent/agent-trust.ts";
+import type { AgentConfig } from "./config/config.ts";
+import type { Parsed } from "./config/config-parser.ts";
+import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./config/load-config.ts";
 
 /**
  * What is wrong in these files and folders, without any agent: manifests, and the configuration files

@@ -1,4 +1,4 @@
-import { runAgent } from "../app/run-agent.ts";
+import { runAgent } from "../app/agent/run-agent.ts";
 import type { Command } from "./command.ts";
 import { configOption, exitCodeOf } from "./service.ts";
 

@@ -1,4 +1,4 @@
-import { runGateway } from "../app/run-launcher.ts";
+import { runGateway } from "../app/launcher/run-launcher.ts";
 import type { Command } from "./command.ts";
 import { configOption, exitCodeOf } from "./service.ts";
 

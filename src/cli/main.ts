@@ -8,7 +8,7 @@ import { helpOf, overview } from "./help.ts";
 import { processTerminal } from "./terminal.ts";
 
 // The bundle is one file, so this is what a worker thread of an engine starts with.
-if (!isMainThread) await import("../app/engine-worker.ts");
+if (!isMainThread) await import("../app/launcher/engine-worker.ts");
 
 /** Runs one command; returns one of `exitCodes`. */
 export async function main(

@@ -1,5 +1,5 @@
-import { formatProblem } from "../app/load-config.ts";
-import type { Ran } from "../app/run-agent.ts";
+import type { Ran } from "../app/agent/run-agent.ts";
+import { formatProblem } from "../app/config/load-config.ts";
 import { exitCodes, type Option, type Terminal } from "./command.ts";
 
 export const configOption: Readonly<Record<"config", Option>> = {

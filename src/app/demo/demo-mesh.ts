@@ -1,11 +1,11 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createMemoryHub, type MemoryHub } from "../../discovery/io/catalog/memory-store.ts";
-import { realTimers } from "../../discovery/io/real-timers.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import { type MemberName, parseNetworkName } from "../../mesh/ids.ts";
-import { type RunningAgent, startAgent } from "../agent.ts";
-import type { AgentConfig, GatewayConfig } from "../config.ts";
+import { type RunningAgent, startAgent } from "../agent/agent.ts";
+import type { AgentConfig, GatewayConfig } from "../config/config.ts";
+import { realTimers } from "../real-time.ts";
 import { ChildPart } from "./child-part.ts";
 import { demoLog } from "./demo-log.ts";
 import { type DemoPlan, servicesDir } from "./demo-plan.ts";

@@ -1,6 +1,6 @@
 import type { HostPort } from "../../mesh/address.ts";
 import type { MemberName } from "../../mesh/ids.ts";
-import type { GatewayConfig, SidecarConfig } from "../config.ts";
+import type { GatewayConfig, SidecarConfig } from "../config/config.ts";
 import type { Sample } from "./samples.ts";
 import type { WanLink } from "./wan-link.ts";
 

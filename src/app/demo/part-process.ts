@@ -51,8 +51,8 @@ export async function runPart(options: {
   process.exit(0);
 }
 
-function engineLauncher(): Promise<typeof import("../engine-launcher.ts")> {
-  return import("../engine-launcher.ts");
+function engineLauncher(): Promise<typeof import("../launcher/engine-launcher.ts")> {
+  return import("../launcher/engine-launcher.ts");
 }
 
 async function startPart(part: Part, log: Log): Promise<RunningPart> {

@@ -5,7 +5,7 @@ import { splitDocuments } from "../../discovery/sources/yaml-documents.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import { nameOf, parseNamespace, parseServiceId, type ServiceId } from "../../mesh/ids.ts";
 import { hostOf } from "../../mesh/names.ts";
-import type { SidecarConfig } from "../config.ts";
+import type { SidecarConfig } from "../config/config.ts";
 import type { DemoMember } from "./demo-members.ts";
 import type { LoadPart, WorkloadPart } from "./part-messages.ts";
 

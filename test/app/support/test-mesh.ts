@@ -1,16 +1,16 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RunningAgent, startAgent } from "../../../src/app/agent.ts";
-import type { AgentConfig, SidecarConfig } from "../../../src/app/config.ts";
+import { type RunningAgent, startAgent } from "../../../src/app/agent/agent.ts";
+import type { AgentConfig, SidecarConfig } from "../../../src/app/config/config.ts";
 import {
   type RunningEngine,
   startGateway,
   startSidecar,
-} from "../../../src/app/engine-launcher.ts";
+} from "../../../src/app/launcher/engine-launcher.ts";
+import { realTimers } from "../../../src/app/real-time.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../../src/app/trust-tasks.ts";
 import { createMemoryHub, type MemoryHub } from "../../../src/discovery/io/catalog/memory-store.ts";
-import { realTimers } from "../../../src/discovery/io/real-timers.ts";
 import type { HostPort } from "../../../src/mesh/address.ts";
 import {
   parseMemberName,

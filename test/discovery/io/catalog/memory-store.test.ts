@@ -1,5 +1,5 @@
+import { realTimers } from "../../../../src/app/real-time.ts";
 import { createMemoryHub } from "../../../../src/discovery/io/catalog/memory-store.ts";
-import { realTimers } from "../../../../src/discovery/io/real-timers.ts";
 import { catalogStoreContract } from "../../../contract/catalog-store.ts";
 
 catalogStoreContract("memory", async () => {

@@ -1,0 +1,314 @@
+import type { CatalogEvent } from "../../discovery/follow/catalog-event.ts";
+import { type Catalog, createCatalog } from "../../discovery/io/catalog/catalog-client.ts";
+import { filesSource } from "../../discovery/io/sources/files-source.ts";
+import { withHealthProbes } from "../../discovery/io/sources/health-prober.ts";
+import { createMeshView, type MeshView } from "../../discovery/merge/mesh-view.ts";
+import type { SnapshotStore } from "../../discovery/shards/snapshot-store.ts";
+import type { CatalogStore } from "../../discovery/shards/store.ts";
+import type { SourceChange, WorkloadSource } from "../../discovery/source.ts";
+import { defaultMaxClientHelloBytes } from "../../gateway/listener.ts";
+import { MemberResources } from "../../gateway/member-resources.ts";
+import { reasonOf } from "../../mesh/errors.ts";
+import type { ServiceId } from "../../mesh/ids.ts";
+import type { Clock, Log, Random } from "../../mesh/ports.ts";
+import type { Finding } from "../../mesh/service.ts";
+import { connectTimeoutMsFor, defaultProxySettings } from "../../proxy/settings.ts";
+import type { Telemetry } from "../../telemetry/registry.ts";
+import type { AgentConfig } from "../config/config.ts";
+import { realTimers } from "../real-time.ts";
+import { version } from "../version.ts";
+import type { AgentTrust } from "./agent-trust.ts";
+import { createLocalState, type LocalState } from "./local-state.ts";
+import { createMergeQueue, type MergeQueue } from "./merge-queue.ts";
+import { Neighbours } from "./neighbours.ts";
+import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
+
+export interface AgentCoreOptions {
+  readonly config: AgentConfig;
+  readonly trust: AgentTrust;
+  readonly store: CatalogStore;
+  readonly snapshots: SnapshotStore;
+  readonly proofs: SidecarProofs;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  /** A new charter is in force: whoever is connected must be judged again. */
+  readonly onCharter: () => void;
+  /** The agent knows enough to serve, or all there is to know. */
+  readonly onKnowledge: () => void;
+  /** There are new proofs to be kept. */
+  readonly onProofs: () => void;
+}
+
+// One turn of the event loop merges so many services: probes and streams go on in between.
+const mergeSlice = 64;
+const tickMs = 1000;
+// While it waits to become warm it looks more often: the first request of a mesh waits for that.
+const knowledgePollMs = 25;
+// Until then an agent that waits for a missing shard takes nothing away from proxies that return.
+const settleAfterMs = 600_000;
+// A fleet that restarts must not move the zones' weights with every stream.
+const ticksPerCallers = 5;
+
+/** What one member knows and decides: sources, catalog, neighbours, merged services, resources. */
+export class AgentCore implements AsyncDisposable {
+  readonly resources: MemberResources;
+  readonly catalog: Catalog;
+  readonly neighbours: Neighbours;
+  readonly local: LocalState;
+  readonly mesh: MeshView;
+  readonly #waiting: MergeQueue<ServiceId>;
+  readonly #options: AgentCoreOptions;
+  readonly #sources: readonly WorkloadSource[];
+  readonly #sourceFindings = new Map<string, readonly Finding[]>();
+  readonly #broken = new Map<ServiceId, Finding>();
+  readonly #startedAtMs: number;
+  #synced = 0;
+  #isWarm = false;
+  #isSettled = false;
+  #ticks = 0;
+  #timeoutMs = defaultProxySettings.connectTimeoutMs;
+  #tick: NodeJS.Timeout | undefined;
+  #poll: NodeJS.Timeout | undefined;
+
+  constructor(options: AgentCoreOptions) {
+    const { config, trust, clock, random, log } = options;
+    const { name: self, cloud, region, network } = config.member;
+    this.#options = options;
+    this.#startedAtMs = clock.monotonicMs();
+    this.resources = new MemberResources({
+      place: { member: self, cloud, region, network },
+      gateway: {
+        member: self,
+        mesh: config.mesh,
+        maxClientHelloBytes: config.gateway.maxClientHelloBytes ?? defaultMaxClientHelloBytes,
+      },
+      settings: defaultProxySettings,
+      trust: trust.view(),
+    });
+    const charter = (): ReturnType<typeof trust.charter>["charter"] => trust.charter().charter;
+    this.local = createLocalState(options.proofs);
+    this.catalog = createCatalog({
+      member: self,
+      charter: charter(),
+      signedCharter: trust.charter().signed,
+      stores: [options.store],
+      sign: trust.identities.sign,
+      verify: trust.verifier.verifySignature,
+      checkClaim: trust.checkClaim,
+      clock,
+      timers: realTimers,
+      random,
+      log,
+      software: version,
+      leaseMs: config.catalog.leaseMs,
+      snapshots: options.snapshots,
+      onEvent: (event) => this.#take(event),
+    });
+    this.neighbours = new Neighbours({
+      self,
+      charter,
+      recordOf: (member) => this.catalog.shard(member)?.memberRecord(),
+      checkClaim: trust.checkClaim,
+      identity: trust.identities.agent,
+      verifyPeer: trust.verifier.verifyPeer,
+      clock,
+      random,
+      log,
+      expireAfterMs: config.catalog.expireAfterMs,
+      onChange: (members) => {
+        for (const member of members) this.#waiting.add(this.mesh.touchMember(member));
+      },
+    });
+    this.mesh = createMeshView({
+      self,
+      charter,
+      shardOf: (member) => this.catalog.shard(member),
+      verdictOf: (member) => this.neighbours.verdictOf(member),
+      rankOf: (member) => this.neighbours.rankOf(member),
+      gatewaysOf: (member) => this.neighbours.gatewaysOf(member),
+    });
+    this.#waiting = createMergeQueue<ServiceId>({
+      handle: (id) => this.#build(id),
+      schedule: () => setImmediate(() => this.#flush()),
+    });
+    this.#sources = config.sources.map(({ dir }) =>
+      withHealthProbes(filesSource({ folder: dir }), { clock, random }),
+    );
+  }
+
+  /** Resolves when sources are synced and this member's name is claimed. Throws as those do. */
+  async start(signal: AbortSignal): Promise<void> {
+    const { config, trust } = this.#options;
+    this.#tick = setInterval(() => this.#onTick(), tickMs);
+    this.#poll = setInterval(() => this.#judgeKnowledge(), knowledgePollMs);
+    this.catalog.publishMember({
+      gateways: config.gateway.addresses.map(({ host, port }) => ({ host, port })),
+      bundleDigest: trust.charter().bundle.digest,
+    });
+    await Promise.all([this.#startSources(signal), this.catalog.start(signal)]);
+    this.#judgeKnowledge();
+  }
+
+  /** Whether xDS streams may be served. */
+  isWarm(): boolean {
+    return this.#isWarm;
+  }
+
+  /** Whether everything is known that may still come. */
+  isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** What an agent that is not warm waits for. */
+  waitingFor(): readonly string[] {
+    if (this.#isWarm) return [];
+    const sources = this.#sources.map((source) => source.name);
+    const isSynced = this.#synced >= this.#sources.length;
+    return [...(isSynced ? [] : sources), ...this.catalog.missing().map((name) => `shard ${name}`)];
+  }
+
+  prove(claims: readonly SidecarClaim[]): void {
+    const change = this.local.prove(claims);
+    this.#options.onProofs();
+    this.#changed(change);
+  }
+
+  findings(): readonly Finding[] {
+    const withheld = this.resources.withheld().map(
+      (one): Finding => ({
+        code: "PROXY_RESOURCE_WITHHELD",
+        severity: "error",
+        subject: one.name,
+        message: `this ${one.type} breaks a rule of its protocol and is not sent: ${one.reason}`,
+      }),
+    );
+    return [
+      ...this.#options.trust.findings(),
+      ...[...this.#sourceFindings.values()].flat(),
+      ...this.catalog.findings(),
+      ...this.neighbours.findings(),
+      ...this.mesh.findings(),
+      ...this.#broken.values(),
+      ...withheld,
+    ];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#tick);
+    clearInterval(this.#poll);
+    for (const source of this.#sources) await source[Symbol.asyncDispose]();
+    this.neighbours[Symbol.dispose]();
+    await this.catalog[Symbol.asyncDispose]();
+  }
+
+  async #startSources(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#sources.map((source) => this.#startSource(source, signal)));
+    this.catalog.publishAll([...this.local.services.values()]);
+  }
+
+  async #startSource(source: WorkloadSource, signal: AbortSignal): Promise<void> {
+    const events = {
+      onChange: (change: SourceChange) => this.#changed(this.local.take(source.name, change)),
+      onFindings: (findings: readonly Finding[]) => {
+        this.#sourceFindings.set(source.name, findings);
+      },
+    };
+    await source.start(events, signal);
+    this.#synced += 1;
+  }
+
+  #changed(change: SourceChange): void {
+    if (change.upserts.length + change.removed.length === 0) return;
+    this.catalog.publish(change);
+    this.#waiting.add(this.mesh.applyLocal(change));
+  }
+
+  #take(event: CatalogEvent): void {
+    switch (event.t) {
+      case "shard":
+        this.#waiting.add(this.mesh.applyShard(event.member, event.change));
+        if (event.change.isMemberChanged) this.neighbours.refresh();
+        return;
+      case "lease":
+        return this.neighbours.setLease(event.member, event.lease);
+      case "gone":
+        this.#waiting.add(this.mesh.dropMember(event.member));
+        return this.neighbours.forget(event.member);
+      case "charters":
+        if (this.#options.trust.offer(event.charters)) this.#adoptCharter();
+        return;
+    }
+  }
+
+  #adoptCharter(): void {
+    const { trust } = this.#options;
+    const { charter, signed } = trust.charter();
+    this.resources.setTrust(trust.view());
+    // Emits what changed of each member.
+    this.catalog.setCharter(charter, signed);
+    this.neighbours.refresh();
+    this.#waiting.add(this.mesh.charterChanged());
+    this.#options.onCharter();
+  }
+
+  /** A defect that one service brings to light must not end the others. */
+  #build(id: ServiceId): void {
+    try {
+      this.resources.update(id, this.mesh.service(id));
+      this.#broken.delete(id);
+    } catch (thrown) {
+      this.#options.log.error({ err: thrown, service: id }, "Service could not be built");
+      this.#broken.set(id, {
+        code: "PROXY_SERVICE_BROKEN",
+        severity: "error",
+        subject: id,
+        message: `proxies keep what they were told of it: ${reasonOf(thrown)}`,
+      });
+    }
+  }
+
+  #flush(): void {
+    const { clock, telemetry } = this.#options;
+    const startMs = clock.monotonicMs();
+    const isMoreWaiting = this.#waiting.flush(mergeSlice);
+    telemetry.observe("changeSeconds", {}, (clock.monotonicMs() - startMs) / 1000);
+    if (isMoreWaiting) setImmediate(() => this.#flush());
+    else if (!this.#isWarm) this.#judgeKnowledge();
+  }
+
+  #judgeKnowledge(): void {
+    const isSynced = this.#synced >= this.#sources.length && this.#waiting.isEmpty();
+    const isWarm = this.#isWarm || (isSynced && this.catalog.isWarm());
+    const ageMs = this.#options.clock.monotonicMs() - this.#startedAtMs;
+    const isComplete = this.catalog.missing().length === 0 || ageMs >= settleAfterMs;
+    const isSettled = this.#isSettled || (isWarm && isComplete);
+    const isNews = isWarm !== this.#isWarm || isSettled !== this.#isSettled;
+    this.#isWarm = isWarm;
+    this.#isSettled = isSettled;
+    if (isSettled) clearInterval(this.#poll);
+    if (isNews) this.#options.onKnowledge();
+  }
+
+  #onTick(): void {
+    try {
+      const hubs = this.catalog.hubs();
+      this.neighbours.tick({ isAnyHubReadable: hubs.some(({ isReadable }) => isReadable) });
+      this.#ticks += 1;
+      if (this.#ticks % ticksPerCallers === 0) this.resources.refreshCallers();
+      this.#adjustTimeouts();
+    } catch (thrown) {
+      this.#options.log.error({ err: thrown, reason: reasonOf(thrown) }, "Tick failed");
+    }
+  }
+
+  /** Raised in coarse steps and never during a failover: it rebuilds every connection pool. */
+  #adjustTimeouts(): void {
+    const wantedMs = connectTimeoutMsFor(this.neighbours.worstRttMs());
+    if (wantedMs <= this.#timeoutMs || this.neighbours.isFailover()) return;
+    this.#timeoutMs = wantedMs;
+    this.#options.log.info({ actionMs: wantedMs }, "Connect timeout raised");
+    this.resources.setSettings({ connectTimeoutMs: wantedMs });
+  }
+}

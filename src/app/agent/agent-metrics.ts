@@ -1,0 +1,43 @@
+import type { MemberAnswer } from "../api-model.ts";
+import { version } from "../version.ts";
+import { type AgentView, membersOf, statusOf } from "./agent-routes.ts";
+
+const memberStates = ["live", "stale", "unreachable", "down", "absent"] as const;
+
+/** Gauges are looked up when somebody asks: they cost nothing in between. */
+export function collectAgentMetrics(view: AgentView): void {
+  const { telemetry, trust, core } = view;
+  telemetry.set("buildInfo", { version }, 1);
+  telemetry.onScrape(() => {
+    const status = statusOf(view);
+    const members = membersOf(view).filter(({ state }) => state !== "self");
+    const { local, exported, remote } = status.services;
+    telemetry.set("services", { origin: "local" }, local);
+    telemetry.set("services", { origin: "exported" }, exported);
+    telemetry.set("services", { origin: "remote" }, remote);
+    for (const state of memberStates) {
+      telemetry.set("members", { state }, members.filter((one) => one.state === state).length);
+    }
+    for (const member of members) setMember(view, member);
+    telemetry.set("findings", { severity: "error" }, status.findings.error);
+    telemetry.set("findings", { severity: "warning" }, status.findings.warning);
+    telemetry.set("findings", { severity: "info" }, status.findings.info);
+    telemetry.set("charterNumber", {}, status.charterNumber);
+    telemetry.set("catalogSeq", {}, status.catalog.seq ?? 0);
+    telemetry.set("catalogSynced", {}, status.catalog.state === "synced" ? 1 : 0);
+    telemetry.set("xdsStreams", { role: "sidecar" }, status.proxies.sidecars);
+    telemetry.set("xdsStreams", { role: "gateway" }, status.proxies.gateways);
+    telemetry.set("xdsWithheld", {}, core.resources.withheld().length);
+    const { agent, catalog } = trust.identities;
+    telemetry.set("svidEnds", { identity: "agent" }, agent.current().notAfterMs / 1000);
+    telemetry.set("svidEnds", { identity: "catalog" }, catalog.current().notAfterMs / 1000);
+    telemetry.set("issuerEnds", {}, trust.issuerEndsMs / 1000);
+  });
+}
+
+function setMember({ telemetry }: AgentView, member: MemberAnswer): void {
+  const { name, gateways, rttMs, ageMs } = member;
+  telemetry.set("gatewaysAlive", { member: name }, gateways.filter((one) => one.isAlive).length);
+  if (rttMs !== undefined) telemetry.set("gatewayRtt", { member: name }, rttMs / 1000);
+  if (ageMs !== undefined) telemetry.set("shardAge", { member: name }, ageMs / 1000);
+}

@@ -1,0 +1,164 @@
+import type { MemberResources } from "../../gateway/member-resources.ts";
+import type { HostPort } from "../../mesh/address.ts";
+import type { Clock, Log, Peer } from "../../mesh/ports.ts";
+import { AdsServer } from "../../proxy/io/ads-server.ts";
+import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
+import { AgentServer } from "../../proxy/io/agent-server.ts";
+import { registerRenewal } from "../../proxy/io/renewal-service.ts";
+import type { SidecarNode } from "../../proxy/node.ts";
+import { doorOf, type ProxyNode, parseNode } from "../../proxy/node.ts";
+import type { Telemetry } from "../../telemetry/registry.ts";
+import type { HeldResource } from "../../xds/ledger.ts";
+import type { NodeClaim } from "../../xds/node.ts";
+import { type View, viewed } from "../../xds/view.ts";
+import type { ProxyConfigAnswer } from "../api-model.ts";
+import type { AgentTrust } from "./agent-trust.ts";
+import { resourceJson } from "./resource-json.ts";
+import type { SidecarClaim } from "./sidecar-proofs.ts";
+
+export interface AgentProxiesOptions {
+  readonly listen: HostPort;
+  readonly trust: AgentTrust;
+  readonly resources: MemberResources;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly telemetry: Telemetry;
+  readonly isWarm: () => boolean;
+  /** Whether everything is known that may still come: until then nothing is taken away. */
+  readonly isSettled: () => boolean;
+  /** What a sidecar's stream proves. */
+  readonly onProof: (claims: readonly SidecarClaim[]) => void;
+}
+
+/** A connected proxy: its stream and what its node said. */
+export interface ConnectedProxy {
+  readonly status: ProxyStatus;
+  readonly node: ProxyNode | undefined;
+}
+
+/** The port that sidecars and gateways of this member talk to: xDS and renewals. */
+export interface AgentProxies {
+  readonly address: HostPort;
+  /** Call when `isWarm` or `isSettled` turned true. */
+  readonly wake: () => void;
+  /** Judges connected peers again, after a new charter. */
+  readonly recheck: () => void;
+  readonly proxies: () => readonly ConnectedProxy[];
+  /** What the proxy was told; undefined: it has no open stream. */
+  readonly configOf: (nodeId: string) => ProxyConfigAnswer["resources"] | undefined;
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
+/** Throws MESH_LISTEN_FAILED. */
+export async function serveProxies(options: AgentProxiesOptions): Promise<AgentProxies> {
+  const { trust, clock, log, telemetry } = options;
+  const peers: { server?: AgentServer } = {};
+  const views = new Map<string, View>();
+  const peerOf = (remote: string): Peer | undefined => peers.server?.peerOf(remote);
+  const ads = new AdsServer({
+    clock,
+    log,
+    isWarm: options.isWarm,
+    peerOf,
+    cut: (remote) => peers.server?.cut(remote),
+    admit: (node, peer) => admit({ node, peer, views }, options),
+    observer: {
+      onSent: (type, bytes) => {
+        telemetry.count("xdsResponses", { type });
+        telemetry.count("xdsSentBytes", { type }, bytes);
+      },
+      onNack: (_node, type) => telemetry.count("xdsNacks", { type }),
+      onRefused: () => telemetry.count("xdsRefused", {}),
+    },
+  });
+  const renew = async (peer: Peer, csr: Uint8Array): ReturnType<AgentTrust["renew"]> => {
+    try {
+      const renewed = await trust.renew(peer, csr);
+      telemetry.count("renewals", { result: "issued" });
+      return renewed;
+    } catch (thrown) {
+      telemetry.count("renewals", { result: "refused" });
+      throw thrown;
+    }
+  };
+  const server = await AgentServer.listen({
+    listen: options.listen,
+    identity: trust.identities.agent,
+    verifyPeer: trust.verifier.verifyPeer,
+    clock,
+    log,
+    onRefused: () => telemetry.count("xdsRefused", {}),
+    register: (grpc) => {
+      ads.register(grpc);
+      registerRenewal(grpc, { clock, log, peerOf, renew });
+    },
+  });
+  peers.server = server;
+  return {
+    address: server.address,
+    wake: () => ads.wake(),
+    recheck: () => {
+      const closed = server.recheck();
+      if (closed > 0) log.warn({ count: closed }, "Proxies cut off by the new charter");
+    },
+    proxies: () => {
+      const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
+      return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
+    },
+    configOf: (nodeId) => {
+      const view = views.get(nodeId);
+      return ads.heldBy(nodeId)?.map((held) => ({ ...held, resource: contentOf(view, held) }));
+    },
+    close: async (graceMs) => {
+      ads[Symbol.dispose]();
+      await server.close(graceMs);
+    },
+  };
+}
+
+function admit(
+  claim: {
+    readonly node: NodeClaim;
+    readonly peer: Peer | undefined;
+    /** By node id; what `proxy config` looks into. */
+    readonly views: Map<string, View>;
+  },
+  options: AgentProxiesOptions,
+): Admitted {
+  const { trust, resources, log } = options;
+  if (claim.peer === undefined) return { t: "refused", reason: "it proved no identity" };
+  const { ownTrustDomain } = trust.view();
+  const parsed = parseNode(claim.node, { peer: claim.peer.id, ownTrustDomain });
+  if (parsed.t === "refused") return parsed;
+  const { node } = parsed;
+  // Before the first answer: what it proves may change what it is told.
+  if (node.t === "sidecar") options.onProof(claimsOf(node));
+  const opened = resources.open(node);
+  log.info({ node: node.id, id: claim.peer.id }, "Proxy connected");
+  const view = { ...opened.view, isSettled: options.isSettled };
+  claim.views.set(node.id, view);
+  return {
+    t: "ok",
+    view,
+    onClose: () => {
+      opened.close();
+      if (claim.views.get(node.id) === view) claim.views.delete(node.id);
+      log.info({ node: node.id }, "Proxy gone");
+    },
+  };
+}
+
+function claimsOf(node: SidecarNode): readonly SidecarClaim[] {
+  const { namespace, serviceAccount } = node;
+  return node.inbound.flatMap((entry) => {
+    const { endpoint } = entry;
+    const listen = doorOf(entry);
+    return listen === undefined ? [] : [{ namespace, serviceAccount, endpoint, listen }];
+  });
+}
+
+/** What is in force now; a proxy that refused it still has its last good one. */
+function contentOf(view: View | undefined, held: HeldResource): unknown {
+  const resource = view === undefined ? undefined : viewed(view, held);
+  return resource === undefined ? undefined : resourceJson(resource);
+}

@@ -1,0 +1,223 @@
+import type { CheckClaim } from "../../discovery/claims.ts";
+import { isIp } from "../../mesh/address.ts";
+import {
+  type Charter,
+  type CharterMember,
+  charterMember,
+  type SignedCharter,
+} from "../../mesh/charter.ts";
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { trustDomainOf } from "../../mesh/ids.ts";
+import type { Clock, Log, Peer, Random } from "../../mesh/ports.ts";
+import type { Finding } from "../../mesh/service.ts";
+import type { TrustView } from "../../proxy/trust-view.ts";
+import { judgeCharter, type TrustedCharter } from "../../trust/charter.ts";
+import { judgeClaim } from "../../trust/claims.ts";
+import { type AgentIdentities, createAgentIdentities } from "../../trust/io/agent-identities.ts";
+import { loadMember, type MemberFiles, saveCharter } from "../../trust/io/member-files.ts";
+import { renewSvid } from "../../trust/issuer.ts";
+import { createVerifier, type Verifier } from "../../trust/verifier.ts";
+import type { RenewResponse } from "../../xds/renewal.ts";
+import type { AgentConfig } from "../config/config.ts";
+
+/** Everything an agent knows about who is who. */
+export interface AgentTrust {
+  readonly charter: () => TrustedCharter;
+  readonly identities: AgentIdentities;
+  /** Epoch milliseconds. */
+  readonly issuerEndsMs: number;
+  readonly verifier: Verifier;
+  readonly checkClaim: CheckClaim;
+  readonly view: () => TrustView;
+  /** Issues the peer's own identity again for a new key. */
+  readonly renew: (peer: Peer, csr: Uint8Array) => Promise<RenewResponse>;
+  /** Judges charters that hubs hold; true when a newer one is in force now. */
+  readonly offer: (charters: readonly SignedCharter[]) => boolean;
+  /** Resolves when the charter in force is on disk, or could not be written. */
+  readonly whenSaved: () => Promise<void>;
+  readonly findings: () => readonly Finding[];
+}
+
+/**
+ * Loads the member's folder and compares it with the configuration. Throws MESH_CONFIG_INVALID with
+ * all that does not fit, MESH_FILE_UNREADABLE and MESH_TRUST_….
+ */
+export async function openAgentTrust(
+  config: AgentConfig,
+  parts: {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Log;
+    readonly signal: AbortSignal;
+  },
+): Promise<AgentTrust> {
+  const { clock, log } = parts;
+  const files = await loadMember(config.trust.dir);
+  checkAgainst(config, files);
+  let current = files.charter;
+  const problems = new Map<string, Finding>();
+  const { mesh, member: self, issuer } = files;
+  const verifier = createVerifier({
+    mesh,
+    bundle: () => current.bundle,
+    charter: () => current.charter,
+  });
+  const identities = await createAgentIdentities({
+    member: files,
+    bundle: () => current.bundle,
+    ...parts,
+  });
+
+  // One after the other, each the newest by then: an older one must never be the last on disk.
+  let saving: Promise<void> = Promise.resolve();
+  const save = async (): Promise<void> => {
+    try {
+      await saveCharter(config.trust.dir, current);
+    } catch (thrown) {
+      log.warn({ file: config.trust.dir, reason: reasonOf(thrown) }, "Charter could not be saved");
+    }
+  };
+  const adopt = (next: TrustedCharter): void => {
+    current = next;
+    log.info({ charter: next.charter.number }, "New charter in force");
+    saving = saving.then(save);
+  };
+  const offerOne = (signed: SignedCharter): boolean => {
+    const verdict = judgeCharter(signed, current);
+    switch (verdict.t) {
+      case "newer":
+        adopt(verdict.charter);
+        return true;
+      case "known":
+        return false;
+      case "conflict":
+        problems.set("conflict", conflictFinding(mesh, verdict.number));
+        return false;
+      case "refused":
+        problems.set("refused", {
+          code: "TRUST_CHARTER_REFUSED",
+          severity: "warning",
+          subject: mesh,
+          message: `a hub offers a charter that is not to be trusted: ${verdict.reason}`,
+        });
+        return false;
+    }
+  };
+
+  return {
+    charter: () => current,
+    identities,
+    issuerEndsMs: issuer.certificate.notAfterMs,
+    verifier,
+    checkClaim: (member, claim) => judgeClaim(current.charter, { member, claim }),
+    view: () => ({
+      bundlePem: current.bundle.pem,
+      ownTrustDomain: files.trustDomain,
+      trustDomains: current.charter.members
+        .filter((member) => member.state !== "denied")
+        .map((member) => trustDomainOf(member.name, mesh)),
+    }),
+    renew: async (peer, csrDer) => {
+      const nowMs = clock.nowMs();
+      const { bundle } = current;
+      const renewed = await renewSvid({ csrDer, peer }, { issuer, bundle, nowMs });
+      return { chain: renewed.chainDer, bundle: renewed.bundleDer };
+    },
+    offer: (charters) => charters.map(offerOne).includes(true),
+    whenSaved: () => saving,
+    findings: () => [
+      ...problems.values(),
+      ...ownFindings(charterMember(current.charter, self), config),
+      ...gatewayFindings(current.charter, config),
+      ...issuerFindings(files, clock.nowMs()),
+    ],
+  };
+}
+
+/** Each way in which `agent.yaml` and the member's folder contradict each other. */
+export function differencesFrom(config: AgentConfig, files: MemberFiles): readonly string[] {
+  const { charter, mesh, member } = files;
+  const wrong: string[] = [];
+  if (mesh !== config.mesh) wrong.push(`mesh: "${config.mesh}", but the charter is of "${mesh}"`);
+  if (member !== config.member.name) {
+    wrong.push(`member.name: "${config.member.name}", but trust.dir belongs to "${member}"`);
+  }
+  const entry = charterMember(charter.charter, member);
+  if (entry === undefined) wrong.push(`member.name: the charter does not have "${member}"`);
+  else {
+    wrong.push(...differences(entry, config));
+    if (entry.state === "denied") wrong.push(`member.name: the charter denies "${member}"`);
+    if (!entry.issuers.includes(files.issuer.certificate.spkiSha256)) {
+      wrong.push("trust.dir: the charter does not list the issuer in member.pem");
+    }
+  }
+  return wrong;
+}
+
+function checkAgainst(config: AgentConfig, files: MemberFiles): void {
+  const wrong = differencesFrom(config, files);
+  if (wrong.length === 0) return;
+  throw new MeshError(
+    "MESH_CONFIG_INVALID",
+    `Cannot run as member "${config.member.name}": configuration and ${config.trust.dir} disagree\n` +
+      wrong.map((line) => `  ${line}`).join("\n"),
+  );
+}
+
+/** What a member is comes from the charter; the configuration only says that its writer knew. */
+function differences(entry: CharterMember, { member }: AgentConfig): readonly string[] {
+  return (["cloud", "region", "network"] as const)
+    .filter((field) => entry[field] !== member[field])
+    .map((field) => `member.${field}: "${member[field]}", but the charter says "${entry[field]}"`);
+}
+
+function ownFindings(entry: CharterMember | undefined, config: AgentConfig): readonly Finding[] {
+  const subject = config.member.name;
+  if (entry === undefined || entry.state === "denied") {
+    const message = "the charter denies this member: others cut its connections";
+    return [{ code: "TRUST_MEMBER_DENIED", severity: "error", subject, message }];
+  }
+  const wrong = differences(entry, config);
+  if (wrong.length === 0) return [];
+  const message = `agent.yaml disagrees with the charter, which counts: ${wrong.join("; ")}`;
+  return [{ code: "TRUST_CHARTER_DIFFERS", severity: "warning", subject, message }];
+}
+
+/** What every other member refuses must be seen where it can be corrected. Names are judged by others. */
+export function gatewayFindings(charter: Charter, config: AgentConfig): readonly Finding[] {
+  const member = config.member.name;
+  return config.gateway.addresses.flatMap(({ host }): Finding[] => {
+    if (!isIp(host)) return [];
+    const verdict = judgeClaim(charter, { member, claim: { t: "address", address: host } });
+    if (verdict.t === "ok") return [];
+    const message = `gateway.addresses: other members will not use it: ${verdict.reason}`;
+    return [{ code: "GATEWAY_ADDRESS_REFUSED", severity: "error", subject: member, message }];
+  });
+}
+
+const dayMs = 86_400_000;
+
+/** The root signer is needed again before the issuer ends; from half its life on it is time to ask. */
+function issuerFindings({ issuer, member }: MemberFiles, nowMs: number): readonly Finding[] {
+  const { notBeforeMs, notAfterMs } = issuer.certificate;
+  if (nowMs < (notBeforeMs + notAfterMs) / 2) return [];
+  const days = Math.floor((notAfterMs - nowMs) / dayMs);
+  const isUrgent = nowMs > notAfterMs - (notAfterMs - notBeforeMs) / 10;
+  return [
+    {
+      code: "TRUST_ISSUER_AGES",
+      severity: isUrgent ? "error" : "warning",
+      subject: member,
+      message: `this member's issuer ends in ${days} days; run isthmus trust issue member --renew`,
+    },
+  ];
+}
+
+function conflictFinding(mesh: string, number: number): Finding {
+  return {
+    code: "TRUST_CHARTER_CONFLICT",
+    severity: "error",
+    subject: mesh,
+    message: `two charters have number ${number}: the root's key was used twice at once`,
+  };
+}

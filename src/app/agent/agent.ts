@@ -1,0 +1,142 @@
+import { openSnapshotDir } from "../../discovery/io/catalog/snapshot-dir.ts";
+import type { CatalogStore } from "../../discovery/shards/store.ts";
+import type { HostPort } from "../../mesh/address.ts";
+import type { MemberName } from "../../mesh/ids.ts";
+import type { Clock, Log, Random } from "../../mesh/ports.ts";
+import { createTelemetry } from "../../telemetry/registry.ts";
+import type { AgentConfig } from "../config/config.ts";
+import { type RunningHttp, startHttp } from "../http-server.ts";
+import { realClock } from "../real-time.ts";
+import { AgentCore } from "./agent-core.ts";
+import { collectAgentMetrics } from "./agent-metrics.ts";
+import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
+import { type AgentView, agentRoutes } from "./agent-routes.ts";
+import { openAgentTrust } from "./agent-trust.ts";
+import { openProofFile } from "./proof-file.ts";
+import { createSidecarProofs } from "./sidecar-proofs.ts";
+
+/** What the world around an agent is made of; tests and the demo pass their own. */
+export interface AgentParts {
+  /** The hub. Several agents in one process share one `MemoryHub` through a store each. */
+  readonly store: CatalogStore;
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Ends a start that takes too long. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunningAgent extends AsyncDisposable {
+  readonly member: MemberName;
+  /** Where it really listens; differs from the config when that asks for port 0. */
+  readonly xds: HostPort;
+  readonly httpUrl: string;
+  /** Resolves when xDS streams are served: own sources and every member's shard are loaded. */
+  readonly whenWarm: Promise<void>;
+  /** Ends in good order within `deadlineMs`, then by force. Later calls share the first one's promise. */
+  readonly stop: (options: { readonly deadlineMs: number }) => Promise<void>;
+}
+
+// Proxies keep what they have and come back on their own: nothing is gained by a long goodbye.
+const streamGraceMs = 1000;
+
+/**
+ * Starts the control plane of one member; resolves when its ports listen and its name is claimed.
+ * Throws MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the charter says otherwise),
+ * MESH_CATALOG_NAME_TAKEN and MESH_TRUST_….
+ */
+export async function startAgent(config: AgentConfig, parts: AgentParts): Promise<RunningAgent> {
+  // What was opened is closed in the opposite order, also when a later step fails.
+  await using opened = new AsyncDisposableStack();
+  const clock = parts.clock ?? realClock;
+  const random = parts.random ?? Math.random;
+  const { log } = parts;
+  const startedAtMs = clock.monotonicMs();
+  const telemetry = createTelemetry("agent");
+  const ending = new AbortController();
+  opened.defer(() => ending.abort(new Error("the agent is closing")));
+  const trust = await openAgentTrust(config, { clock, random, log, signal: ending.signal });
+  opened.defer(() => trust.whenSaved());
+  const { snapshotDir } = config.catalog;
+  const snapshots = await openSnapshotDir(snapshotDir, log);
+  const proofs = createSidecarProofs();
+  const proofFile = openProofFile({
+    dir: snapshotDir,
+    all: () => {
+      // Before the sources are read, every proof seems to be of nothing.
+      if (core.isWarm()) proofs.retain(core.local.services.values());
+      return proofs.all();
+    },
+    log,
+  });
+  for (const claim of await proofFile.load()) proofs.add(claim);
+  opened.defer(() => proofFile.close());
+
+  const doors: { proxies?: AgentProxies; http?: RunningHttp } = {};
+  const warm = Promise.withResolvers<void>();
+  const core = new AgentCore({
+    config,
+    trust,
+    store: parts.store,
+    snapshots,
+    proofs,
+    clock,
+    random,
+    log,
+    telemetry,
+    onCharter: () => doors.proxies?.recheck(),
+    onKnowledge: () => {
+      doors.proxies?.wake();
+      if (core.isWarm()) warm.resolve();
+    },
+    onProofs: () => proofFile.touch(),
+  });
+  opened.use(core);
+  const proxies = await serveProxies({
+    listen: config.xds.listen,
+    trust,
+    resources: core.resources,
+    clock,
+    log,
+    telemetry,
+    isWarm: () => core.isWarm(),
+    isSettled: () => core.isSettled(),
+    onProof: (claims) => core.prove(claims),
+  });
+  doors.proxies = proxies;
+  const stopping = { graceMs: 0 };
+  opened.defer(() => proxies.close(stopping.graceMs));
+  const view: AgentView = {
+    config,
+    core,
+    trust,
+    proxies,
+    telemetry,
+    clock,
+    log,
+    storeName: parts.store.name,
+    startedAtMs,
+  };
+  collectAgentMetrics(view);
+  const routes = agentRoutes(view);
+  const http = await startHttp({ listen: config.http.listen, routes, log });
+  opened.defer(() => http.close());
+  await core.start(parts.signal ?? ending.signal);
+  log.info({ address: http.url, charter: trust.charter().charter.number }, "Agent runs");
+
+  const owned = opened.move();
+  let ended: Promise<void> | undefined;
+  const stop: RunningAgent["stop"] = ({ deadlineMs }) => {
+    stopping.graceMs = Math.min(deadlineMs, streamGraceMs);
+    ended ??= owned.disposeAsync();
+    return ended;
+  };
+  return {
+    member: config.member.name,
+    xds: proxies.address,
+    httpUrl: http.url,
+    whenWarm: warm.promise,
+    stop,
+    [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
+  };
+}

@@ -1,0 +1,93 @@
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { parseHostPort } from "../../mesh/address.ts";
+import { reasonOf } from "../../mesh/errors.ts";
+import { parseNamespace } from "../../mesh/ids.ts";
+import type { Log } from "../../mesh/ports.ts";
+import type { SidecarClaim } from "./sidecar-proofs.ts";
+
+// A restart of every proxy of a member comes within seconds: one write takes all of them.
+const saveAfterMs = 500;
+
+/** Keeps sidecar proofs over restarts: `proofs.json` in the snapshot folder. */
+export interface ProofFile {
+  readonly load: () => Promise<readonly SidecarClaim[]>;
+  /** Saves soon; `all` is asked for then. */
+  readonly touch: () => void;
+  readonly close: () => Promise<void>;
+}
+
+export function openProofFile(options: {
+  readonly dir: string;
+  readonly all: () => readonly SidecarClaim[];
+  readonly log: Log;
+}): ProofFile {
+  const { dir, log } = options;
+  const file = join(dir, "proofs.json");
+  let timer: NodeJS.Timeout | undefined;
+  let saving: Promise<void> = Promise.resolve();
+
+  const save = (): void => {
+    timer = undefined;
+    saving = saving
+      .then(() => replace(file, `${JSON.stringify(options.all())}\n`))
+      .catch((thrown: unknown) =>
+        log.warn({ file, reason: reasonOf(thrown) }, "Sidecar proofs could not be saved"),
+      );
+  };
+  return {
+    load: async () => {
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      try {
+        return claimsIn(JSON.parse(await readFile(file, "utf8")));
+      } catch (thrown) {
+        // Absent at the first start; anything else costs only until the sidecars connect again.
+        const isAbsent = thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
+        if (!isAbsent)
+          log.warn({ file, reason: reasonOf(thrown) }, "Sidecar proofs are unreadable");
+        return [];
+      }
+    },
+    touch: () => {
+      timer ??= setTimeout(save, saveAfterMs);
+    },
+    close: async () => {
+      const isWaiting = timer !== undefined;
+      clearTimeout(timer);
+      if (isWaiting) save();
+      await saving;
+    },
+  };
+}
+
+function claimsIn(value: unknown): readonly SidecarClaim[] {
+  if (!Array.isArray(value)) throw new TypeError("it is no list");
+  return value.map((item: unknown) => {
+    const claim = (item ?? {}) as Partial<Record<keyof SidecarClaim, unknown>>;
+    return {
+      namespace: parseNamespace(String(claim.namespace)),
+      serviceAccount: String(claim.serviceAccount),
+      endpoint: addressIn(claim.endpoint),
+      listen: addressIn(claim.listen),
+    };
+  });
+}
+
+function addressIn(value: unknown): SidecarClaim["listen"] {
+  const { host, port } = (value ?? {}) as { readonly host?: unknown; readonly port?: unknown };
+  const text = String(host).includes(":") ? `[${String(host)}]` : String(host);
+  return parseHostPort(`${text}:${String(port)}`);
+}
+
+async function replace(file: string, text: string): Promise<void> {
+  const beside = `${file}.${process.pid}.tmp`;
+  await rm(beside, { force: true });
+  const handle = await open(beside, "wx", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(beside, file);
+}

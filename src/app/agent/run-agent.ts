@@ -1,0 +1,36 @@
+import { createMemoryHub } from "../../discovery/io/catalog/memory-store.ts";
+import { createLog } from "../../telemetry/io/log.ts";
+import { redact } from "../../telemetry/redact.ts";
+import type { ConfigProblem } from "../config/config-parser.ts";
+import { loadAgentConfig } from "../config/load-config.ts";
+import { runService } from "../lifecycle.ts";
+import { realTimers } from "../real-time.ts";
+import { startAgent } from "./agent.ts";
+
+/** How a service ended: its exit code, or why it never started. */
+export type Ran =
+  | { readonly t: "ended"; readonly code: number }
+  | { readonly t: "misconfigured"; readonly problems: readonly ConfigProblem[] };
+
+/** `isthmus agent`: runs until a signal. Throws what `startAgent` throws. */
+export async function runAgent(file: string): Promise<Ran> {
+  const parsed = loadAgentConfig(file);
+  if (parsed.t === "invalid") return { t: "misconfigured", problems: parsed.problems };
+  const { config } = parsed;
+  const log = createLog({
+    level: config.logLevel,
+    fields: { role: "agent", self: config.member.name },
+  });
+  log.info({ config: redact(config) }, "Configuration read");
+  // One member alone until the Redis store is there: the hub lives and dies with this process.
+  const hub = createMemoryHub({ name: "memory", timers: realTimers });
+  const code = await runService(
+    async (signal) => {
+      const agent = await startAgent(config, { store: hub.connect(), log, signal });
+      void agent.whenWarm.then(() => log.info({}, "Serves proxies"));
+      return agent;
+    },
+    { log },
+  );
+  return { t: "ended", code };
+}

@@ -1,0 +1,123 @@
+import { type HostPort, parseIp } from "../../mesh/address.ts";
+import type { Namespace, ServiceId } from "../../mesh/ids.ts";
+import { namespaceOf } from "../../mesh/ids.ts";
+import type { Endpoint, LocalService, SidecarProof } from "../../mesh/service.ts";
+
+/** What a sidecar's stream proves: this service account takes mTLS for this address of a workload. */
+export interface SidecarClaim {
+  readonly namespace: Namespace;
+  readonly serviceAccount: string;
+  /** The workload's own address and port, as sources know it. */
+  readonly endpoint: HostPort;
+  /** Where the sidecar takes mTLS for it; IP literal. */
+  readonly listen: HostPort;
+}
+
+/** Every proof this agent has seen. Losing a stream revokes none: probes and readiness decide. */
+export interface SidecarProofs {
+  /** Returns whether the claim says something new. */
+  readonly add: (claim: SidecarClaim) => boolean;
+  /** The service with `sidecars` filled in where proofs fit. */
+  readonly applyTo: (service: LocalService) => LocalService;
+  readonly all: () => readonly SidecarClaim[];
+  /** Forgets what fits no endpoint any more. */
+  readonly retain: (services: Iterable<LocalService>) => void;
+}
+
+// Thousands of pods with a handful of ports each. Beyond it the account's own oldest claim goes.
+const maxProofsPerAccount = 20_000;
+
+export function createSidecarProofs(): SidecarProofs {
+  // By account first: what one says of an endpoint must not displace what another has proven.
+  const accounts = new Map<string, Map<string, SidecarClaim>>();
+  const proofOf = (
+    service: LocalService,
+    endpoint: Endpoint,
+    port: number,
+  ): SidecarProof | undefined => {
+    const { address, serviceAccount } = endpoint;
+    if (serviceAccount === undefined) return undefined;
+    const account = accountKey({ namespace: namespaceOf(service.id), serviceAccount });
+    const claim = accounts.get(account)?.get(endpointKey({ host: address, port }));
+    return claim && { address: claim.listen.host, port: claim.listen.port };
+  };
+  return {
+    add: (claim) => {
+      const account = accountKey(claim);
+      const claims = accounts.get(account) ?? new Map<string, SidecarClaim>();
+      accounts.set(account, claims);
+      const key = endpointKey(claim.endpoint);
+      const isKnown = JSON.stringify(claims.get(key)) === JSON.stringify(plain(claim));
+      if (isKnown) return false;
+      const oldest = claims.keys().next().value;
+      if (claims.size >= maxProofsPerAccount && oldest !== undefined) claims.delete(oldest);
+      claims.set(key, plain(claim));
+      return true;
+    },
+    applyTo: (service) => {
+      // Most services of a member that starts have none.
+      if (accounts.size === 0) return service;
+      const endpoints = service.endpoints.map((endpoint) => {
+        const sidecars = Object.entries(endpoint.ports).flatMap(([name, port]) => {
+          const proof = proofOf(service, endpoint, port);
+          return proof === undefined ? [] : [[name, proof] as const];
+        });
+        return sidecars.length === 0
+          ? endpoint
+          : { ...endpoint, sidecars: Object.fromEntries(sidecars) };
+      });
+      return { ...service, endpoints };
+    },
+    all: () => [...accounts.values()].flatMap((claims) => [...claims.values()]),
+    retain: (services) => {
+      const kept = new Set<string>();
+      for (const service of services) {
+        const namespace = namespaceOf(service.id);
+        for (const { address, ports, serviceAccount = "" } of service.endpoints) {
+          const account = accountKey({ namespace, serviceAccount });
+          for (const port of Object.values(ports)) {
+            kept.add(`${account} ${endpointKey({ host: address, port })}`);
+          }
+        }
+      }
+      for (const [account, claims] of accounts) {
+        for (const key of claims.keys()) if (!kept.has(`${account} ${key}`)) claims.delete(key);
+        if (claims.size === 0) accounts.delete(account);
+      }
+    },
+  };
+}
+
+/** Where the services of an endpoint are looked up. */
+export function workloadKey(service: ServiceId, address: string): string {
+  return `${namespaceOf(service)} ${ipKey(address)}`;
+}
+
+export function claimWorkloadKey(claim: SidecarClaim): string {
+  return `${claim.namespace} ${ipKey(claim.endpoint.host)}`;
+}
+
+function accountKey(of: Pick<SidecarClaim, "namespace" | "serviceAccount">): string {
+  return `${of.namespace} ${of.serviceAccount}`;
+}
+
+function endpointKey(endpoint: HostPort): string {
+  return `${ipKey(endpoint.host)} ${endpoint.port}`;
+}
+
+/** IPv6 has many spellings of one address. */
+function ipKey(address: string): string {
+  if (!address.includes(":")) return address;
+  const ip = parseIp(address);
+  return ip === undefined ? address : `${ip.bits}:${ip.value}`;
+}
+
+function plain(claim: SidecarClaim): SidecarClaim {
+  const { namespace, serviceAccount, endpoint, listen } = claim;
+  return {
+    namespace,
+    serviceAccount,
+    endpoint: { host: endpoint.host, port: endpoint.port },
+    listen: { host: listen.host, port: listen.port },
+  };
+}

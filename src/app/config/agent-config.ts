@@ -1,0 +1,145 @@
+import { type HostPort, parseHostPort } from "../../mesh/address.ts";
+import {
+  type NetworkName,
+  parseMemberName,
+  parseMeshDomain,
+  parseNetworkName,
+} from "../../mesh/ids.ts";
+import { type LogLevel, logLevels } from "../../telemetry/names.ts";
+import type { AgentConfig, AgentMember, CatalogConfig, SourceConfig } from "./config.ts";
+import {
+  address,
+  checked,
+  duration,
+  integer,
+  list,
+  mapped,
+  notYet,
+  object,
+  oneOf,
+  optional,
+  type Parser,
+  path,
+  required,
+  text,
+  yes,
+} from "./config-parser.ts";
+
+// Readers allow three lost beats in a row; one is bad luck.
+const defaultLeaseMs = 10_000;
+// A shorter lease than this would be lost by a garbage collection and a slow hub.
+const leaseMs = duration({ min: 1000, max: 600_000 });
+// A region that stays away for a day is gone; a shorter outage must not cost its entries.
+const defaultExpireAfterMs = 86_400_000;
+const expireAfterMs = duration({ min: 60_000, max: 30 * 86_400_000 });
+// Istio's numbers, because operators' firewalls know them. Proxies come from other machines.
+const defaultGatewayPort = 15_443;
+const defaultXds: HostPort = { host: "0.0.0.0", port: 15_012 };
+// What fits into one TLS record; the post-quantum hybrid needs about 1,700 bytes of it.
+const defaultMaxHelloBytes = 16_384;
+// The API shows who calls whom: nobody outside this machine reads it unless told so.
+const defaultHttp: HostPort = { host: "127.0.0.1", port: 15_080 };
+// State changes of the mesh; single requests only when someone looks for them.
+export const defaultLogLevel: LogLevel = "info";
+
+const member: Parser<AgentMember> = mapped(
+  object<Omit<AgentMember, "network"> & { readonly network: NetworkName | undefined }>({
+    name: required(text(parseMemberName)),
+    cloud: required(text()),
+    region: required(text()),
+    network: optional<NetworkName | undefined>(text(parseNetworkName), undefined),
+  }),
+  // Most members are a network of their own.
+  ({ network, ...rest }) => ({ ...rest, network: network ?? parseNetworkName(rest.name) }),
+);
+
+interface CatalogFields extends CatalogConfig {
+  readonly memory: true | undefined;
+  readonly hubs?: undefined;
+}
+
+const catalog: Parser<CatalogConfig> = mapped(
+  checked(
+    object<CatalogFields>({
+      memory: optional<true | undefined>(yes, undefined),
+      hubs: notYet("use `memory: true` (the Redis store lands next)"),
+      leaseMs: optional(leaseMs, defaultLeaseMs),
+      snapshotDir: required(path),
+      expireAfterMs: optional(expireAfterMs, defaultExpireAfterMs),
+    }),
+    (fields) => (fields.memory === true ? undefined : "it names no catalog: set `memory: true`"),
+  ),
+  ({ leaseMs, snapshotDir, expireAfterMs }) => ({ leaseMs, snapshotDir, expireAfterMs }),
+);
+
+const source: Parser<SourceConfig> = mapped(
+  checked(
+    object<{ files: string | undefined; kubernetes?: undefined; registration?: undefined }>({
+      files: optional<string | undefined>(path, undefined),
+      kubernetes: notYet("use `files`"),
+      registration: notYet("use `files`"),
+    }),
+    ({ files }) => (files === undefined ? "it names no source: set `files`" : undefined),
+  ),
+  ({ files }) => ({ t: "files", dir: files ?? "" }),
+);
+
+const gateway: Parser<AgentConfig["gateway"]> = mapped(
+  object<{ addresses: readonly string[]; port: number; maxClientHelloBytes: number }>({
+    addresses: optional<readonly string[]>(list(gatewayAddress()), []),
+    port: optional(integer({ min: 1, max: 65_535 }), defaultGatewayPort),
+    maxClientHelloBytes: optional(integer({ min: 256, max: 16_384 }), defaultMaxHelloBytes),
+  }),
+  ({ addresses, port, maxClientHelloBytes }) => ({
+    maxClientHelloBytes,
+    addresses: addresses.map((each) => withPort(each, port)),
+  }),
+);
+
+/** Checked with any port, kept as text until the default port is known. */
+function gatewayAddress(): Parser<string> {
+  return text((value) => {
+    withPort(value, defaultGatewayPort);
+    return value;
+  });
+}
+
+function withPort(value: string, port: number): HostPort {
+  const hasPort = /^[^:]+:\d+$|\]:\d+$/.test(value);
+  if (hasPort) return parseHostPort(value);
+  return parseHostPort(value.includes(":") ? `[${value}]:${port}` : `${value}:${port}`);
+}
+
+/** agent.yaml */
+export const agentConfigParser: Parser<AgentConfig> = object<AgentConfig>({
+  mesh: required(text(parseMeshDomain)),
+  member: required(member),
+  trust: required(
+    mapped(
+      object<{ dir: string; signer?: undefined }>({
+        dir: required(path),
+        signer: notYet("issue members with `isthmus trust issue member`"),
+      }),
+      ({ dir }) => ({ dir }),
+    ),
+  ),
+  catalog: required(catalog),
+  sources: required(list(source, 1)),
+  // A member without a gateway calls others and is called by none.
+  gateway: optional<AgentConfig["gateway"]>(gateway, { addresses: [] }),
+  xds: optional<AgentConfig["xds"]>(
+    mapped(
+      object<{ listen: HostPort; socket?: undefined }>({
+        listen: optional(address, defaultXds),
+        socket: notYet("use `listen`"),
+      }),
+      ({ listen }) => ({ listen }),
+    ),
+    { listen: defaultXds },
+  ),
+  http: optional<AgentConfig["http"]>(
+    object<{ listen: HostPort }>({ listen: optional(address, defaultHttp) }),
+    { listen: defaultHttp },
+  ),
+  logLevel: optional<LogLevel>(oneOf(logLevels), defaultLogLevel),
+});

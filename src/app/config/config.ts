@@ -1,0 +1,88 @@
+import type { HostPort } from "../../mesh/address.ts";
+import type { MemberName, MeshDomain, Namespace, NetworkName, ServiceId } from "../../mesh/ids.ts";
+import type { LogLevel } from "../../telemetry/names.ts";
+
+/** What an agent is told; made by `loadAgentConfig` from `agent.yaml`, or by the demo. */
+export interface AgentConfig {
+  readonly mesh: MeshDomain;
+  readonly member: AgentMember;
+  /** Holds `member.pem`, `member.key`, `bundle.pem` and `charter.json`. Absolute. */
+  readonly trust: { readonly dir: string };
+  readonly catalog: CatalogConfig;
+  readonly sources: readonly SourceConfig[];
+  /** Where other members reach this member's gateways; IP literals or DNS names. */
+  readonly gateway: {
+    readonly addresses: readonly HostPort[];
+    /** What this member's gateways read of a ClientHello at most; absent: what a TLS record holds. */
+    readonly maxClientHelloBytes?: number;
+  };
+  readonly xds: { readonly listen: HostPort };
+  readonly http: { readonly listen: HostPort };
+  readonly logLevel: LogLevel;
+}
+
+export interface AgentMember {
+  readonly name: MemberName;
+  readonly cloud: string;
+  readonly region: string;
+  readonly network: NetworkName;
+}
+
+export interface CatalogConfig {
+  /** How long a member counts as alive after its last beat. */
+  readonly leaseMs: number;
+  /** Copies of remote shards, sidecar proofs and the charter are kept here. Absolute. */
+  readonly snapshotDir: string;
+  /** A member that is down for so long is removed. */
+  readonly expireAfterMs: number;
+}
+
+/** `files`: an absolute folder. */
+export interface SourceConfig {
+  readonly t: "files";
+  readonly dir: string;
+}
+
+/** What both launchers are told. */
+export interface EngineConfig {
+  /** The agent's xDS port. */
+  readonly agent: HostPort;
+  /** Holds `svid.pem`, `svid.key` and `bundle.pem`; renewed in place. Absolute. */
+  readonly identity: { readonly dir: string };
+  readonly engine: "embedded";
+  readonly workers: number;
+  /** Where `/readyz`, `/healthz`, `/metrics` and `/config` are served. */
+  readonly admin: HostPort;
+  readonly logLevel: LogLevel;
+}
+
+export interface GatewayConfig extends EngineConfig {
+  readonly listen: HostPort;
+}
+
+export interface SidecarConfig extends EngineConfig {
+  readonly workload: string;
+  readonly namespace: Namespace;
+  readonly serviceAccount: string;
+  readonly zone?: string;
+  readonly capture: "ports";
+  readonly upstreams: readonly SidecarUpstream[];
+  readonly inbound: readonly SidecarInbound[];
+}
+
+/** One service port that the application dials at a local address. */
+export interface SidecarUpstream {
+  readonly service: ServiceId;
+  readonly port: number;
+  readonly listen: HostPort;
+}
+
+/** One port of the application that the mesh may call. */
+export interface SidecarInbound {
+  /** As the workload's endpoint stands in the sources: IP literal and target port. */
+  readonly endpoint: HostPort;
+  /** Where the sidecar takes mTLS for it. */
+  readonly listen: HostPort;
+  /** Where the application itself listens. */
+  readonly app: HostPort;
+}

@@ -1,0 +1,104 @@
+import { type HostPort, isIp } from "../../mesh/address.ts";
+import { type Namespace, parseNamespace, parseServiceId } from "../../mesh/ids.ts";
+import { type LogLevel, logLevels } from "../../telemetry/names.ts";
+import { defaultLogLevel } from "./agent-config.ts";
+import type {
+  EngineConfig,
+  GatewayConfig,
+  SidecarConfig,
+  SidecarInbound,
+  SidecarUpstream,
+} from "./config.ts";
+import {
+  address,
+  checked,
+  integer,
+  list,
+  mapped,
+  notYet,
+  object,
+  oneOf,
+  optional,
+  type Parser,
+  path,
+  required,
+  text,
+} from "./config-parser.ts";
+
+// Readiness and metrics are for this machine; a kubelet probes by exec or asks for more.
+const defaultAdmin: HostPort = { host: "127.0.0.1", port: 15_021 };
+// One process passes some Gbit/s; more of them help where one core is full.
+const defaultWorkers = 1;
+const maxWorkers = 64;
+// Every port of the mesh, on every address: other members come from anywhere.
+const defaultGatewayListen: HostPort = { host: "0.0.0.0", port: 15_443 };
+
+const identity: Parser<EngineConfig["identity"]> = mapped(
+  object<{ dir: string; tokenFile?: undefined }>({
+    dir: required(path),
+    tokenFile: notYet("use `dir` with files made by `isthmus trust issue`"),
+  }),
+  ({ dir }) => ({ dir }),
+);
+
+const engineFields = {
+  agent: required(address),
+  identity: required(identity),
+  engine: optional<"embedded">(oneOf(["embedded"], ["envoy"]), "embedded"),
+  workers: optional(integer({ min: 1, max: maxWorkers }), defaultWorkers),
+  admin: optional(address, defaultAdmin),
+  logLevel: optional<LogLevel>(oneOf(logLevels), defaultLogLevel),
+} as const;
+
+/** gateway.yaml */
+export const gatewayConfigParser: Parser<GatewayConfig> = object<GatewayConfig>({
+  ...engineFields,
+  listen: optional(address, defaultGatewayListen),
+});
+
+const upstream: Parser<SidecarUpstream> = object<SidecarUpstream>({
+  service: required(text(parseServiceId)),
+  port: required(integer({ min: 1, max: 65_535 })),
+  listen: required(ipAddress()),
+});
+
+const inbound: Parser<SidecarInbound> = object<SidecarInbound>({
+  endpoint: required(ipAddress()),
+  listen: required(ipAddress()),
+  app: required(ipAddress()),
+});
+
+/** Names would have to be resolved again and again; workloads have addresses. */
+function ipAddress(): Parser<HostPort> {
+  return checked(address, ({ host }) => (isIp(host) ? undefined : `"${host}" is no IP address`));
+}
+
+type SidecarFields = Omit<SidecarConfig, "zone"> & { readonly zone: string | undefined };
+
+/** sidecar.yaml */
+export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
+  checked(
+    object<SidecarFields>({
+      ...engineFields,
+      workload: required(text()),
+      namespace: required(text<Namespace>(parseNamespace)),
+      serviceAccount: required(text()),
+      zone: optional<string | undefined>(text(), undefined),
+      capture: optional<"ports">(oneOf(["ports"], ["transparent"]), "ports"),
+      upstreams: optional<readonly SidecarUpstream[]>(list(upstream), []),
+      inbound: optional<readonly SidecarInbound[]>(list(inbound), []),
+    }),
+    doubleListen,
+  ),
+  ({ zone, ...rest }) => ({ ...rest, ...(zone === undefined ? {} : { zone }) }),
+);
+
+function doubleListen(config: SidecarFields): string | undefined {
+  const taken = new Set<string>();
+  for (const { listen } of [...config.upstreams, ...config.inbound]) {
+    const where = `${listen.host}:${listen.port}`;
+    if (listen.port !== 0 && taken.has(where)) return `two entries listen on ${where}`;
+    taken.add(where);
+  }
+  return undefined;
+}

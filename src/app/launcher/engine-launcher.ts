@@ -1,0 +1,221 @@
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { Engine, type EngineStatus } from "../../dataplane/io/engine.ts";
+import { EngineWorkers } from "../../dataplane/io/workers.ts";
+import { formatHostPort, type HostPort } from "../../mesh/address.ts";
+import { MeshError } from "../../mesh/errors.ts";
+import {
+  infrastructureSpiffeId,
+  type SpiffeId,
+  spiffePartsOf,
+  workloadSpiffeId,
+} from "../../mesh/ids.ts";
+import type { Clock, Log, Random } from "../../mesh/ports.ts";
+import { createTelemetry } from "../../telemetry/registry.ts";
+import { homeOf } from "../../trust/identity.ts";
+import { loadIdentity, saveIdentity } from "../../trust/io/identity-store.ts";
+import { holdIdentity, type IdentityHolder, renewIdentity } from "../../trust/io/renewal.ts";
+import type { EngineConfig, GatewayConfig, SidecarConfig } from "../config/config.ts";
+import { startHttp } from "../http-server.ts";
+import { realClock } from "../real-time.ts";
+import { engineRoutes } from "./engine-routes.ts";
+import { renewFrom } from "./renew-client.ts";
+import { spiffeIdOf } from "./spiffe-id-of.ts";
+
+/** What the world around a launcher is made of. */
+export interface LauncherParts {
+  readonly log: Log;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface RunningEngine extends AsyncDisposable {
+  /** `http://127.0.0.1:15021`, with the port it really has. */
+  readonly adminUrl: string;
+  /** Resolves when every listener of the first configuration listens and the agent was told so. */
+  readonly whenReady: Promise<void>;
+  /** Where each Envoy listener, by its xDS name, really listens. */
+  readonly listening: () => ReadonlyMap<string, HostPort>;
+  /** Takes no new connections, lets old ones end within `deadlineMs`, then cuts them. */
+  readonly stop: (options: { readonly deadlineMs: number }) => Promise<void>;
+}
+
+/** An engine in this thread or several in their own. */
+interface AnyEngine {
+  readonly ready: Promise<void>;
+  readonly status: () => EngineStatus;
+  readonly drain: (graceMs: number) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Resolves when the engine runs and its admin port listens; it need not have an agent yet. Throws
+ * MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the identity is not a gateway's) and MESH_TRUST_….
+ */
+export async function startGateway(
+  config: GatewayConfig,
+  parts: LauncherParts,
+): Promise<RunningEngine> {
+  const identity = holdIdentity(await loadIdentity(config.identity.dir));
+  const { trustDomain } = homeOf(identity.current().id);
+  checkIdentity(identity, {
+    wanted: infrastructureSpiffeId(trustDomain, "gateway"),
+    config,
+    nowMs: (parts.clock ?? realClock).nowMs(),
+  });
+  return launch(config, parts, {
+    identity,
+    id: `gateway/isthmus/${nodeWord(hostname())}`,
+    metadata: { role: "gateway", engine: config.engine, listen: formatHostPort(config.listen) },
+  });
+}
+
+/**
+ * Resolves when the engine runs and its admin port listens; it need not have an agent yet. Throws
+ * MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the identity is another workload's) and MESH_TRUST_….
+ */
+export async function startSidecar(
+  config: SidecarConfig,
+  parts: LauncherParts,
+): Promise<RunningEngine> {
+  const identity = holdIdentity(await loadIdentity(config.identity.dir));
+  const { trustDomain } = homeOf(identity.current().id);
+  checkIdentity(identity, {
+    wanted: workloadSpiffeId(trustDomain, config),
+    config,
+    nowMs: (parts.clock ?? realClock).nowMs(),
+  });
+  return launch(config, parts, {
+    identity,
+    id: `sidecar/${config.namespace}/${nodeWord(config.workload)}`,
+    metadata: sidecarMetadata(config),
+  });
+}
+
+interface Node {
+  readonly identity: IdentityHolder;
+  /** Without the part that tells restarts apart. */
+  readonly id: string;
+  readonly metadata: JsonObject;
+}
+
+async function launch(
+  config: EngineConfig,
+  parts: LauncherParts,
+  node: Node,
+): Promise<RunningEngine> {
+  const { log } = parts;
+  const clock = parts.clock ?? realClock;
+  const random = parts.random ?? Math.random;
+  const { identity } = node;
+  await using opened = new AsyncDisposableStack();
+  const ending = new AbortController();
+  const agentId = infrastructureSpiffeId(spiffePartsOf(identity.current().id).trustDomain, "agent");
+  const renewing = renewIdentity({
+    holder: identity,
+    requestSvid: renewFrom({ agent: config.agent, agentId, identity }),
+    save: (next) => saveIdentity(config.identity.dir, next),
+    clock,
+    random,
+    log,
+    signal: ending.signal,
+  });
+  opened.defer(async () => {
+    ending.abort(new Error("the engine is closing"));
+    await renewing;
+  });
+  const engine = engineFor(config, {
+    node: { id: `${node.id}/${randomBytes(4).toString("hex")}`, metadata: node.metadata },
+    agent: config.agent,
+    agentId,
+    identity,
+    log,
+    clock,
+    random,
+  });
+  const graceful = { ms: 0 };
+  opened.defer(() => (graceful.ms > 0 ? engine.drain(graceful.ms) : engine.close()));
+  const telemetry = createTelemetry("engine");
+  const routes = engineRoutes({ config, engine, identity, telemetry, node });
+  const admin = await startHttp({ listen: config.admin, routes, log });
+  opened.defer(() => admin.close());
+  log.info({ node: node.id, address: admin.url, id: identity.current().id }, "Engine runs");
+
+  const owned = opened.move();
+  let ended: Promise<void> | undefined;
+  const stop: RunningEngine["stop"] = ({ deadlineMs }) => {
+    graceful.ms = deadlineMs;
+    ended ??= owned.disposeAsync();
+    return ended;
+  };
+  return {
+    adminUrl: admin.url,
+    whenReady: engine.ready,
+    listening: () => new Map(engine.status().listeners.map(({ name, address }) => [name, address])),
+    stop,
+    [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
+  };
+}
+
+type EngineParts = Omit<ConstructorParameters<typeof Engine>[0], "spiffeIdOf">;
+
+function engineFor(config: EngineConfig, parts: EngineParts): AnyEngine {
+  if (config.workers === 1) return new Engine({ ...parts, spiffeIdOf });
+  return new EngineWorkers({ ...parts, count: config.workers, entry: workerEntry() });
+}
+
+/** In the bundle every module is one file, whose entry starts the worker. */
+function workerEntry(): URL {
+  return import.meta.url.endsWith(".ts")
+    ? new URL("./engine-worker.ts", import.meta.url)
+    : new URL(import.meta.url);
+}
+
+/** What could neither serve nor renew itself must not look as if it ran. */
+function checkIdentity(
+  identity: IdentityHolder,
+  options: { readonly wanted: SpiffeId; readonly config: EngineConfig; readonly nowMs: number },
+): void {
+  const { id, notAfterMs } = identity.current();
+  const { dir } = options.config.identity;
+  if (notAfterMs <= options.nowMs) {
+    const ended = new Date(notAfterMs).toISOString();
+    throw new MeshError(
+      "MESH_TRUST_IDENTITY_REFUSED",
+      `Cannot use identity in ${dir}: it ended ${ended}; issue a new one with isthmus trust issue`,
+    );
+  }
+  if (id === options.wanted) return;
+  throw new MeshError(
+    "MESH_CONFIG_INVALID",
+    `Cannot use identity in ${dir}: it is ${id}, but this configuration needs ${options.wanted}`,
+  );
+}
+
+function sidecarMetadata(config: SidecarConfig): JsonObject {
+  return {
+    role: "sidecar",
+    engine: config.engine,
+    namespace: config.namespace,
+    workload: config.workload,
+    serviceAccount: config.serviceAccount,
+    ...(config.zone === undefined ? {} : { zone: config.zone }),
+    capture: config.capture,
+    upstreams: config.upstreams.map(({ service, port, listen }) => ({
+      service,
+      port,
+      listen: formatHostPort(listen),
+    })),
+    inbound: config.inbound.map(({ endpoint, listen, app }) => ({
+      endpoint: formatHostPort(endpoint),
+      listen: formatHostPort(listen),
+      app: formatHostPort(app),
+    })),
+  };
+}
+
+/** Node ids are paths of words. */
+function nodeWord(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9._-]/g, "-").slice(0, 100) || "unnamed";
+}

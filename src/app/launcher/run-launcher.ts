@@ -1,0 +1,53 @@
+import type { Log } from "../../mesh/ports.ts";
+import { createLog } from "../../telemetry/io/log.ts";
+import { redact } from "../../telemetry/redact.ts";
+import type { Ran } from "../agent/run-agent.ts";
+import type { EngineConfig } from "../config/config.ts";
+import type { Parsed } from "../config/config-parser.ts";
+import { loadGatewayConfig, loadSidecarConfig } from "../config/load-config.ts";
+import { runService } from "../lifecycle.ts";
+import { type RunningEngine, startGateway, startSidecar } from "./engine-launcher.ts";
+
+/** `isthmus gateway`: runs until a signal. Throws what `startGateway` throws. */
+export function runGateway(file: string): Promise<Ran> {
+  return run(loadGatewayConfig(file), {
+    fields: { role: "gateway" },
+    start: (config, log) => startGateway(config, { log }),
+  });
+}
+
+/** `isthmus sidecar`: runs until a signal. Throws what `startSidecar` throws. */
+export function runSidecar(file: string): Promise<Ran> {
+  const parsed = loadSidecarConfig(file);
+  const name = parsed.t === "ok" ? { name: parsed.config.workload } : {};
+  return run(parsed, {
+    fields: { role: "sidecar", ...name },
+    start: (config, log) => startSidecar(config, { log }),
+  });
+}
+
+async function run<Config extends EngineConfig>(
+  parsed: Parsed<Config>,
+  how: {
+    readonly fields: object;
+    readonly start: (config: Config, log: Log) => Promise<RunningEngine>;
+  },
+): Promise<Ran> {
+  if (parsed.t === "invalid") return { t: "misconfigured", problems: parsed.problems };
+  const { config } = parsed;
+  const log = createLog({ level: config.logLevel, fields: how.fields });
+  log.info({ config: redact(config) }, "Configuration read");
+  const code = await runService(
+    async () => {
+      const engine = await how.start(config, log);
+      engine.whenReady.then(
+        () => log.info({}, "Ready"),
+        // The engine has said why and tries again.
+        () => undefined,
+      );
+      return engine;
+    },
+    { log },
+  );
+  return { t: "ended", code };
+}

@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { MemberAnswer, ServiceAnswer } from "../../../src/app/api-model.ts";
+import { askUntil, until } from "../support/ask.ts";
+import { startCaller, startMember, TestMesh } from "../support/test-mesh.ts";
+
+const none = { allowed: [] };
+
+test("a request is served locally, then through both gateways and back, without a failure", async () => {
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "us-east-1");
+  await mesh.issue("west", "us-west-1");
+  const [east, west] = await Promise.all([
+    startMember(mesh, "east", "us-east-1"),
+    startMember(mesh, "west", "us-west-1"),
+  ]);
+  await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
+  await Promise.all(
+    [east.gateway, east.cartSidecar, west.gateway, west.cartSidecar].map((one) => one.whenReady),
+  );
+  const caller = await startCaller(mesh, east);
+  await caller.sidecar.whenReady;
+  await askUntil(caller.url, "cart of east", none);
+
+  // East learns of west from the catalog: the charter that names it, its shard, its proven cart.
+  await until<{ services: ServiceAnswer[] }>(
+    `${east.agent.httpUrl}/api/v1/services`,
+    ({ services }) =>
+      services.some(({ remotes }) =>
+        remotes.some(({ member, healthy }) => member === "west" && healthy === 1),
+      ),
+  );
+  await east.drain(true);
+  await askUntil(caller.url, "cart of west", { allowed: ["cart of east"] });
+  await east.drain(false);
+  await askUntil(caller.url, "cart of east", { allowed: ["cart of west"] });
+
+  // Killed, application and sidecar alike: new requests find the other member at once.
+  await Promise.all([east.cart.kill(), east.cartSidecar.stop({ deadlineMs: 0 })]);
+  await askUntil(caller.url, "cart of west", none);
+
+  const { members } = await until<{ members: MemberAnswer[] }>(
+    `${east.agent.httpUrl}/api/v1/members`,
+    ({ members }) => members.some(({ state }) => state === "live"),
+  );
+  assert.deepEqual(
+    members.map(({ name, state, exports }) => [name, state, exports]),
+    [
+      ["east", "self", 1],
+      ["west", "live", 1],
+    ],
+  );
+});
+
+test("a member whose gateway is gone becomes unreachable, and its last copies stay in use", async () => {
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "us-east-1");
+  await mesh.issue("west", "us-west-1");
+  const [east, west] = await Promise.all([
+    startMember(mesh, "east", "us-east-1"),
+    startMember(mesh, "west", "us-west-1"),
+  ]);
+  await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
+  const url = `${east.agent.httpUrl}/api/v1/members`;
+  const isWest =
+    (state: string) =>
+    (answer: { members: MemberAnswer[] }): boolean =>
+      answer.members.some((member) => member.name === "west" && member.state === state);
+  await until(url, isWest("live"));
+  await west.gateway.stop({ deadlineMs: 0 });
+  const { members } = await until(url, isWest("unreachable"));
+  assert.equal(members.find(({ name }) => name === "west")?.isUsable, false);
+});
+
+test("a charter that denies a member cuts it off: its exports go, and it may not probe", async () => {
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "us-east-1");
+  await mesh.issue("west", "us-west-1");
+  const [east, west] = await Promise.all([
+    startMember(mesh, "east", "us-east-1"),
+    startMember(mesh, "west", "us-west-1"),
+  ]);
+  await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
+  const services = `${east.agent.httpUrl}/api/v1/services`;
+  await until<{ services: ServiceAnswer[] }>(services, (answer) =>
+    answer.services.some(({ remotes }) => remotes.length === 1),
+  );
+  await mesh.deny("west");
+  await until<{ services: ServiceAnswer[] }>(services, (answer) =>
+    answer.services.every(({ remotes }) => remotes.length === 0),
+  );
+  const { members } = await until<{ members: MemberAnswer[] }>(
+    `${east.agent.httpUrl}/api/v1/members`,
+    () => true,
+  );
+  assert.equal(members.find(({ name }) => name === "west")?.standing, "denied");
+  // The denied one learns it too, and says so.
+  await until<{ findings: { code: string }[] }>(
+    `${west.agent.httpUrl}/api/v1/findings`,
+    ({ findings }) => findings.some(({ code }) => code === "TRUST_MEMBER_DENIED"),
+  );
+});

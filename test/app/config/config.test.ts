@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { agentConfigParser } from "../../../src/app/config/agent-config.ts";
+import { type Parsed, type Parser, parseConfig } from "../../../src/app/config/config-parser.ts";
+import {
+  gatewayConfigParser,
+  sidecarConfigParser,
+} from "../../../src/app/config/launcher-config.ts";
+
+const agentYaml = `mesh: acme.mesh
+member: { name: eks-us-east-1, cloud: aws, region: us-east-1 }
+trust: { dir: ./trust }
+catalog: { memory: true, snapshotDir: ./state }
+sources: [{ files: ./services }]
+gateway: { addresses: ["gw.us-east-1.acme.example", "[fd00::7]:9443"] }
+`;
+const sidecarYaml = `agent: 127.0.0.1:15012
+identity: { dir: ./svid }
+workload: cart-1
+namespace: shop
+serviceAccount: cart
+upstreams: [{ service: shop/cart, port: 80, listen: "127.0.0.1:15101" }]
+inbound: [{ endpoint: "10.0.0.7:8080", listen: "10.0.0.7:15006", app: "127.0.0.1:8080" }]
+`;
+
+function parse<T>(parser: Parser<T>, text: string): Parsed<T> {
+  return parseConfig({ file: "a.yaml", folder: "/etc/isthmus", text }, parser);
+}
+
+/** `line path: message`, the message cut at its first semicolon. */
+function problemsOf<T>(parser: Parser<T>, text: string): readonly string[] {
+  const parsed = parse(parser, text);
+  assert.ok(parsed.t === "invalid");
+  return parsed.problems.map(
+    ({ line, path, message }) => `${line} ${path}: ${message.split(";")[0] ?? ""}`,
+  );
+}
+
+suite("agent.yaml", () => {
+  test("has defaults for all that an operator need not say", () => {
+    const parsed = parse(agentConfigParser, agentYaml);
+    assert.ok(parsed.t === "ok");
+    assert.equal(parsed.config.member.network, "eks-us-east-1");
+    assert.equal(parsed.config.trust.dir, "/etc/isthmus/trust");
+    assert.deepEqual(parsed.config.sources, [{ t: "files", dir: "/etc/isthmus/services" }]);
+    assert.deepEqual(parsed.config.http.listen, { host: "127.0.0.1", port: 15_080 });
+    assert.deepEqual(parsed.config.xds.listen, { host: "0.0.0.0", port: 15_012 });
+    assert.deepEqual(parsed.config.gateway.addresses, [
+      { host: "gw.us-east-1.acme.example", port: 15_443 },
+      { host: "fd00::7", port: 9443 },
+    ]);
+    assert.equal(parsed.config.catalog.leaseMs, 10_000);
+  });
+
+  test("is frozen to its depth", () => {
+    const parsed = parse(agentConfigParser, agentYaml);
+    assert.ok(parsed.t === "ok");
+    assert.ok(Object.isFrozen(parsed.config.gateway.addresses[0]));
+  });
+
+  test("reports every problem at once, each with line and path", () => {
+    const text = `mesh: Acme_Mesh
+member: { name: "a.b", cloud: aws, regio: us-east-1 }
+trust: {}
+catalog: { memory: true, snapshotDir: ./s, leaseMs: "10x" }
+sources: []
+http: { listen: "127.0.0.1" }
+htpp: {}
+`;
+    assert.deepEqual(problemsOf(agentConfigParser, text), [
+      '7 htpp: unknown key (did you mean "http"?)',
+      '1 mesh: Cannot read mesh domain "Acme_Mesh": it is not a DNS name',
+      '2 member.regio: unknown key (did you mean "region"?)',
+      '2 member.name: Cannot read member name "a.b": it is not a DNS label of at most 63 characters',
+      "2 member.region: it is missing",
+      "3 trust.dir: it is missing",
+      '4 catalog.leaseMs: it is not a duration such as "10s"',
+      "5 sources: it needs at least 1",
+      '6 http.listen: Cannot read address "127.0.0.1": it is not host:port',
+    ]);
+  });
+
+  for (const [name, from, to, problem] of [
+    [
+      "hubs",
+      "memory: true",
+      'hubs: [{ url: "redis://h" }]',
+      "4 catalog.hubs: it is not in this version yet",
+    ],
+    [
+      "kubernetes",
+      "files: ./services",
+      "kubernetes: {}",
+      "5 sources[0].kubernetes: it is not in this version yet",
+    ],
+    ["no catalog", "memory: true, ", "", "4 catalog: it names no catalog: set `memory: true`"],
+    ["memory: false", "memory: true", "memory: false", "4 catalog.memory: it can only be true"],
+  ] as const) {
+    test(`refuses ${name} with a sentence instead of ignoring it`, () => {
+      assert.deepEqual(problemsOf(agentConfigParser, agentYaml.replace(from, to)), [problem]);
+    });
+  }
+
+  for (const [text, ms] of [
+    ["30000", 30_000],
+    ["30s", 30_000],
+    ['"2m"', 120_000],
+    ["1500ms", 1500],
+  ] as const) {
+    test(`reads the duration ${text} as ${ms} ms`, () => {
+      const parsed = parse(
+        agentConfigParser,
+        agentYaml.replace("memory: true", `memory: true, leaseMs: ${text}`),
+      );
+      assert.ok(parsed.t === "ok");
+      assert.equal(parsed.config.catalog.leaseMs, ms);
+    });
+  }
+
+  test("that is no YAML is reported with the line of the mistake", () => {
+    const [problem = ""] = problemsOf(agentConfigParser, "mesh: [acme.mesh\nmember: {}\n");
+    assert.match(problem, /^2 : it is not YAML/);
+  });
+
+  for (const text of ["", "- a", "just text", "null"]) {
+    test(`that is ${JSON.stringify(text)} is no mapping`, () => {
+      assert.deepEqual(problemsOf(agentConfigParser, text), [
+        "1 : it is not a mapping of keys to values",
+      ]);
+    });
+  }
+
+  test("may not be a trick with anchors or prototypes", () => {
+    const text = `${agentYaml}__proto__: { polluted: true }\n`;
+    assert.deepEqual(problemsOf(agentConfigParser, text), ["7 __proto__: unknown key"]);
+    assert.equal(({} as { polluted?: boolean }).polluted, undefined);
+  });
+});
+
+suite("sidecar.yaml", () => {
+  test("is read with its upstreams and inbound entries", () => {
+    const parsed = parse(sidecarConfigParser, sidecarYaml);
+    assert.ok(parsed.t === "ok");
+    assert.deepEqual(parsed.config.upstreams[0]?.listen, { host: "127.0.0.1", port: 15_101 });
+    assert.deepEqual(parsed.config.admin, { host: "127.0.0.1", port: 15_021 });
+    assert.equal("zone" in parsed.config, false);
+  });
+
+  test("refuses two listeners on one address", () => {
+    const text = sidecarYaml.replace("10.0.0.7:15006", "127.0.0.1:15101");
+    assert.deepEqual(problemsOf(sidecarConfigParser, text), [
+      "1 : two entries listen on 127.0.0.1:15101",
+    ]);
+  });
+
+  test("refuses names where addresses are needed, and engines that are not there yet", () => {
+    const text = `${sidecarYaml.replace("127.0.0.1:15101", "localhost:15101")}engine: envoy\ncapture: transparent\n`;
+    assert.deepEqual(problemsOf(sidecarConfigParser, text), [
+      '8 engine: "envoy" is not in this version yet',
+      '9 capture: "transparent" is not in this version yet',
+      '6 upstreams[0].listen: "localhost" is no IP address',
+    ]);
+  });
+});
+
+suite("gateway.yaml", () => {
+  test("needs no more than agent and identity", () => {
+    const parsed = parse(
+      gatewayConfigParser,
+      "agent: 127.0.0.1:15012\nidentity: { dir: ./svid }\n",
+    );
+    assert.ok(parsed.t === "ok");
+    assert.deepEqual(parsed.config.listen, { host: "0.0.0.0", port: 15_443 });
+    assert.equal(parsed.config.workers, 1);
+  });
+
+  test("refuses what belongs to a sidecar", () => {
+    const text = "agent: 127.0.0.1:15012\nidentity: { dir: ./svid }\nworkload: a\n";
+    assert.deepEqual(problemsOf(gatewayConfigParser, text), ["3 workload: unknown key"]);
+  });
+});
