@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type Resource, type ResourceKey, typeUrls } from "./resource.ts";
@@ -13,26 +13,30 @@ export interface ResourceContent extends ResourceKey {
   readonly mixVersion?: string;
 }
 
+// Its buffer grows to the largest resource and serves all of them: a thousand are sealed in one go.
+const writer = new BinaryWriter();
+
 /** Seals bytes as a resource: content hash and the entry that every response copies. */
 export function sealResource(content: ResourceContent): Resource {
   const { type, name, value } = content;
   const version = versionOf(content);
-  const any = new BinaryWriter()
+  // Field numbers of envoy.service.discovery.v3.Resource: 1 version, 2 resource (an Any), 3 name.
+  const entry = writer
+    .tag(2, WireType.LengthDelimited)
+    .fork()
+    .tag(1, WireType.LengthDelimited)
+    .string(version)
+    .tag(2, WireType.LengthDelimited)
+    .fork()
     .tag(1, WireType.LengthDelimited)
     .string(typeUrls[type])
     .tag(2, WireType.LengthDelimited)
     .bytes(value)
-    .finish();
-  // Field numbers of envoy.service.discovery.v3.Resource: 1 version, 2 resource, 3 name.
-  const resource = new BinaryWriter()
-    .tag(1, WireType.LengthDelimited)
-    .string(version)
-    .tag(2, WireType.LengthDelimited)
-    .bytes(any)
+    .join()
     .tag(3, WireType.LengthDelimited)
     .string(name)
+    .join()
     .finish();
-  const entry = new BinaryWriter().tag(2, WireType.LengthDelimited).bytes(resource).finish();
   // The value is a window into the entry: one copy of the bytes lives, however many proxies hold it.
   const valueAt = entry.length - lengthAfterValue(name) - value.length;
   return { type, name, version, value: entry.subarray(valueAt, valueAt + value.length), entry };
@@ -54,16 +58,16 @@ export function encodeResource<Desc extends DescMessage>(
 }
 
 // 96 bits: versions are compared per name, so chance collisions are out of reach, and a thousand of them
-// are held for each stream.
-const versionBytes = 12;
+// are held for each stream. In base64, which cuts cleanly there.
+const versionLength = 16;
 
-function versionOf(content: ResourceContent): string {
-  const hash = createHash("sha256").update(content.value);
-  if (content.mixVersion !== undefined) hash.update(content.mixVersion);
-  return hash.digest().toString("base64url", 0, versionBytes);
+function versionOf({ value, mixVersion }: ResourceContent): string {
+  const content =
+    mixVersion === undefined ? value : Buffer.concat([value, Buffer.from(mixVersion)]);
+  return hash("sha256", content, "base64url").slice(0, versionLength);
 }
 
 /** Bytes of the name field that closes a Resource: tag, length, text. */
 function lengthAfterValue(name: string): number {
-  return new BinaryWriter().tag(3, WireType.LengthDelimited).string(name).finish().length;
+  return writer.tag(3, WireType.LengthDelimited).string(name).finish().length;
 }

@@ -77,6 +77,8 @@ function checkOrder(rule: Bounds, value: unknown, demand: Demand): void {
     demand(!rule.notIn.includes(value), `none of ${rule.notIn.join(", ")}`);
   const isBelow = isUnder(rule, value);
   const isAbove = isOver(rule, value);
+  // The usual case, before words are made of the bounds.
+  if (isBelow && isAbove) return;
   const upper = rule.lt ?? rule.lte;
   const lower = rule.gt ?? rule.gte;
   const isOutside = upper !== undefined && lower !== undefined && upper < lower;
@@ -120,14 +122,12 @@ function checkEnum(
     demand(enumValues?.has(value) !== false, "a value that the enum names");
 }
 
-const encoder = new TextEncoder();
-
 function checkString(rule: RuleOf<"string">, value: string, demand: Demand): void {
   const quoted = JSON.stringify;
   if (rule.const !== undefined) demand(value === rule.const, quoted(rule.const));
-  checkLength(rule, Array.from(value).length, { demand, unit: "characters" });
+  checkLength(rule, charactersOf(value), { demand, unit: "characters" });
   const bytes = { len: rule.lenBytes, minLen: rule.minBytes, maxLen: rule.maxBytes };
-  checkLength(bytes, encoder.encode(value).length, { demand, unit: "bytes" });
+  checkLength(bytes, Buffer.byteLength(value), { demand, unit: "bytes" });
   if (rule.pattern !== undefined)
     demand(new RegExp(rule.pattern, "u").test(value), `like ${rule.pattern}`);
   if (rule.prefix !== undefined)
@@ -143,6 +143,10 @@ function checkString(rule: RuleOf<"string">, value: string, demand: Demand): voi
   if (rule.notIn !== undefined)
     demand(!rule.notIn.includes(value), `none of ${quoted(rule.notIn)}`);
   if (rule.wellKnown !== undefined) demand(isWellKnown(rule, value), `a ${rule.wellKnown}`);
+}
+
+function charactersOf(value: string): number {
+  return /[\ud800-\udbff]/.test(value) ? Array.from(value).length : value.length;
 }
 
 // The two kinds that the protos use, as protoc-gen-validate defines them.
