@@ -61,9 +61,9 @@ export function zoneResources(
   options: { readonly viewer: Viewer; readonly sidecar: Sealed },
 ): Sealed {
   const versions = clusterVersions(options.sidecar);
+  const assignments = sidecarEndpoints(targetsOf(service), options.viewer);
   return seal(
-    targetsOf(service).map((plan) => {
-      const message = sidecarEndpoints(plan, options.viewer);
+    assignments.map((message): Draft => {
       return { t: "endpoint", message, after: versions.get(message.clusterName) ?? "" };
     }),
   );

@@ -44,6 +44,16 @@ function targetPlan(service: MeshService, port: ServicePort, suffix: ServiceSuff
   };
 }
 
+/** Whether the same stand behind both, though under other names. */
+export function isSameOffer(a: TargetPlan, b: TargetPlan): boolean {
+  return (
+    a.port === b.port &&
+    a.local === b.local &&
+    a.remotes.length === b.remotes.length &&
+    a.remotes.every((remote, index) => remote === b.remotes[index])
+  );
+}
+
 /**
  * The same port as somebody else names it. The number decides, because it is what a client dials and
  * what the SNI carries; traffic to a port goes only to members that expose it (MCS, port conflicts).

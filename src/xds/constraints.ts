@@ -2,8 +2,10 @@ import type { DescField, DescMessage, Message, MessageShape, Registry } from "@b
 import { type Any, AnySchema, anyUnpack } from "@bufbuild/protobuf/wkt";
 import { encodeResource } from "./encode.ts";
 import { constraints, type Rule } from "./gen/constraints.ts";
+import { packedIn } from "./pack.ts";
 import type { Resource, ResourceKey } from "./resource.ts";
 import { brokenRules } from "./rules.ts";
+import { isShared, wholeOf } from "./shared.ts";
 
 export type Checked =
   | { readonly t: "ok"; readonly resource: Resource }
@@ -166,7 +168,8 @@ interface Judged {
   readonly field: PlannedField;
 }
 
-function check({ value, trail, rule, field }: Judged, walk: Walk): void {
+function check({ value: given, trail, rule, field }: Judged, walk: Walk): void {
+  const value = wholeOf(given);
   if (value === undefined) {
     if ("required" in rule && rule.required === true) {
       walk.found.push(`${wordsOf(trail)}: must be set`);
@@ -217,7 +220,20 @@ function descend({ value, trail, child }: Below, walk: Walk): void {
   }
 }
 
-function enter({ value, trail, child }: Below, walk: Walk): void {
+/** Shared parts in which nothing was found, and what was known of extensions then. */
+const sound = new WeakMap<object, Registry | undefined>();
+
+function enter(below: Below, walk: Walk): void {
+  const { value } = below;
+  if (!isMessage(value) || walk.found.length >= maxViolations) return;
+  const isSound = sound.has(value) && sound.get(value) === walk.extensions;
+  if (isSound) return;
+  const before = walk.found.length;
+  look({ ...below, value: wholeOf(value) }, walk);
+  if (isShared(value) && walk.found.length === before) sound.set(value, walk.extensions);
+}
+
+function look({ value, trail, child }: Below, walk: Walk): void {
   if (!isMessage(value)) return;
   if (child.typeName === AnySchema.typeName) unpack({ any: value as Any, trail }, walk);
   else visit({ schema: child, message: value, trail }, walk);
@@ -226,7 +242,7 @@ function enter({ value, trail, child }: Below, walk: Walk): void {
 function unpack({ any, trail }: { readonly any: Any; readonly trail: Trail }, walk: Walk): void {
   const { extensions } = walk;
   if (extensions === undefined) return;
-  const message = anyUnpack(any, extensions);
+  const message = packedIn(any) ?? anyUnpack(any, extensions);
   const schema = message && extensions.getMessage(message.$typeName);
   if (message !== undefined && schema !== undefined) visit({ schema, message, trail }, walk);
 }

@@ -1,18 +1,27 @@
 import { create } from "@bufbuild/protobuf";
+import { DurationSchema } from "@bufbuild/protobuf/wkt";
+import { CircuitBreakersSchema } from "../../xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import {
+  Cluster_CommonLbConfigSchema,
   Cluster_DiscoveryType,
+  Cluster_EdsClusterConfigSchema,
   ClusterSchema,
+  TrackClusterStatsSchema,
+  UpstreamConnectionOptionsSchema,
 } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { OutlierDetection } from "../../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
 import { OutlierDetectionSchema } from "../../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
+import { BindConfigSchema } from "../../xds/gen/envoy/config/core/v3/address_pb.ts";
 import type { SocketOption } from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
 import {
   SocketOption_SocketState,
   SocketOptionSchema,
 } from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
+import { shared } from "../../xds/shared.ts";
 import type { ProxySettings } from "../settings.ts";
 import { maxInFlight, panicThresholdPercent } from "../settings.ts";
+import { remembered } from "./remembered.ts";
 import { adsSource, ms } from "./wire.ts";
 
 /** What every EDS cluster of ours shares, sidecar's and gateway's. */
@@ -20,33 +29,43 @@ export function edsCluster(name: string, settings: ProxySettings): Cluster {
   return create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
-    edsClusterConfig: { edsConfig: adsSource() },
-    connectTimeout: ms(settings.connectTimeoutMs),
-    commonLbConfig: {
-      // The default of 1 s delays ejection: hundreds of failures instead of a few.
-      updateMergeWindow: ms(0),
-      healthyPanicThreshold: { value: panicThresholdPercent },
-      localityConfigSpecifier: { case: "localityWeightedLbConfig", value: {} },
-    },
-    circuitBreakers: {
-      thresholds: [
-        {
-          maxConnections: maxInFlight,
-          maxPendingRequests: maxInFlight,
-          maxRequests: maxInFlight,
-          maxRetries: maxInFlight,
-        },
-      ],
-    },
-    upstreamConnectionOptions: {
-      tcpKeepalive: { keepaliveProbes: 3, keepaliveTime: 5, keepaliveInterval: 1 },
-    },
-    upstreamBindConfig: { socketOptions: [tcpUserTimeout(2 * settings.connectTimeoutMs)] },
+    ...everyCluster,
+    ...timeouts(settings.connectTimeoutMs),
     // Health in an assignment closes no connection, ejection does.
     closeConnectionsOnHostHealthFailure: true,
-    trackClusterStats: { perEndpointStats: true },
   });
 }
+
+const everyCluster = {
+  edsClusterConfig: shared(Cluster_EdsClusterConfigSchema, { edsConfig: adsSource }),
+  commonLbConfig: shared(Cluster_CommonLbConfigSchema, {
+    // The default of 1 s delays ejection: hundreds of failures instead of a few.
+    updateMergeWindow: ms(0),
+    healthyPanicThreshold: { value: panicThresholdPercent },
+    localityConfigSpecifier: { case: "localityWeightedLbConfig", value: {} },
+  }),
+  circuitBreakers: shared(CircuitBreakersSchema, {
+    thresholds: [
+      {
+        maxConnections: maxInFlight,
+        maxPendingRequests: maxInFlight,
+        maxRequests: maxInFlight,
+        maxRetries: maxInFlight,
+      },
+    ],
+  }),
+  upstreamConnectionOptions: shared(UpstreamConnectionOptionsSchema, {
+    tcpKeepalive: { keepaliveProbes: 3, keepaliveTime: 5, keepaliveInterval: 1 },
+  }),
+  trackClusterStats: shared(TrackClusterStatsSchema, { perEndpointStats: true }),
+};
+
+const timeouts = remembered((connectTimeoutMs: number) => ({
+  connectTimeout: shared(DurationSchema, ms(connectTimeoutMs)),
+  upstreamBindConfig: shared(BindConfigSchema, {
+    socketOptions: [tcpUserTimeout(2 * connectTimeoutMs)],
+  }),
+}));
 
 /** Linux's IPPROTO_TCP, TCP_USER_TIMEOUT: finds a blackhole under an established connection. */
 function tcpUserTimeout(timeoutMs: number): SocketOption {
@@ -65,13 +84,22 @@ function tcpUserTimeout(timeoutMs: number): SocketOption {
  * must not take away the others.
  */
 export function outlierDetection(hosts: { readonly mayBeGateways: boolean }): OutlierDetection {
-  return create(OutlierDetectionSchema, {
+  return hosts.mayBeGateways ? connectOutliers : answerOutliers;
+}
+
+const connectOutliers = outliers({ enforcingConsecutiveGatewayFailure: 0 });
+const answerOutliers = outliers({ enforcingConsecutiveGatewayFailure: 100 });
+
+function outliers(judged: {
+  readonly enforcingConsecutiveGatewayFailure: number;
+}): OutlierDetection {
+  return shared(OutlierDetectionSchema, {
     splitExternalLocalOriginErrors: true,
     consecutiveLocalOriginFailure: 2,
     enforcingConsecutiveLocalOriginFailure: 100,
     enforcingConsecutive5xx: 0,
     consecutiveGatewayFailure: 5,
-    enforcingConsecutiveGatewayFailure: hosts.mayBeGateways ? 0 : 100,
+    ...judged,
     enforcingSuccessRate: 0,
     enforcingLocalOriginSuccessRate: 0,
     interval: ms(1_000),

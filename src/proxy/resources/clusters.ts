@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import type { Any } from "@bufbuild/protobuf/wkt";
+import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import type { MeshService } from "../../discovery/mesh-service.ts";
 import { outboundName } from "../../mesh/names.ts";
 import type { AppProtocol } from "../../mesh/service.ts";
@@ -12,12 +12,15 @@ import {
   type HttpProtocolOptions_ExplicitHttpConfigSchema,
   HttpProtocolOptionsSchema,
 } from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { pack } from "../../xds/pack.ts";
+import { shared } from "../../xds/shared.ts";
 import type { ProxySettings } from "../settings.ts";
 import { maxRequestsPerConnection } from "../settings.ts";
 import type { TargetPlan } from "../targets.ts";
 import { edsCluster, outlierDetection } from "./cluster-settings.ts";
+import { remembered } from "./remembered.ts";
 import { upstreamTls } from "./tls.ts";
-import { extension, ms, pack } from "./wire.ts";
+import { extension, ms } from "./wire.ts";
 
 /** The CDS answer of one target. It depends on no endpoint, so that endpoints come and go for free. */
 export function sidecarCluster(
@@ -36,16 +39,18 @@ export function sidecarCluster(
       match: { mtls: "true" },
       transportSocket: upstreamTls(plan.target),
     }),
-    create(Cluster_TransportSocketMatchSchema, {
-      name: "plaintext",
-      match: {},
-      transportSocket: extension("envoy.transport_sockets.raw_buffer", RawBufferSchema),
-    }),
+    plaintextMatch,
   ];
   const http = httpOptions(appProtocolOf(plan.port), settings);
   if (http !== undefined) cluster.typedExtensionProtocolOptions = { [httpOptionsName]: http };
   return cluster;
 }
+
+const plaintextMatch = shared(Cluster_TransportSocketMatchSchema, {
+  name: "plaintext",
+  match: {},
+  transportSocket: extension("envoy.transport_sockets.raw_buffer", RawBufferSchema),
+});
 
 const httpOptionsName = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -59,26 +64,31 @@ function httpOptions(protocol: AppProtocol, settings: ProxySettings): Any | unde
     case "tcp":
       return undefined;
     case "http":
-      return httpOptionsWith({ case: "httpProtocolOptions", value: {} });
+      return http1Options;
     case "http2":
     case "grpc":
-      return httpOptionsWith({
-        case: "http2ProtocolOptions",
-        // Goes end to end through gateways: the only thing that finds a hung process behind one.
-        value: {
-          connectionKeepalive: { interval: ms(1_000), timeout: ms(settings.connectTimeoutMs) },
-        },
-      });
+      return http2Options(settings.connectTimeoutMs);
   }
 }
+
+const http1Options = httpOptionsWith({ case: "httpProtocolOptions", value: {} });
+
+const http2Options = remembered((connectTimeoutMs: number) =>
+  httpOptionsWith({
+    case: "http2ProtocolOptions",
+    // Goes end to end through gateways: the only thing that finds a hung process behind one.
+    value: { connectionKeepalive: { interval: ms(1_000), timeout: ms(connectTimeoutMs) } },
+  }),
+);
 
 type ExplicitProtocol = NonNullable<
   MessageInitShape<typeof HttpProtocolOptions_ExplicitHttpConfigSchema>["protocolConfig"]
 >;
 
 function httpOptionsWith(protocolConfig: ExplicitProtocol): Any {
-  return pack(HttpProtocolOptionsSchema, {
+  const options = pack(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: { maxRequestsPerConnection },
     upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig } },
   });
+  return shared(AnySchema, options);
 }

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { outboundName } from "../../mesh/names.ts";
 import type { Health } from "../../mesh/service.ts";
+import { MetadataSchema } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { HealthStatus } from "../../xds/gen/envoy/config/core/v3/health_check_pb.ts";
 import type {
   LbEndpoint,
@@ -11,17 +12,31 @@ import {
   LocalityLbEndpointsSchema,
 } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
 import type { ClusterLoadAssignment } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
-import { ClusterLoadAssignmentSchema } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import {
+  ClusterLoadAssignment_PolicySchema,
+  ClusterLoadAssignmentSchema,
+} from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { shared } from "../../xds/shared.ts";
 import { levelsFor } from "../levels/levels.ts";
 import type { PlannedHost, PlannedLevel, PlannedLocality } from "../levels/plan.ts";
 import { overprovisioningFactor } from "../settings.ts";
-import type { TargetPlan } from "../targets.ts";
+import { isSameOffer, type TargetPlan } from "../targets.ts";
 import type { Viewer } from "../viewer.ts";
 import { socketAddress } from "./wire.ts";
 
-/** The EDS answer of one target for sidecars in the viewer's zone. */
-export function sidecarEndpoints(plan: TargetPlan, viewer: Viewer): ClusterLoadAssignment {
-  return assignmentOf(outboundName(plan.target), levelsFor(plan, viewer));
+/** The EDS answers of a service's targets, in their order, for sidecars in the viewer's zone. */
+export function sidecarEndpoints(
+  plans: readonly TargetPlan[],
+  viewer: Viewer,
+): ClusterLoadAssignment[] {
+  let last: { readonly plan: TargetPlan; readonly localities: Localities } | undefined;
+  return plans.map((plan) => {
+    // Both names of an exported port mostly lead to the same hosts.
+    if (last === undefined || !isSameOffer(last.plan, plan)) {
+      last = { plan, localities: localitiesOf(levelsFor(plan, viewer)) };
+    }
+    return assignment(outboundName(plan.target), last.localities);
+  });
 }
 
 /** Levels as Envoy's priorities. Judged by weight: levels mix pods with gateways that stand for many. */
@@ -29,14 +44,25 @@ export function assignmentOf(
   clusterName: string,
   levels: readonly PlannedLevel[],
 ): ClusterLoadAssignment {
-  return create(ClusterLoadAssignmentSchema, {
-    clusterName,
-    endpoints: levels.flatMap((level, priority) =>
-      level.localities.map((locality) => localityEndpoints(locality, priority)),
-    ),
-    policy: { overprovisioningFactor, weightedPriorityHealth: true },
-  });
+  return assignment(clusterName, localitiesOf(levels));
 }
+
+type Localities = LocalityLbEndpoints[];
+
+function assignment(clusterName: string, endpoints: Localities): ClusterLoadAssignment {
+  return create(ClusterLoadAssignmentSchema, { clusterName, endpoints, policy });
+}
+
+function localitiesOf(levels: readonly PlannedLevel[]): Localities {
+  return levels.flatMap((level, priority) =>
+    level.localities.map((locality) => localityEndpoints(locality, priority)),
+  );
+}
+
+const policy = shared(ClusterLoadAssignment_PolicySchema, {
+  overprovisioningFactor,
+  weightedPriorityHealth: true,
+});
 
 function localityEndpoints(locality: PlannedLocality, priority: number): LocalityLbEndpoints {
   return create(LocalityLbEndpointsSchema, {
@@ -60,11 +86,13 @@ function lbEndpoint(host: PlannedHost): LbEndpoint {
     hostIdentifier: { case: "endpoint", value: { address } },
     healthStatus: healthStatus[host.health],
     loadBalancingWeight: host.weight,
-    ...(isPlain
-      ? {}
-      : { metadata: { filterMetadata: { [transportMatchNamespace]: { mtls: "true" } } } }),
+    ...(isPlain ? {} : { metadata: speaksMtls }),
   });
 }
 
 /** Where a cluster's `transportSocketMatches` look for what an endpoint speaks. */
 const transportMatchNamespace = "envoy.transport_socket_match";
+
+const speaksMtls = shared(MetadataSchema, {
+  filterMetadata: { [transportMatchNamespace]: { mtls: "true" } },
+});

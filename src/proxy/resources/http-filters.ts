@@ -10,9 +10,10 @@ import {
   type ResponseMapperSchema,
 } from "../../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { pack } from "../../xds/pack.ts";
 import { unreachedHeader } from "../settings.ts";
 import type { Extension } from "./wire.ts";
-import { adsSource, extension, ms, pack } from "./wire.ts";
+import { adsSource, extension, ms } from "./wire.ts";
 
 /** HTTP from the local application; the rules are in the route of the same name. */
 export function outboundHttp(routeName: string): Extension {
@@ -20,7 +21,7 @@ export function outboundHttp(routeName: string): Extension {
     statPrefix: routeName,
     routeSpecifier: {
       case: "rds",
-      value: { routeConfigName: routeName, configSource: adsSource() },
+      value: { routeConfigName: routeName, configSource: adsSource },
     },
     ...common(),
   });

@@ -3,10 +3,13 @@ import type { MeshService } from "../../discovery/mesh-service.ts";
 import type { SpiffeId, TrustDomain } from "../../mesh/ids.ts";
 import { namespaceOf, spiffePartsOf, workloadSpiffeId } from "../../mesh/ids.ts";
 import { meshValidationName, validationName } from "../../mesh/names.ts";
+import { DataSourceSchema } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { SubjectAltNameMatcher_SanType } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import type { Secret } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { SecretSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { shared } from "../../xds/shared.ts";
 import type { TrustView } from "../trust-view.ts";
+import { remembered } from "./remembered.ts";
 
 /**
  * Who may answer for the service: exact names of the own workloads behind it and of every importing
@@ -41,7 +44,7 @@ function validationSecret(
     type: {
       case: "validationContext",
       value: {
-        trustedCa: { specifier: { case: "inlineString", value: content.trust.bundlePem } },
+        trustedCa: trustedCa(content.trust.bundlePem),
         matchTypedSubjectAltNames: content.matchers.map((matchPattern) => ({
           sanType: SubjectAltNameMatcher_SanType.URI,
           matcher: { matchPattern },
@@ -50,6 +53,10 @@ function validationSecret(
     },
   });
 }
+
+const trustedCa = remembered((bundlePem: string) =>
+  shared(DataSourceSchema, { specifier: { case: "inlineString", value: bundlePem } }),
+);
 
 function ownIdentities(service: MeshService, trust: TrustView): SpiffeId[] {
   const namespace = namespaceOf(service.id);

@@ -1,7 +1,7 @@
 import type { DescMessage, MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
 import type { Any, Duration } from "@bufbuild/protobuf/wkt";
-import { anyPack, durationFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { HostPort } from "../../mesh/address.ts";
 import type { Address } from "../../xds/gen/envoy/config/core/v3/address_pb.ts";
 import { AddressSchema } from "../../xds/gen/envoy/config/core/v3/address_pb.ts";
@@ -10,11 +10,8 @@ import {
   ApiVersion,
   ConfigSourceSchema,
 } from "../../xds/gen/envoy/config/core/v3/config_source_pb.ts";
-
-/** A message packed as `Any`. */
-export function pack<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Any {
-  return anyPack(schema, create(schema, init));
-}
+import { pack } from "../../xds/pack.ts";
+import { shared } from "../../xds/shared.ts";
 
 /** An extension as filters, sockets and retry plugins all carry it: a name and a typed config. */
 export interface Extension {
@@ -40,12 +37,10 @@ export function socketAddress(address: HostPort): Address {
 }
 
 /** "Ask the stream this resource came on." */
-export function adsSource(): ConfigSource {
-  return create(ConfigSourceSchema, {
-    configSourceSpecifier: { case: "ads", value: {} },
-    resourceApiVersion: ApiVersion.V3,
-  });
-}
+export const adsSource: ConfigSource = shared(ConfigSourceSchema, {
+  configSourceSpecifier: { case: "ads", value: {} },
+  resourceApiVersion: ApiVersion.V3,
+});
 
 export function ms(durationMs: number): Duration {
   return durationFromMs(durationMs);
