@@ -2,19 +2,9 @@ import type { IpRange } from "../mesh/address.ts";
 import { isInRange, isIp, isRoutable, parseIpRange } from "../mesh/address.ts";
 import type { Charter, CharterMember } from "../mesh/charter.ts";
 import { charterMember } from "../mesh/charter.ts";
+import type { Claim, ClaimVerdict } from "../mesh/claim.ts";
 import type { MemberName, Namespace, SpiffeId } from "../mesh/ids.ts";
 import { spiffePartsOf, trustDomainOf } from "../mesh/ids.ts";
-
-/** Something a member's records say that only the charter may allow. */
-export type Claim =
-  | { readonly t: "export"; readonly namespace: Namespace }
-  | { readonly t: "identity"; readonly id: SpiffeId }
-  /** IP literal; DNS names are judged by what they resolve to. */
-  | { readonly t: "address"; readonly address: string };
-
-export type ClaimVerdict =
-  | { readonly t: "ok" }
-  | { readonly t: "dropped"; readonly reason: string };
 
 /**
  * Whether a member's records may say this. What a member may claim comes from the charter, never from

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CharterMember } from "../../src/mesh/charter.ts";
+import type { Claim } from "../../src/mesh/claim.ts";
 import { parseMemberName, parseNamespace, parseSpiffeId } from "../../src/mesh/ids.ts";
-import type { Claim } from "../../src/trust/claims.ts";
 import { judgeClaim } from "../../src/trust/claims.ts";
 import { cartId, east, madeMesh, westCartId } from "./made.ts";
 

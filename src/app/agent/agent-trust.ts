@@ -1,4 +1,3 @@
-import type { CheckClaim } from "../../discovery/claims.ts";
 import { isIp } from "../../mesh/address.ts";
 import {
   type Charter,
@@ -6,6 +5,7 @@ import {
   charterMember,
   type SignedCharter,
 } from "../../mesh/charter.ts";
+import type { CheckClaim } from "../../mesh/claim.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { trustDomainOf } from "../../mesh/ids.ts";
 import type { Clock, Log, Peer, Random } from "../../mesh/ports.ts";

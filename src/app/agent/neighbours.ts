@@ -1,4 +1,3 @@
-import type { CheckClaim } from "../../discovery/claims.ts";
 import {
   createMemberStates,
   type Lease,
@@ -13,6 +12,7 @@ import { AddressWatch } from "../../gateway/io/address-watch.ts";
 import { GatewayProber, type ProbeReport, type ProbeTarget } from "../../gateway/io/prober.ts";
 import { emptyRanks, type MeasuredRegion, rankOf, rankRegions } from "../../gateway/rtt-rank.ts";
 import type { Charter } from "../../mesh/charter.ts";
+import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";

@@ -1,7 +1,7 @@
+import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
 import type { VerifySignature } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
-import type { CheckClaim } from "../claims.ts";
 import type { LeaseClock } from "../members/lease-clock.ts";
 import { createLeaseClock } from "../members/lease-clock.ts";
 import type { Buckets } from "../shards/buckets.ts";

@@ -1,8 +1,8 @@
 import { isIp } from "../../mesh/address.ts";
+import type { CheckClaim, Claim } from "../../mesh/claim.ts";
 import type { MemberName, ServiceId } from "../../mesh/ids.ts";
 import { namespaceOf } from "../../mesh/ids.ts";
 import type { Endpoint, Finding } from "../../mesh/service.ts";
-import type { CheckClaim, Claim } from "../claims.ts";
 import { parseRecordKey } from "../shards/record-key.ts";
 import type { EndpointsRecord, MemberRecord, ServiceRecord } from "../shards/records.ts";
 import { parseRecord } from "../shards/records.ts";

@@ -1,9 +1,9 @@
 import type { Charter, CharterMember } from "../../mesh/charter.ts";
 import { charterMember } from "../../mesh/charter.ts";
+import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Log, VerifySignature } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
-import type { CheckClaim } from "../claims.ts";
 import type { Lease } from "../members/member-state.ts";
 import { verifyHead } from "../shards/head.ts";
 import type { CatalogEvent } from "./catalog-event.ts";

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import type { CheckClaim } from "../../../src/discovery/claims.ts";
 import type { RemoteShard, ShardOutcome } from "../../../src/discovery/follow/remote-shard.ts";
 import { createRemoteShard } from "../../../src/discovery/follow/remote-shard.ts";
 import { exportOf } from "../../../src/discovery/publish/export-records.ts";
 import { serviceKey } from "../../../src/discovery/shards/record-key.ts";
 import type { RawRecords, ShardSnapshot } from "../../../src/discovery/shards/store.ts";
+import type { CheckClaim } from "../../../src/mesh/claim.ts";
 import { parseServiceId, trustDomainOf } from "../../../src/mesh/ids.ts";
 import type { Health } from "../../../src/mesh/service.ts";
 import type { FakeTrust } from "../support/fake-trust.ts";

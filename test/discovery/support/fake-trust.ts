@@ -1,5 +1,5 @@
 import { createHmac, hash } from "node:crypto";
-import type { CheckClaim } from "../../../src/discovery/claims.ts";
+import type { CheckClaim } from "../../../src/mesh/claim.ts";
 import type { MemberName, MeshDomain } from "../../../src/mesh/ids.ts";
 import { infrastructureSpiffeId, parseMemberName, trustDomainOf } from "../../../src/mesh/ids.ts";
 import type { PeerVerdict, Sign, Signature, VerifySignature } from "../../../src/mesh/ports.ts";

@@ -1,4 +1,4 @@
-import type { MemberName, Namespace, SpiffeId } from "../mesh/ids.ts";
+import type { MemberName, Namespace, SpiffeId } from "./ids.ts";
 
 /** Something a member's records say that only the charter may allow. */
 export type Claim =
