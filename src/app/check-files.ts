@@ -10,9 +10,10 @@ import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { Finding } from "../mesh/service.ts";
 import { loadMember } from "../trust/io/member-files.ts";
 import { differencesFrom, gatewayFindings } from "./agent/agent-trust.ts";
-import type { AgentConfig } from "./config/config.ts";
+import type { AgentConfig, GatewayConfig, SidecarConfig } from "./config/config.ts";
 import type { Parsed } from "./config/config-parser.ts";
 import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./config/load-config.ts";
+import { loadLauncherIdentity } from "./launcher/launcher-identity.ts";
 
 /**
  * What is wrong in these files and folders, without any agent: manifests, and the configuration files
@@ -64,8 +65,8 @@ async function checkFile(file: ListedFile, inventory: Inventory): Promise<readon
     inventory.put(readManifest({ file: file.file, text, modifiedMs }));
     return [];
   }
-  if (kind === "gateway") return problemsOf(loadGatewayConfig(file.file));
-  if (kind === "sidecar") return problemsOf(loadSidecarConfig(file.file));
+  if (kind === "gateway") return checkLauncher(file.file, loadGatewayConfig(file.file));
+  if (kind === "sidecar") return checkLauncher(file.file, loadSidecarConfig(file.file));
   const parsed = loadAgentConfig(file.file);
   if (parsed.t === "invalid") return problemsOf(parsed);
   return checkTrust(file.file, parsed.config);
@@ -87,6 +88,17 @@ function problemsOf<T>(parsed: Parsed<T>): readonly Finding[] {
     subject: line === 0 ? file : `${file}:${line}`,
     message: path === "" ? message : `${path}: ${message}`,
   }));
+}
+
+async function checkLauncher(
+  file: string,
+  parsed: Parsed<GatewayConfig | SidecarConfig>,
+): Promise<readonly Finding[]> {
+  if (parsed.t === "invalid") return problemsOf(parsed);
+  return loadLauncherIdentity(parsed.config, Date.now()).then(
+    () => [],
+    (thrown: unknown) => [mismatch(file, `identity.dir: ${reasonOf(thrown)}`)],
+  );
 }
 
 async function checkTrust(file: string, config: AgentConfig): Promise<readonly Finding[]> {

@@ -96,6 +96,32 @@ gateway: { addresses: ["10.1.0.7:15443", "10.2.0.7:15443"] }
   });
 });
 
+test("isthmus check finds a sidecar whose identity is another's or missing", async () => {
+  await withFiles({}, async (dir) => {
+    const [root, east, id] = [join(dir, "root"), join(dir, "east"), join(dir, "cart-id")];
+    await run(["trust", "init", "--mesh", "acme.mesh", "--dir", root]);
+    await run(["trust", "issue", "member", "east", "--dir", root, "--out", east]);
+    await run(["trust", "issue", "workload", "shop/cart", "--dir", east, "--out", id]);
+    const file = join(dir, "sidecar.yaml");
+    const text = `agent: 127.0.0.1:15012
+identity: { dir: ./cart-id }
+workload: cart-1
+namespace: shop
+serviceAccount: cart
+`;
+    const problemsOf = async (content: string): Promise<readonly string[]> => {
+      await writeFile(file, content);
+      const { out } = await run(["check", file, "--json"]);
+      const { findings } = JSON.parse(out) as { findings: { code: string; message: string }[] };
+      return findings.map(({ code, message }) => `${code} ${message.split(":")[0] ?? ""}`);
+    };
+    const refused = ["CONFIG_TRUST_MISMATCH identity.dir"];
+    assert.deepEqual(await problemsOf(text), []);
+    assert.deepEqual(await problemsOf(text.replace("Account: cart", "Account: x")), refused);
+    assert.deepEqual(await problemsOf(text.replace("./cart-id", "./nowhere")), refused);
+  });
+});
+
 test("isthmus check of a path that is not there exits 1 and says so", async () => {
   const printed = await run(["check", "/nowhere"]);
   assert.equal(printed.code, 1);

@@ -4,22 +4,16 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { Engine, type EngineStatus } from "../../dataplane/io/engine.ts";
 import { EngineWorkers } from "../../dataplane/io/workers.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
-import { MeshError } from "../../mesh/errors.ts";
-import {
-  infrastructureSpiffeId,
-  type SpiffeId,
-  spiffePartsOf,
-  workloadSpiffeId,
-} from "../../mesh/ids.ts";
+import { infrastructureSpiffeId, spiffePartsOf } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { createTelemetry } from "../../telemetry/registry.ts";
-import { homeOf } from "../../trust/identity.ts";
-import { loadIdentity, saveIdentity } from "../../trust/io/identity-store.ts";
+import { saveIdentity } from "../../trust/io/identity-store.ts";
 import { holdIdentity, type IdentityHolder, renewIdentity } from "../../trust/io/renewal.ts";
 import type { EngineConfig, GatewayConfig, SidecarConfig } from "../config/config.ts";
 import { startHttp } from "../http-server.ts";
 import { realClock } from "../real-time.ts";
 import { engineRoutes } from "./engine-routes.ts";
+import { loadLauncherIdentity } from "./launcher-identity.ts";
 import { renewFrom } from "./renew-client.ts";
 import { spiffeIdOf } from "./spiffe-id-of.ts";
 
@@ -57,13 +51,8 @@ export async function startGateway(
   config: GatewayConfig,
   parts: LauncherParts,
 ): Promise<RunningEngine> {
-  const identity = holdIdentity(await loadIdentity(config.identity.dir));
-  const { trustDomain } = homeOf(identity.current().id);
-  checkIdentity(identity, {
-    wanted: infrastructureSpiffeId(trustDomain, "gateway"),
-    config,
-    nowMs: (parts.clock ?? realClock).nowMs(),
-  });
+  const nowMs = (parts.clock ?? realClock).nowMs();
+  const identity = holdIdentity(await loadLauncherIdentity(config, nowMs));
   return launch(config, parts, {
     identity,
     id: `gateway/isthmus/${nodeWord(hostname())}`,
@@ -79,13 +68,8 @@ export async function startSidecar(
   config: SidecarConfig,
   parts: LauncherParts,
 ): Promise<RunningEngine> {
-  const identity = holdIdentity(await loadIdentity(config.identity.dir));
-  const { trustDomain } = homeOf(identity.current().id);
-  checkIdentity(identity, {
-    wanted: workloadSpiffeId(trustDomain, config),
-    config,
-    nowMs: (parts.clock ?? realClock).nowMs(),
-  });
+  const nowMs = (parts.clock ?? realClock).nowMs();
+  const identity = holdIdentity(await loadLauncherIdentity(config, nowMs));
   return launch(config, parts, {
     identity,
     id: `sidecar/${config.namespace}/${nodeWord(config.workload)}`,
@@ -170,27 +154,6 @@ function workerEntry(): URL {
   return import.meta.url.endsWith(".ts")
     ? new URL("./engine-worker.ts", import.meta.url)
     : new URL(import.meta.url);
-}
-
-/** What could neither serve nor renew itself must not look as if it ran. */
-function checkIdentity(
-  identity: IdentityHolder,
-  options: { readonly wanted: SpiffeId; readonly config: EngineConfig; readonly nowMs: number },
-): void {
-  const { id, notAfterMs } = identity.current();
-  const { dir } = options.config.identity;
-  if (notAfterMs <= options.nowMs) {
-    const ended = new Date(notAfterMs).toISOString();
-    throw new MeshError(
-      "MESH_TRUST_IDENTITY_REFUSED",
-      `Cannot use identity in ${dir}: it ended ${ended}; issue a new one with isthmus trust issue`,
-    );
-  }
-  if (id === options.wanted) return;
-  throw new MeshError(
-    "MESH_CONFIG_INVALID",
-    `Cannot use identity in ${dir}: it is ${id}, but this configuration needs ${options.wanted}`,
-  );
 }
 
 function sidecarMetadata(config: SidecarConfig): JsonObject {
