@@ -105,9 +105,6 @@ export class AgentServer implements AsyncDisposable {
       if (this.#waiting.length === 1) setImmediate(() => this.#beginHandshakes());
     });
     this.#tcp.maxConnections = maxConnections;
-    this.#tcp.on("error", (error) =>
-      options.log.error({ reason: reasonOf(error) }, "Agent port failed"),
-    );
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
     this.#tls.on("tlsClientError", (error) => this.#refused(undefined, reasonOf(error)));
     this.#stopRenewal = identity.onChange((next) =>
@@ -186,6 +183,10 @@ export class AgentServer implements AsyncDisposable {
     const { host, port } = this.#options.listen;
     this.#tcp.listen({ host, port });
     await once(this.#tcp, "listening");
+    // Only from now on: until it listens, whoever asked for it is told.
+    this.#tcp.on("error", (error) =>
+      this.#options.log.error({ reason: reasonOf(error) }, "Agent port failed"),
+    );
     const bound = this.#tcp.address();
     if (typeof bound === "object" && bound !== null) this.#address = { host, port: bound.port };
   }

@@ -229,12 +229,18 @@ describe("AgentServer", () => {
   test("names the address that it cannot have", async () => {
     await using agent = await startAgent();
     const identity = agent.identity;
+    const lines: string[] = [];
     const again = AgentServer.listen({
       listen: agent.server.address,
       identity,
       verifyPeer: () => ({ t: "refused", reason: "test" }),
       clock: { nowMs: () => 0, monotonicMs: () => 0 },
-      log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
+      log: {
+        debug: () => {},
+        info: () => {},
+        warn: () => {},
+        error: (_fields, message) => lines.push(message),
+      },
       register: () => {},
     });
     await assert.rejects(again, (error: unknown) => {
@@ -243,6 +249,7 @@ describe("AgentServer", () => {
       assert.match(error.message, new RegExp(`127.0.0.1:${agent.server.address.port}`));
       return true;
     });
+    assert.deepEqual(lines, [], "whoever asked is told; the log is not");
   });
 
   test("closes at once beside peers that never finish their hello", async () => {
