@@ -33,9 +33,12 @@ export function decodeSupported<Desc extends DescMessage>(
   return message;
 }
 
+/** What the walk below found inside, so that it is decoded once. */
+const unpacked = new WeakMap<Any, Message>();
+
 /** The message inside an `Any` of a type in `extensions`; the caller's walk has proven that it is. */
 export function unpackExtension(any: Any | undefined, path: string): Message {
-  const message = any === undefined ? undefined : anyUnpack(any, extensions);
+  const message = any === undefined ? undefined : (unpacked.get(any) ?? anyUnpack(any, extensions));
   if (message === undefined)
     unsupported(path, `has type "${any?.typeUrl ?? ""}", which is not known here`);
   return message;
@@ -73,7 +76,9 @@ function requireExtension(any: Any, path: string): void {
   const schema = extensions.getMessage(name);
   if (schema === undefined) unsupported(path, `is a ${name}, which this engine does not have`);
   try {
-    requireSupported(reflect(schema, fromBinary(schema, any.value)), path);
+    const message = fromBinary(schema, any.value);
+    requireSupported(reflect(schema, message), path);
+    unpacked.set(any, message);
   } catch (cause) {
     if (cause instanceof MeshError) throw cause;
     throw new MeshError(

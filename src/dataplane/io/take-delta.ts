@@ -9,11 +9,15 @@ import { isNamed } from "./tls-contexts.ts";
 
 /** Takes one response into the configuration, the pools and the live connections. */
 export function takeDelta(context: EngineContext, delta: Delta): Applied {
+  const { cluster } = context.config;
+  // Clusters that are all new, as at the start, take no name away from anybody.
+  const isGrowth =
+    delta.removed.length === 0 && delta.upserts.every(({ name }) => !cluster.has(name));
   const applied = applyDelta(context.config, delta);
   switch (delta.type) {
     case "cluster":
       for (const name of applied.changed) updateCluster(context, name);
-      forgetUnwanted(context.config);
+      if (!isGrowth) forgetUnwanted(context.config);
       break;
     case "endpoint":
       updateEndpoints(context, new Set(applied.changed));
