@@ -1,6 +1,8 @@
 import type { MemberAnswer } from "../api-model.ts";
 import { version } from "../version.ts";
-import { type AgentView, membersOf, statusOf } from "./agent-routes.ts";
+import type { AgentView } from "./agent-view.ts";
+import { membersOf } from "./answers/members.ts";
+import { statusOf } from "./answers/status.ts";
 
 const memberStates = ["live", "stale", "unreachable", "down", "absent"] as const;
 

@@ -10,8 +10,9 @@ import { realClock } from "../real-time.ts";
 import { AgentCore } from "./agent-core.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
 import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
-import { type AgentView, agentRoutes } from "./agent-routes.ts";
+import { agentRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
+import type { AgentView } from "./agent-view.ts";
 import { openProofFile } from "./proof-file.ts";
 import { createSidecarProofs } from "./sidecar-proofs.ts";
 
@@ -113,7 +114,6 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     proxies,
     telemetry,
     clock,
-    log,
     storeName: parts.store.name,
     startedAtMs,
   };

@@ -1,0 +1,18 @@
+import type { Clock } from "../../mesh/ports.ts";
+import type { Telemetry } from "../../telemetry/registry.ts";
+import type { AgentConfig } from "../config/config.ts";
+import type { AgentCore } from "./agent-core.ts";
+import type { AgentProxies } from "./agent-proxies.ts";
+import type { AgentTrust } from "./agent-trust.ts";
+
+/** A running agent as its HTTP port and its metrics look at it. */
+export interface AgentView {
+  readonly config: AgentConfig;
+  readonly core: AgentCore;
+  readonly trust: AgentTrust;
+  readonly proxies: AgentProxies;
+  readonly storeName: string;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly startedAtMs: number;
+}

@@ -1,0 +1,60 @@
+import type { StatusAnswer } from "../../api-model.ts";
+import { version } from "../../version.ts";
+import type { AgentView } from "../agent-view.ts";
+import { membersOf, ownExports } from "./members.ts";
+
+/** `isthmus status` */
+export function statusOf(view: AgentView): StatusAnswer {
+  const { config, core, trust, proxies, clock } = view;
+  const writer = core.catalog.writerStatus();
+  const connected = proxies.proxies();
+  const findings = core.findings();
+  const countOf = (severity: string): number =>
+    findings.filter((finding) => finding.severity === severity).length;
+  const services = [...core.resources.services()];
+  const { agent, catalog } = trust.identities;
+  return {
+    mesh: config.mesh,
+    member: config.member.name,
+    version,
+    upMs: Math.round(clock.monotonicMs() - view.startedAtMs),
+    isWarm: core.isWarm(),
+    waitingFor: core.waitingFor(),
+    charterNumber: trust.charter().charter.number,
+    catalog: {
+      store: view.storeName,
+      state: writer?.hubs[0]?.state ?? "behind",
+      epoch: writer?.epoch,
+      seq: writer?.seq,
+    },
+    services: {
+      local: core.local.services.size,
+      exported: ownExports(core),
+      remote: services.filter(({ remotes }) => remotes.length > 0).length,
+    },
+    members: countBy(
+      membersOf(view).filter(({ state }) => state !== "self"),
+      ({ state }) => state,
+    ),
+    proxies: {
+      sidecars: connected.filter(({ node }) => node?.t === "sidecar").length,
+      gateways: connected.filter(({ node }) => node?.t === "gateway").length,
+      refusing: connected.filter(({ status }) => status.types.some(({ refused }) => refused > 0))
+        .length,
+    },
+    findings: { error: countOf("error"), warning: countOf("warning"), info: countOf("info") },
+    identities: [agent, catalog].map((source) => {
+      const { id, notAfterMs } = source.current();
+      return { id, notAfterMs };
+    }),
+  };
+}
+
+function countBy<Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const item of items) counts[keyOf(item)] = (counts[keyOf(item)] ?? 0) + 1;
+  return counts;
+}
