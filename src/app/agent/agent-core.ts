@@ -147,7 +147,17 @@ export class AgentCore implements AsyncDisposable {
       gateways: config.gateway.addresses.map(({ host, port }) => ({ host, port })),
       bundleDigest: trust.charter().bundle.digest,
     });
-    await Promise.all([this.#startSources(signal), this.catalog.start(signal)]);
+    const failed = new AbortController();
+    const either = AbortSignal.any([signal, failed.signal]);
+    const starts = [this.#startSources(either), this.catalog.start(either)];
+    try {
+      await Promise.all(starts);
+    } catch (thrown) {
+      // The other one ends first: whoever closes this must not find it still writing to disk.
+      failed.abort(thrown);
+      await Promise.allSettled(starts);
+      throw thrown;
+    }
     this.#judgeKnowledge();
   }
 
