@@ -17,6 +17,8 @@ export interface Host {
   ejectedUntilMs: number;
   /** Smooth weighted round robin's running credit. */
   credit: number;
+  /** It turned UNHEALTHY and its connections have gone. */
+  isLeft: boolean;
 }
 
 /** One priority as it stands now. */
@@ -70,7 +72,10 @@ export function createPool(model: ClusterModel, assignment: AssignmentModel | un
 }
 
 export interface PoolChange {
-  /** Were not UNHEALTHY before and are now: their connections have to go. */
+  /**
+   * Are UNHEALTHY while others are not: their connections have to go, once. Where nobody is healthy a
+   * closed connection would only come back to the same hosts.
+   */
   readonly fallen: readonly Host[];
   readonly removed: readonly Host[];
 }
@@ -83,7 +88,6 @@ export function updatePool(
   pool.model = next.model;
   pool.assignment = next.assignment ?? noHosts;
   pool.levels = undefined;
-  const fallen: Host[] = [];
   const seen = new Set<string>();
   for (const model of pool.assignment.hosts) {
     const key = formatHostPort(model.address);
@@ -94,18 +98,27 @@ export function updatePool(
       pool.hosts.set(key, newHost(key, { model, tls }));
       continue;
     }
-    if (model.health === "unhealthy" && host.model.health !== "unhealthy") fallen.push(host);
     host.model = model;
     host.tls = tls;
   }
   const removed = [...pool.hosts.values()].filter(({ key }) => !seen.has(key));
   for (const { key } of removed) pool.hosts.delete(key);
-  return { fallen, removed };
+  return { fallen: leaveFallen(pool), removed };
+}
+
+function leaveFallen(pool: Pool): readonly Host[] {
+  const hosts = [...pool.hosts.values()];
+  for (const host of hosts) if (host.model.health !== "unhealthy") host.isLeft = false;
+  if (!hosts.some(({ model }) => model.health === "healthy")) return [];
+  const fallen = hosts.filter((host) => host.model.health === "unhealthy" && !host.isLeft);
+  for (const host of fallen) host.isLeft = true;
+  return fallen;
 }
 
 function newHost(key: string, { model, tls }: Pick<Host, "model" | "tls">): Host {
   const counts = { active: 0, failures: 0, ejections: 0, ejectedUntilMs: 0, credit: 0 };
-  return { key, address: model.address, model, tls, ...counts };
+  // A host that begins UNHEALTHY has no connection yet; one of a panic has to go like any other.
+  return { key, address: model.address, model, tls, isLeft: false, ...counts };
 }
 
 /** The first match whose every pair the host carries; without one, the cluster's own socket. */

@@ -27,18 +27,37 @@ describe("updatePool()", () => {
   });
 
   test("tells who turned unhealthy now, not who was before, nor who drains", () => {
-    const [one, two, three] = [host(), host({ health: "unhealthy" }), host()];
-    const pool = poolOf([one, two, three]);
+    const [one, two, three, four] = [host(), host({ health: "unhealthy" }), host(), host()];
+    const pool = poolOf([one, two, three, four]);
     const hosts = [
       { ...one, health: "unhealthy" as const },
       two,
       { ...three, health: "draining" as const },
+      four,
     ];
     const { fallen, removed } = updatePool(pool, {
       model: clusterModel,
       assignment: assigned(hosts),
     });
     assert.deepEqual([fallen.map(({ model }) => model.address), removed], [[one.address], []]);
+  });
+
+  test("keeps the connections of fallen hosts while nobody is healthy, and lets them go once", () => {
+    const [one, two] = [host(), host()];
+    const pool = poolOf([one, two]);
+    const fallenAt = (...health: ("healthy" | "unhealthy")[]): unknown[] => {
+      const hosts = [one, two].map((each, index) => ({
+        ...each,
+        health: health[index] ?? "healthy",
+      }));
+      const { fallen } = updatePool(pool, { model: clusterModel, assignment: assigned(hosts) });
+      return fallen.map(({ model }) => model.address);
+    };
+    assert.deepEqual(fallenAt("unhealthy", "unhealthy"), []);
+    assert.deepEqual(fallenAt("unhealthy", "healthy"), [one.address]);
+    assert.deepEqual(fallenAt("unhealthy", "healthy"), []);
+    assert.deepEqual(fallenAt("healthy", "unhealthy"), [two.address]);
+    assert.deepEqual(fallenAt("unhealthy", "healthy"), [one.address]);
   });
 
   test("gives a host the socket whose every label it carries, else the cluster's own", () => {
