@@ -45,8 +45,8 @@ interface Outcome {
   readonly homeMs?: number | undefined;
 }
 
-const steadyMs = 2500;
-const afterFaultMs = 2500;
+const steadyMs = 2000;
+const afterFaultMs = 2000;
 // A silent gateway is found by probes within 4 s; the phase must see what comes after that.
 const afterSilenceMs = 5000;
 const homeLimitMs = 15_000;
