@@ -100,7 +100,7 @@ export interface EndpointAnswer {
   readonly address: string;
   readonly via: "sidecar" | "plaintext" | "gateway" | "placeholder";
   readonly health: Health;
-  /** 0..1 of the priority's weight. */
+  /** 0..1 of the new requests of a caller there. */
   readonly share: number;
   readonly why: string;
 }

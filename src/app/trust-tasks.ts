@@ -30,6 +30,7 @@ export interface MemberWords {
   readonly renew: boolean;
 }
 
+/** Throws MESH_ID_INVALID and as `initTrust`. */
 export function makeRoot(words: { readonly mesh: string; readonly dir: string }): Promise<Issued> {
   return initTrust({ dir: words.dir, mesh: parseMeshDomain(words.mesh), nowMs: Date.now() });
 }
@@ -52,6 +53,7 @@ export function makeMember(words: MemberWords): Promise<IssuedMember> {
   return issueMember({ dir, out, claims, renew, nowMs: Date.now() });
 }
 
+/** Throws as `issueGateway`. */
 export function makeGateway(words: {
   readonly dir: string;
   readonly out: string;
@@ -70,6 +72,7 @@ export function makeWorkload(words: {
   return issueWorkload({ dir, out, account: { namespace, serviceAccount }, nowMs: Date.now() });
 }
 
+/** Throws as `describeFiles`. */
 export function describeTrust(paths: readonly string[]): Promise<readonly FileDescription[]> {
   return describeFiles(paths);
 }

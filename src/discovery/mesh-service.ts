@@ -10,6 +10,7 @@ export interface ZoneCount {
   readonly capacity?: number;
 }
 
+/** One resolved address of another member's gateway, allowed by its charter entry. */
 export interface GatewayHost {
   /** IP literal. */
   readonly address: string;

@@ -22,6 +22,7 @@ export function parseHostPort(text: string): HostPort {
   return { host, port };
 }
 
+/** IPv6 literals in brackets: what `parseHostPort` reads. */
 export function formatHostPort(address: HostPort): string {
   return address.host.includes(":")
     ? `[${address.host}]:${address.port}`

@@ -1,5 +1,6 @@
 import type { MemberName, MeshDomain, NetworkName } from "./ids.ts";
 
+/** `denied` is cut off at once by everybody who has that charter. */
 export type MemberStanding = "active" | "leaving" | "denied";
 
 /** What one member is and may claim. Its own records never widen it. */
@@ -46,6 +47,7 @@ export interface SignedCharter {
   readonly signer: string;
 }
 
+/** The entry of a member, whatever its standing; undefined when the charter does not name it. */
 export function charterMember(charter: Charter, name: MemberName): CharterMember | undefined {
   return charter.members.find((member) => member.name === name);
 }

@@ -8,6 +8,7 @@ export type Claim =
   /** IP literal of a gateway or an endpoint. DNS names are judged by what they resolve to. */
   | { readonly t: "address"; readonly address: string };
 
+/** What is dropped is ignored and reported; the rest of its record counts. */
 export type ClaimVerdict =
   | { readonly t: "ok" }
   | { readonly t: "dropped"; readonly reason: string };

@@ -31,6 +31,7 @@ export const errorCodes = [
   "MESH_INTERNAL",
 ] as const;
 
+/** Stable; docs/errors.md says what each means and what to do. */
 export type ErrorCode = (typeof errorCodes)[number];
 
 /** An error with a stable code. Message form: `Cannot <do> <what> "<value>": <what is true>`. */

@@ -20,20 +20,24 @@ export type SpiffeId = Branded<"SpiffeId">;
 const label = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const maxDomainBytes = 190; // leaves room for a 63-byte member label inside a 255-byte trust domain
 
+/** Throws MESH_ID_INVALID, as all readers of names here do. */
 export function parseMeshDomain(text: string): MeshDomain {
   const isDomain =
     text.length <= maxDomainBytes && text.split(".").every((part) => label.test(part));
   return isDomain ? (text as MeshDomain) : refuse("mesh domain", text, "it is not a DNS name");
 }
 
+/** A DNS label of at most 63 characters. */
 export function parseMemberName(text: string): MemberName {
   return parseLabel(text, "member name") as MemberName;
 }
 
+/** A DNS label of at most 63 characters. */
 export function parseNetworkName(text: string): NetworkName {
   return parseLabel(text, "network name") as NetworkName;
 }
 
+/** A DNS label of at most 63 characters. */
 export function parseNamespace(text: string): Namespace {
   return parseLabel(text, "namespace") as Namespace;
 }
@@ -45,6 +49,7 @@ export function parseServiceId(text: string): ServiceId {
   return isPair ? (text as ServiceId) : refuse("service", text, "it is not <namespace>/<name>");
 }
 
+/** Throws MESH_ID_INVALID when either part is no DNS label. */
 export function serviceIdOf(namespace: string, name: string): ServiceId {
   return parseServiceId(`${namespace}/${name}`);
 }
@@ -57,6 +62,7 @@ export function nameOf(service: ServiceId): string {
   return service.slice(service.indexOf("/") + 1);
 }
 
+/** Each member has a trust domain of its own below the mesh, so that its issuer can be bound to it. */
 export function trustDomainOf(member: MemberName, mesh: MeshDomain): TrustDomain {
   return `${member}.${mesh}` as TrustDomain;
 }
@@ -124,6 +130,7 @@ export function workloadSpiffeId(
 /** Roles of the mesh's own processes; only these sign heads, end probes or serve xDS. */
 export type InfrastructureRole = "agent" | "gateway" | "catalog";
 
+/** `spiffe://<trust domain>/isthmus/<role>` */
 export function infrastructureSpiffeId(
   trustDomain: TrustDomain,
   role: InfrastructureRole,

@@ -12,8 +12,10 @@ export interface Locality {
 /** The order in which a caller tries: level n+1 only when too few endpoints of level n are healthy. */
 export type Level = "own-member" | "same-region" | "other-region";
 
+/** A locality as far as members are compared by it. */
 export type Place = Pick<Locality, "member" | "cloud" | "region">;
 
+/** Regions are compared within one cloud: two clouds may use one name. */
 export function levelFor(caller: Place, endpoint: Place): Level {
   if (endpoint.member === caller.member) return "own-member";
   const isSameRegion = endpoint.cloud === caller.cloud && endpoint.region === caller.region;

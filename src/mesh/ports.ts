@@ -23,6 +23,7 @@ export interface Peer {
   readonly isExpired: boolean;
 }
 
+/** What `VerifyPeer` and `VerifySignature` find. */
 export type PeerVerdict =
   | { readonly t: "ok"; readonly peer: Peer }
   | { readonly t: "refused"; readonly reason: string };

@@ -10,11 +10,13 @@ export interface ServicePort {
   readonly appProtocol?: string;
 }
 
+/** The two kinds of the MCS API: behind one address, or each endpoint by itself. */
 export type ServiceType = "ClusterSetIP" | "Headless";
 
 /** What a proxy speaks on a port. Unknown is `tcp`: never guess HTTP where bytes may be anything. */
 export type AppProtocol = "tcp" | "http" | "http2" | "grpc";
 
+/** By `appProtocol`, else by the first word of the port's name, as Istio does. */
 export function appProtocolOf(port: ServicePort): AppProtocol {
   const stated = port.appProtocol ?? port.name.split("-")[0] ?? "";
   switch (stated.toLowerCase()) {

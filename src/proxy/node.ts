@@ -10,6 +10,7 @@ import { fieldsOf, refuse } from "./node-fields.ts";
 /** What an xDS client says it is, after comparison with what its certificate proves. */
 export type ProxyNode = SidecarNode | GatewayNode;
 
+/** The proxy of one workload. */
 export interface SidecarNode {
   readonly t: "sidecar";
   /** `sidecar/<namespace>/<workload>/<instance>` */
@@ -24,6 +25,7 @@ export interface SidecarNode {
   readonly inbound: readonly Inbound[];
 }
 
+/** An east-west gateway of this member. */
 export interface GatewayNode {
   readonly t: "gateway";
   /** `gateway/<namespace>/<workload>/<instance>` */

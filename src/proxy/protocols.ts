@@ -14,6 +14,7 @@ export interface ServiceLookup {
   readonly services: () => Iterable<MeshService>;
 }
 
+/** `tcp` until the service is known: its listener is there before it. */
 export function outboundProtocolIn(lookup: ServiceLookup): ProtocolOf {
   return (target) => {
     const ports = lookup.service(target.service)?.ports ?? [];

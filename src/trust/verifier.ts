@@ -23,6 +23,7 @@ export interface Trusted {
   readonly charter: (() => Charter) | undefined;
 }
 
+/** Both judge by the bundle and the charter that are in force when they are called. */
 export interface Verifier {
   readonly verifyPeer: VerifyPeer;
   readonly verifySignature: VerifySignature;

@@ -38,6 +38,7 @@ export interface ListenerStatus {
   readonly address: HostPort;
 }
 
+/** One engine, or several workers added up. */
 export interface EngineStatus {
   readonly isReady: boolean;
   readonly isConnected: boolean;
@@ -51,6 +52,7 @@ const defaultLimits: EngineLimits = {
   maxPendingHellos: 1_024,
   handshakeTimeoutMs: 10_000,
 };
+
 /** The embedded data plane: an xDS client, its listeners and its connections. */
 export class Engine {
   /**

@@ -42,6 +42,7 @@ export interface StateTiming {
   readonly expireAfterMs: number;
 }
 
+/** For probes that come once a second. */
 export const stateTiming: StateTiming = {
   // One probe a second: five in a row are more than luck.
   holdDownMs: 5000,
@@ -154,6 +155,7 @@ export function createMemberStates(timing: StateTiming = stateTiming): MemberSta
   };
 }
 
+/** Names one gateway address in `keepProbes`. */
 export function probeKey(gateway: { readonly address: string; readonly port: number }): string {
   return `${gateway.address} ${gateway.port}`;
 }

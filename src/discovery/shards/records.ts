@@ -17,6 +17,7 @@ export interface GatewayRecord {
   readonly zone?: string;
 }
 
+/** What a member says of itself; there is one in each shard. */
 export interface MemberRecord {
   readonly t: "member";
   /** Version of the software that wrote the shard. */

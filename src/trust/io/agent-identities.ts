@@ -14,6 +14,7 @@ import { newPrivateKey } from "./new-key.ts";
 import type { Renewal, RequestSvid } from "./renewal.ts";
 import { holdIdentity, renewIdentity } from "./renewal.ts";
 
+/** Who the agent is to others; renewed by itself until the signal aborts. */
 export interface AgentIdentities {
   /** `/isthmus/agent`: serves xDS and renewals, probes gateways. */
   readonly agent: IdentitySource;

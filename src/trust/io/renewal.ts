@@ -6,6 +6,7 @@ import { identityOf } from "../identity.ts";
 import { retryDelayMs, rotateAtMs } from "../rotation.ts";
 import { newPrivateKey } from "./new-key.ts";
 
+/** A new SVID for the key of the request; DER. */
 export interface SvidAnswer {
   /** Leaf first. */
   readonly chainDer: readonly Uint8Array[];
@@ -20,6 +21,7 @@ export interface IdentityHolder extends IdentitySource {
   readonly replace: (identity: Identity) => void;
 }
 
+/** Tells its listeners at once when the identity is replaced. */
 export function holdIdentity(first: Identity): IdentityHolder {
   let current = first;
   const listeners = new Set<(identity: Identity) => void>();

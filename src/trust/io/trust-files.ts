@@ -20,6 +20,7 @@ import { newPrivateKey } from "./new-key.ts";
 import type { FileContent } from "./safe-files.ts";
 import { checkEmpty, codeOf, makeEmptyDir, saveFiles } from "./safe-files.ts";
 
+/** What every command that issues has made. */
 export interface Issued {
   /** The folder that was written. */
   readonly dir: string;

@@ -101,6 +101,7 @@ const warmAfterMs = 30_000;
 const leaseTickMs = 500;
 const pollsPerLease = 3.3;
 
+/** Nothing is read or published before `start`. */
 export function createCatalog(options: CatalogOptions): Catalog {
   const { member: self, clock, timers, log, snapshots, random } = options;
   const { mesh } = options.charter;
