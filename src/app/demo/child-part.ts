@@ -4,7 +4,7 @@ import type { FromPart, Part, ToPart } from "./part-messages.ts";
 import type { Sample } from "./samples.ts";
 
 export interface ChildPartOptions {
-  readonly type: Part["t"];
+  readonly part: Part;
   /** Where the process writes its log. */
   readonly logFile: string;
   readonly onSamples: (samples: readonly Sample[]) => void;
@@ -15,6 +15,7 @@ export interface ChildPartOptions {
 /** One process of the demo, started empty so that its start-up overlaps with everything else. */
 export class ChildPart implements AsyncDisposable {
   readonly name: string;
+  readonly #part: Part;
   readonly #child: ChildProcess;
   readonly #ended = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
@@ -22,9 +23,10 @@ export class ChildPart implements AsyncDisposable {
 
   constructor(name: string, options: ChildPartOptions) {
     this.name = name;
+    this.#part = options.part;
     // The program runs itself again, with a hidden command.
     const entry = process.argv[1] ?? "";
-    this.#child = fork(entry, ["demo-part", options.type, options.logFile], {
+    this.#child = fork(entry, ["demo-part", options.part.t, options.logFile], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     this.#child.on("message", (message: FromPart) => this.#take(message, options));
@@ -41,8 +43,8 @@ export class ChildPart implements AsyncDisposable {
   }
 
   /** Resolves when the part runs; throws MESH_INTERNAL with the child's reason. */
-  start(part: Part): Promise<void> {
-    this.#tell({ t: "start", part });
+  start(): Promise<void> {
+    this.#tell({ t: "start", part: this.#part });
     return this.#ready.promise;
   }
 

@@ -4,17 +4,18 @@ import { createMemoryHub, type MemoryHub } from "../../discovery/io/catalog/memo
 import { MeshError } from "../../mesh/errors.ts";
 import { type MemberName, parseNetworkName } from "../../mesh/ids.ts";
 import { type RunningAgent, startAgent } from "../agent/agent.ts";
-import type { AgentConfig, GatewayConfig } from "../config/config.ts";
+import type { AgentConfig } from "../config/config.ts";
 import { realTimers } from "../real-time.ts";
-import { ChildPart } from "./child-part.ts";
+import { ChildPart, type ChildPartOptions } from "./child-part.ts";
 import { demoLog } from "./demo-log.ts";
 import { type DemoPlan, servicesDir } from "./demo-plan.ts";
-import { demoMesh, gatewayIdentityDir, issueTrust, trustDir } from "./demo-trust.ts";
+import { demoMesh, issueTrust, trustDir } from "./demo-trust.ts";
 import type { Part } from "./part-messages.ts";
 import { pause } from "./pause.ts";
 import { shownService } from "./phases.ts";
 import type { Sample } from "./samples.ts";
-import { callerService, loadsOf, type SitePlan, withDraining } from "./site-plan.ts";
+import { callersPart, gatewayPart, wanPart, workloadsPart } from "./site-parts.ts";
+import { type SitePlan, withDraining } from "./site-plan.ts";
 
 export interface DemoMeshOptions {
   readonly plan: DemoPlan;
@@ -26,6 +27,8 @@ export interface DemoMeshOptions {
 /** All that runs: agents here, everything that can be killed in processes of its own. */
 export interface DemoMesh extends AsyncDisposable {
   readonly apiUrls: readonly string[];
+  /** Since this process began. */
+  readonly firstRequestMs: number;
   readonly samples: () => readonly Sample[];
   readonly forgetSamples: () => void;
   readonly drain: (member: MemberName, options: { readonly isOn: boolean }) => Promise<void>;
@@ -36,132 +39,118 @@ export interface DemoMesh extends AsyncDisposable {
 
 const firstRequestLimitMs = 20_000;
 const stopDeadlineMs = 1000;
+// Each of a caller's lanes has answered from home.
+const settledCount = 8;
 
 /** Throws MESH_INTERNAL when a part ends, and the signal's reason once it is given. */
 export async function openDemoMesh(options: DemoMeshOptions): Promise<DemoMesh> {
-  await using opening = new AsyncDisposableStack();
+  const stack = new AsyncDisposableStack();
+  try {
+    return await open(options, stack);
+  } catch (thrown) {
+    await stack.disposeAsync();
+    throw thrown;
+  }
+}
+
+async function open(options: DemoMeshOptions, stack: AsyncDisposableStack): Promise<DemoMesh> {
   const { plan } = options;
   const samples: Sample[] = [];
+  const watch = { samples, signal: options.signal };
   const lost = Promise.withResolvers<never>();
   lost.promise.catch(() => undefined);
   options.signal.addEventListener("abort", () => lost.reject(options.signal.reason), {
     once: true,
   });
   const orLost = <T>(work: Promise<T>): Promise<T> => Promise.race([work, lost.promise]);
-  const fork: Fork = (name, type) =>
-    new ChildPart(name, {
-      type,
-      logFile: join(plan.dir, `${name}.log`),
+  const parts = createParts(
+    {
+      dir: plan.dir,
       onSamples: (batch) => void samples.push(...batch),
       onLost: (reason) => lost.reject(new MeshError("MESH_INTERNAL", reason)),
-    });
-  // Processes first: they load the program while the trust material is being made.
-  const parts = forkParts(plan, { fork, stack: opening });
+    },
+    stack,
+  );
+  const startAll = async (children: readonly ChildPart[]): Promise<void> => {
+    await orLost(Promise.all(children.map((child) => child.start())));
+  };
+  const [home, ...others] = plan.sites;
+  if (home === undefined) throw new RangeError("The demo needs a member");
+  // Processes first: they load the program while the trust material is being made. The other members'
+  // wait, or a small machine would load all of them before anything is seen to work.
+  const callers = parts.fork("callers", callersPart(plan));
+  const early = [callers, ...forkSite(home, { parts, dir: plan.dir })];
   const issued = await orLost(issueTrust(plan));
   options.onStep(`one root, ${plan.sites.length} members in the charter, ${issued} identities`);
-  const agents = await orLost(startAgents(plan, opening));
+  const agents = await orLost(startAgents(plan, stack));
   options.onStep(`${agents.length} agents share a catalog of signed shards`);
-  const starting = [...parts.all.values()].map(([part, what]) => part.start(what));
-  await orLost(Promise.all(starting));
+  await startAll(early);
+  callers.startLoad();
+  options.onStep(firstText(await orLost(firstAnswer(watch))));
+  const firstRequestMs = performance.now();
+  const late = others.flatMap((site) => forkSite(site, { parts, dir: plan.dir }));
+  await startAll([...late, parts.fork("wan", wanPart(plan))]);
   const sidecars = plan.sites.reduce((sum, site) => sum + site.workloads.length, 0);
   options.onStep(`${sidecars} sidecars and ${plan.sites.length} gateways configured over xDS`);
-  parts.callers.startLoad();
-  options.onStep(firstText(await orLost(firstAnswer(samples, options.signal))));
-  const resources = opening.move();
+  await orLost(everyCallerHome(plan, watch));
   return {
     apiUrls: agents.map((agent) => agent.httpUrl),
+    firstRequestMs,
     samples: () => samples,
     forgetSamples: () => void samples.splice(0),
-    drain: (member, { isOn }) => drainSite(plan, { member, isOn, part: parts.workloads(member) }),
-    crash: (member) => parts.workloads(member).kill(),
-    restart: async (member) => {
-      const part = resources.use(fork(`${member}-workloads`, "workloads"));
-      parts.replaceWorkloads(member, part);
-      await part.start(workloadsPart(siteOf(plan, member)));
-    },
-    gateway: (member) => parts.gateway(member),
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+    drain: (member, { isOn }) =>
+      drainSite(plan, { member, isOn, part: parts.named(workloadsName(member)) }),
+    crash: (member) => parts.named(workloadsName(member)).kill(),
+    restart: (member) =>
+      parts.fork(workloadsName(member), workloadsPart(siteOf(plan, member))).start(),
+    gateway: (member) => parts.named(gatewayName(member)),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
-type Fork = (name: string, type: Part["t"]) => ChildPart;
-
+/** All processes by name; a name that is forked again is replaced. */
 interface Parts {
-  readonly all: ReadonlyMap<string, readonly [ChildPart, Part]>;
-  readonly callers: ChildPart;
-  readonly workloads: (member: MemberName) => ChildPart;
-  readonly replaceWorkloads: (member: MemberName, part: ChildPart) => void;
-  readonly gateway: (member: MemberName) => ChildPart;
+  readonly fork: (name: string, part: Part) => ChildPart;
+  readonly named: (name: string) => ChildPart;
 }
 
-function forkParts(
-  plan: DemoPlan,
-  by: { readonly fork: Fork; readonly stack: AsyncDisposableStack },
+function createParts(
+  options: Omit<ChildPartOptions, "part" | "logFile"> & { readonly dir: string },
+  stack: AsyncDisposableStack,
 ): Parts {
-  const all = new Map<string, readonly [ChildPart, Part]>();
-  const add = (name: string, part: Part): ChildPart => {
-    const child = by.stack.use(by.fork(name, part.t));
-    all.set(name, [child, part]);
-    return child;
-  };
-  const callers = add("callers", callersPart(plan));
-  for (const site of plan.sites) {
-    add(`${site.member.name}-workloads`, workloadsPart(site));
-    add(`${site.member.name}-gateway`, { t: "gateway", config: gatewayConfig(site, plan.dir) });
-  }
-  add("wan", wanPart(plan));
-  const named = (name: string): ChildPart => {
-    const [child] = all.get(name) ?? [];
-    if (child === undefined) throw new RangeError(`The demo has no part "${name}"`);
-    return child;
-  };
+  const all = new Map<string, ChildPart>();
   return {
-    all,
-    callers,
-    workloads: (member) => named(`${member}-workloads`),
-    gateway: (member) => named(`${member}-gateway`),
-    replaceWorkloads: (member, child) => {
-      all.set(`${member}-workloads`, [child, workloadsPart(siteOf(plan, member))]);
+    fork: (name, part) => {
+      const logFile = join(options.dir, `${name}.log`);
+      const child = stack.use(new ChildPart(name, { ...options, part, logFile }));
+      all.set(name, child);
+      return child;
+    },
+    named: (name) => {
+      const child = all.get(name);
+      if (child === undefined) throw new RangeError(`The demo has no part "${name}"`);
+      return child;
     },
   };
 }
 
-function callersPart(plan: DemoPlan): Part {
-  const groups = plan.sites.map((site) => ({
-    member: site.member.name,
-    workloads: site.workloads.filter(({ service }) => service === callerService),
-  }));
-  return {
-    t: "workloads",
-    groups,
-    loads: plan.sites.flatMap((site) => loadsOf(site, shownService)),
-  };
+function forkSite(
+  site: SitePlan,
+  by: { readonly parts: Parts; readonly dir: string },
+): ChildPart[] {
+  const { name } = site.member;
+  return [
+    by.parts.fork(workloadsName(name), workloadsPart(site)),
+    by.parts.fork(gatewayName(name), gatewayPart(site, by.dir)),
+  ];
 }
 
-function workloadsPart(site: SitePlan): Part {
-  const workloads = site.workloads.filter(({ service }) => service !== callerService);
-  return { t: "workloads", groups: [{ member: site.member.name, workloads }], loads: [] };
+function workloadsName(member: MemberName): string {
+  return `${member}-workloads`;
 }
 
-function wanPart(plan: DemoPlan): Part {
-  const links = plan.sites.map((site) => ({
-    listen: site.gatewayDoor,
-    target: site.gateway,
-    rttMs: site.member.rttMs,
-  }));
-  return { t: "wan", links };
-}
-
-function gatewayConfig(site: SitePlan, dir: string): GatewayConfig {
-  return {
-    agent: site.xds,
-    identity: { dir: gatewayIdentityDir(dir, site) },
-    engine: "embedded",
-    workers: 1,
-    admin: { host: "127.0.0.1", port: 0 },
-    logLevel: "info",
-    listen: site.gateway,
-  };
+function gatewayName(member: MemberName): string {
+  return `${member}-gateway`;
 }
 
 async function startAgents(
@@ -223,15 +212,40 @@ function siteOf(plan: DemoPlan, member: MemberName): SitePlan {
   return site;
 }
 
-async function firstAnswer(samples: readonly Sample[], signal: AbortSignal): Promise<Sample> {
+interface Watch {
+  readonly samples: readonly Sample[];
+  readonly signal: AbortSignal;
+}
+
+async function firstAnswer({ samples, signal }: Watch): Promise<Sample> {
+  const found = (): Sample | undefined => samples.find(({ servedBy }) => servedBy !== undefined);
+  await until(() => found() !== undefined, { samples, signal });
+  const first = found();
+  if (first === undefined) throw new MeshError("MESH_UNREACHABLE", "Cannot end before it began");
+  return first;
+}
+
+/** The members that start later are served by the first one until their own workloads are healthy. */
+async function everyCallerHome(plan: DemoPlan, watch: Watch): Promise<void> {
+  const callers = plan.sites.filter(({ member }) => member.hasCallers);
+  const isHome = ({ member }: SitePlan): boolean => {
+    const own = watch.samples.filter(
+      ({ caller, service }) => caller === member.name && service === shownService,
+    );
+    return own.length > 0 && own.slice(-settledCount).every((one) => one.servedBy === member.name);
+  };
+  await until(() => callers.every(isHome), watch);
+}
+
+async function until(isTrue: () => boolean, { samples, signal }: Watch): Promise<void> {
   const deadlineMs = performance.now() + firstRequestLimitMs;
-  while (!signal.aborted && performance.now() < deadlineMs) {
-    const first = samples.find(({ servedBy }) => servedBy !== undefined);
-    if (first !== undefined) return first;
+  while (!isTrue()) {
+    if (signal.aborted || performance.now() > deadlineMs) {
+      const why = samples.findLast(({ failure }) => failure !== undefined)?.failure ?? "no answer";
+      throw new MeshError("MESH_UNREACHABLE", `Cannot send requests through the mesh: ${why}`);
+    }
     await pause(10, signal);
   }
-  const why = samples.at(-1)?.failure ?? "nobody answered";
-  throw new MeshError("MESH_UNREACHABLE", `Cannot send a first request through the mesh: ${why}`);
 }
 
 function firstText({ caller, service, servedBy }: Sample): string {

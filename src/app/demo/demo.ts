@@ -67,7 +67,6 @@ async function play(options: DemoOptions, signal: AbortSignal): Promise<boolean>
   const onStep = (what: string): void =>
     say(stepText(view, { what, elapsedMs: performance.now() }));
   await using mesh = await openDemoMesh({ plan, onStep, signal });
-  const firstRequestMs = performance.now();
   say(mapText(view, mesh.apiUrls));
   let hasFailed = false;
   for (let round = 1; !signal.aborted; round += 1) {
@@ -79,7 +78,11 @@ async function play(options: DemoOptions, signal: AbortSignal): Promise<boolean>
     hasFailed ||= reports.some((report) => report.total.failed > 0);
     say(summaryText(view, reports));
     say(closingText(view, reports));
-    await writeJson(options, { firstRequestMs, members: view.members, reports });
+    await writeJson(options, {
+      firstRequestMs: mesh.firstRequestMs,
+      members: view.members,
+      reports,
+    });
     if (options.isOnce) break;
     say(
       `  round ${round} is over; the next one begins in ${betweenRoundsMs / 1000} s, Ctrl-C ends`,
