@@ -6,6 +6,8 @@ export interface ZoneCount {
   readonly zone: string;
   readonly healthy: number;
   readonly total: number;
+  /** On their way out and still serving what they have; in neither of the other counts. Absent: none. */
+  readonly draining?: number;
   /** Requests per second the zone can take, where its owner knows. */
   readonly capacity?: number;
 }

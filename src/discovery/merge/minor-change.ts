@@ -12,6 +12,8 @@ export function isMinorChange(shown: ServiceRecord, next: ServiceRecord): boolea
     const after = next.zones[index];
     if (after === undefined || after.zone !== before.zone) return false;
     if (after.healthy > 0 !== before.healthy > 0) return false;
+    // What drains weighs nothing; that it does decides what happens to its connections.
+    if (after.draining !== before.draining) return false;
     return isNear(before.healthy, after.healthy) && isNear(before.total, after.total);
   });
 }

@@ -74,20 +74,26 @@ function identitiesOf(service: LocalService, options: ExportOptions): readonly S
 
 /**
  * Endpoints per zone, sorted. One without a proven sidecar counts 0: no gateway would forward to it.
- * One that drains counts 0 too: it is on its way out, not ill, and must not look like a failing part.
+ * One that drains is counted apart: it is on its way out, not ill, must not look like a failing part,
+ * and keeps the connections it has.
  */
 export function zoneCountsOf(endpoints: readonly Endpoint[]): readonly ZoneCount[] {
-  const zones = new Map<string, { healthy: number; total: number }>();
+  const zones = new Map<string, { healthy: number; total: number; draining: number }>();
   for (const endpoint of endpoints) {
-    const count = zones.get(endpoint.zone) ?? { healthy: 0, total: 0 };
+    const count = zones.get(endpoint.zone) ?? { healthy: 0, total: 0, draining: 0 };
     zones.set(endpoint.zone, count);
-    if (!hasSidecar(endpoint) || endpoint.health === "draining") continue;
-    count.total += 1;
+    if (!hasSidecar(endpoint)) continue;
+    if (endpoint.health === "draining") count.draining += 1;
+    else count.total += 1;
     if (endpoint.health === "healthy") count.healthy += 1;
   }
   return [...zones]
     .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([zone, count]) => ({ zone, ...count }));
+    .map(([zone, { draining, ...count }]) => ({
+      zone,
+      ...count,
+      ...(draining > 0 ? { draining } : {}),
+    }));
 }
 
 function hasSidecar(endpoint: Endpoint): boolean {

@@ -183,8 +183,9 @@ function zoneFrom(value: unknown): ZoneCount {
     healthy: integerIn(fields, "healthy", { min: 0, max: total }),
     total,
   };
-  if (fields["capacity"] === undefined) return counts;
-  return { ...counts, capacity: integerIn(fields, "capacity", { min: 0, max: 1e9 }) };
+  const optional = (name: "draining" | "capacity", max: number): object =>
+    fields[name] === undefined ? {} : { [name]: integerIn(fields, name, { min: 0, max }) };
+  return { ...counts, ...optional("draining", 1_000_000), ...optional("capacity", 1e9) };
 }
 
 /** A record moved under another service's key would pass the digest of a careless writer. */

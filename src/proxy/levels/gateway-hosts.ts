@@ -49,24 +49,34 @@ function gatewayHosts(
     readonly remote: RemoteExport;
     readonly healthy: number;
     readonly total: number;
+    readonly draining: number;
     readonly present: number;
   },
 ): PlannedHost[] {
   const isServing = part.healthy > 0 && part.remote.isUsable;
+  // A drain moves new connections only: UNHEALTHY would have the old ones closed under their callers.
+  const isDraining = part.remote.isUsable && part.draining > 0;
+  const asleep = isDraining ? "draining" : "unhealthy";
   // A member that can serve nothing weighs all it has: its level lost that much.
   const sum = isServing ? part.present : part.total * endpointWeight;
   const weight = Math.max(1, Math.round(sum / gateways.length));
   return gateways.map((gateway) => ({
     address: gateway.address,
     port: gateway.port,
-    health: isServing ? "healthy" : "unhealthy",
+    health: isServing ? "healthy" : asleep,
     weight,
     via: { t: "gateway" },
     ...(part.healthy > 0 && !isServing ? { isInferredDead: true } : {}),
   }));
 }
 
-function countOf(remote: RemoteExport): { readonly healthy: number; readonly total: number } {
+interface Count {
+  readonly healthy: number;
+  readonly total: number;
+  readonly draining: number;
+}
+
+function countOf(remote: RemoteExport): Count {
   const sum = (pick: (zone: RemoteExport["zones"][number]) => number): number =>
     Math.min(
       maxEndpoints,
@@ -75,6 +85,7 @@ function countOf(remote: RemoteExport): { readonly healthy: number; readonly tot
   const healthy = sum((zone) => zone.healthy);
   return {
     healthy,
+    draining: sum((zone) => zone.draining ?? 0),
     total: Math.max(
       healthy,
       sum((zone) => zone.total),

@@ -29,7 +29,7 @@ test("between networks an export is one record, however many workloads it has", 
   assert.deepEqual([...(exportOf(service, alone)?.encoded.keys() ?? [])], ["service/shop/cart"]);
 });
 
-test("zoneCountsOf() counts only what a gateway would forward to", () => {
+test("zoneCountsOf() counts what a gateway would forward to, and what drains apart", () => {
   const { sidecars: _, ...plain } = endpointOf(1);
   assert.deepEqual(
     zoneCountsOf([
@@ -40,8 +40,8 @@ test("zoneCountsOf() counts only what a gateway would forward to", () => {
       endpointOf(5, { zone: "b", health: "draining" }),
     ]),
     [
-      { zone: "a", healthy: 1, total: 2 },
-      { zone: "b", healthy: 0, total: 0 },
+      { zone: "a", healthy: 1, total: 2, draining: 1 },
+      { zone: "b", healthy: 0, total: 0, draining: 1 },
     ],
   );
 });

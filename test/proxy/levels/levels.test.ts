@@ -26,6 +26,25 @@ suite("levelsFor()", () => {
     );
   });
 
+  for (const [why, zones, expected] of [
+    ["drains", [{ zone: "a", healthy: 0, total: 0, draining: 2 }], "draining"],
+    [
+      "drains while the rest is ill",
+      [{ zone: "a", healthy: 0, total: 1, draining: 2 }],
+      "draining",
+    ],
+    ["is ill", [{ zone: "a", healthy: 0, total: 2 }], "unhealthy"],
+    ["serves while some drain", [{ zone: "a", healthy: 1, total: 1, draining: 2 }], "healthy"],
+  ] as const) {
+    test(`a member whose service ${why} is ${expected}: a drain closes no connection`, () => {
+      const remotes = [remoteExport("west", { zones })];
+      const [level] = levelsFor({ port: http, remotes }, viewer);
+      const gateways =
+        level === undefined ? [] : hostsOf(level).filter(({ via }) => via.t === "gateway");
+      assert.deepEqual([...new Set(gateways.map(({ health }) => health))], [expected]);
+    });
+  }
+
   test("says nothing of a member without gateways", () => {
     assert.deepEqual(
       levelsFor({ port: http, remotes: [remoteExport("west", { gateways: [] })] }, viewer),
