@@ -48,9 +48,9 @@ interface Outcome {
 const steadyMs = 2000;
 const afterFaultMs = 2000;
 // A silent gateway is found by probes within 4 s; the phase must see what comes after that.
-const afterSilenceMs = 5000;
+const afterSilenceMs = 4500;
 const homeLimitMs = 15_000;
-const quietMs = 1000;
+const quietMs = 700;
 
 /** One round: everything breaks once and comes back. */
 export async function playRound(
@@ -149,7 +149,7 @@ async function recover(
 }
 
 /**
- * Waits until the callers of a member have been served by it alone for a second; returns the time from
+ * Waits until the callers of a member have been served by it alone for a while; returns the time from
  * `sinceMs` to their last answer from elsewhere, or undefined when that did not come to pass.
  */
 async function untilHome(
