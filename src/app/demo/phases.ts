@@ -117,9 +117,9 @@ async function drain(stage: Stage, home: MemberName): Promise<Outcome> {
   await stage.pause(afterFaultMs);
   const untilMs = stage.epochMs();
   await stage.drain(home, { isOn: false });
-  await untilHome(stage, home, untilMs);
+  const homeMs = await untilHome(stage, home, untilMs);
   const where = { member: home, service: shownService, at: "workloads" } as const;
-  return { fault: { ...where, atMs, untilMs, cuts: false } };
+  return { fault: { ...where, atMs, untilMs, cuts: false }, homeMs };
 }
 
 async function crash(stage: Stage, home: MemberName): Promise<Outcome> {
