@@ -93,6 +93,7 @@ async function open(options: DemoMeshOptions, stack: AsyncDisposableStack): Prom
   const sidecars = plan.sites.reduce((sum, site) => sum + site.workloads.length, 0);
   options.onStep(`${sidecars} sidecars and ${plan.sites.length} gateways configured over xDS`);
   await orLost(everyCallerHome(plan, watch));
+  options.onStep("the callers of every region are served at home");
   return {
     apiUrls: agents.map((agent) => agent.httpUrl),
     firstRequestMs,
