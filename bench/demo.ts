@@ -47,12 +47,14 @@ report({
       unit: "requests",
       samples: figuresOf("drain", (phase) => phase.failed),
       target: { atMost: 0 },
+      judgedBy: "worst",
     },
     {
       name: "drain: cut",
       unit: "requests",
       samples: figuresOf("drain", (phase) => phase.cut),
       target: { atMost: 0 },
+      judgedBy: "worst",
     },
     { name: "drain: moved", unit: "ms", samples: figuresOf("drain", (phase) => phase.movedMs) },
     {
@@ -60,6 +62,7 @@ report({
       unit: "requests",
       samples: figuresOf("crash", (phase) => phase.failed),
       target: { atMost: 0 },
+      judgedBy: "worst",
     },
     { name: "crash: cut", unit: "requests", samples: figuresOf("crash", (phase) => phase.cut) },
     { name: "crash: moved", unit: "ms", samples: figuresOf("crash", (phase) => phase.movedMs) },
@@ -74,6 +77,7 @@ report({
       unit: "requests",
       samples: figuresOf("silent-gateway", (phase) => phase.failed),
       target: { atMost: 0 },
+      judgedBy: "worst",
     },
     {
       name: "silent gateway: cut",
@@ -91,6 +95,7 @@ report({
       unit: "requests",
       samples: figuresOf("recovery", (phase) => phase.failed),
       target: { atMost: 0 },
+      judgedBy: "worst",
     },
     { name: "recovery: home", unit: "ms", samples: figuresOf("recovery", (phase) => phase.homeMs) },
   ],

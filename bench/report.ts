@@ -9,6 +9,8 @@ export interface Figure {
   readonly samples: readonly number[];
   /** In the figure's unit; `atLeast` for rates and ratios, `atMost` for costs. */
   readonly target?: { readonly atLeast: number } | { readonly atMost: number };
+  /** `worst` for what must never happen: a median would hide the one time that it did. */
+  readonly judgedBy?: "worst";
 }
 
 export interface Claim {
@@ -41,12 +43,16 @@ export function quantile(samples: readonly number[], q: number): number {
 }
 
 function summary(figure: Figure): object {
-  const { name, unit, samples, target } = figure;
+  const { name, unit, samples, target, judgedBy } = figure;
   const p50 = median(samples);
+  const judged = judgedBy === "worst" ? worstOf(figure) : p50;
   const reached =
     target === undefined
       ? {}
-      : { target, reached: "atLeast" in target ? p50 >= target.atLeast : p50 <= target.atMost };
+      : {
+          target,
+          reached: "atLeast" in target ? judged >= target.atLeast : judged <= target.atMost,
+        };
   return {
     name,
     unit,
@@ -55,6 +61,11 @@ function summary(figure: Figure): object {
     p99: round(quantile(samples, 0.99)),
     ...reached,
   };
+}
+
+function worstOf({ samples, target }: Figure): number {
+  const isRate = target !== undefined && "atLeast" in target;
+  return isRate ? Math.min(...samples) : Math.max(...samples);
 }
 
 function round(value: number): number {
