@@ -20,8 +20,23 @@ const toolsFor = {
       probe: ["python3", "-m", "pip", "--version"],
       packages: ["python3", "python3-pip"],
     },
+    { what: "Redis", probe: ["redis-server", "--version"], packages: ["redis-server"] },
+    { what: "Redis's client", probe: ["redis-cli", "--version"], packages: ["redis-tools"] },
+    {
+      what: "Python's gRPC, a foreign xDS client",
+      probe: ["python3", "-c", "import grpc"],
+      packages: ["python3-grpcio"],
+    },
+    { what: "ip, for regions on one machine", probe: ["ip", "-V"], packages: ["iproute2"] },
+    { what: "nft, for partitions", probe: ["nft", "--version"], packages: ["nftables"] },
+    {
+      what: "a C compiler, for delays where the kernel has none",
+      probe: ["gcc", "--version"],
+      packages: ["gcc", "libc6-dev"],
+    },
   ],
   bench: [
+    { what: "Redis", probe: ["redis-server", "--version"], packages: ["redis-server"] },
     { what: "wrk, the load", probe: ["wrk", "-v"], packages: ["wrk"] },
     { what: "HAProxy, a peer", probe: ["haproxy", "-v"], packages: ["haproxy"] },
     { what: "a C compiler", probe: ["gcc", "--version"], packages: ["gcc", "libc6-dev"] },
@@ -59,10 +74,10 @@ export function provide(purpose) {
   }
 }
 
-/** wrk -v ends with 1: being there is enough, except that python3 may be there without pip. */
+/** wrk -v ends with 1: being there is enough, except that python3 may be there without its modules. */
 function isMissing({ probe: [command, ...args] }) {
   const result = spawnSync(command, args, { stdio: "ignore" });
-  return result.error !== undefined || (args.includes("pip") && result.status !== 0);
+  return result.error !== undefined || (command === "python3" && result.status !== 0);
 }
 
 function mayInstall() {
