@@ -24,7 +24,7 @@ const toolsFor = {
     { what: "Redis's client", probe: ["redis-cli", "--version"], packages: ["redis-tools"] },
     {
       what: "Python's gRPC, a foreign xDS client",
-      probe: ["python3", "-c", "import grpc"],
+      probe: ["/usr/bin/python3", "-c", "import grpc"],
       packages: ["python3-grpcio"],
     },
     { what: "ip, for regions on one machine", probe: ["ip", "-V"], packages: ["iproute2"] },
@@ -77,7 +77,7 @@ export function provide(purpose) {
 /** wrk -v ends with 1: being there is enough, except that python3 may be there without its modules. */
 function isMissing({ probe: [command, ...args] }) {
   const result = spawnSync(command, args, { stdio: "ignore" });
-  return result.error !== undefined || (command === "python3" && result.status !== 0);
+  return result.error !== undefined || (command?.endsWith("python3") && result.status !== 0);
 }
 
 function mayInstall() {
