@@ -17,10 +17,13 @@ export interface StatusAnswer {
   readonly waitingFor: readonly string[];
   readonly charterNumber: number;
   readonly catalog: {
+    /** Names of the hubs. */
     readonly store: string;
+    /** `synced` while some hub holds all that this member publishes. */
     readonly state: string;
     readonly epoch: number | undefined;
     readonly seq: number | undefined;
+    readonly hubs: readonly HubAnswer[];
   };
   readonly services: { readonly local: number; readonly exported: number; readonly remote: number };
   readonly members: Readonly<Record<string, number>>;
@@ -31,6 +34,16 @@ export interface StatusAnswer {
   };
   readonly findings: { readonly error: number; readonly warning: number; readonly info: number };
   readonly identities: readonly { readonly id: string; readonly notAfterMs: number }[];
+}
+
+export interface HubAnswer {
+  readonly name: string;
+  /** `synced`, `behind`, `read-only`, `write-only`, `unreachable`. */
+  readonly state: string;
+  /** For how long it has been so. */
+  readonly forMs: number;
+  /** The last one since the agent started, also when all is well again. */
+  readonly lastError: { readonly reason: string; readonly agoMs: number } | undefined;
 }
 
 export interface MemberAnswer {

@@ -26,6 +26,7 @@ function page(answer: StatusAnswer, terminal: Terminal): string {
     ["serves proxies", warmth(answer)],
     ["charter", { text: `number ${answer.charterNumber}` }],
     ["catalog", catalog(answer)],
+    ...hubRows(answer),
     ["members", { text: membersLine(answer) }],
     ["services", { text: servicesLine(answer) }],
     ["proxies", proxies(answer)],
@@ -45,10 +46,24 @@ function warmth(answer: StatusAnswer): Cell {
     : { text: `not yet: waiting for ${answer.waitingFor.join(", ")}`, tone: "warn" };
 }
 
-function catalog({ catalog: { store, state, epoch, seq } }: StatusAnswer): Cell {
+function catalog({ catalog: { store, state, epoch, seq, hubs } }: StatusAnswer): Cell {
   const position = epoch === undefined ? "" : `, epoch ${epoch} seq ${seq ?? 0}`;
-  const isGood = state === "synced";
-  return { text: `${store}: ${state}${position}`, tone: isGood ? "plain" : "warn" };
+  const synced = hubs.filter((hub) => hub.state === "synced").length;
+  const where = hubs.length === 1 ? `${store}: ${state}` : `${synced}/${hubs.length} hubs synced`;
+  return { text: `${where}${position}`, tone: synced === hubs.length ? "plain" : "warn" };
+}
+
+/** One line per hub where there are several, or where the only one is not well. */
+function hubRows({ catalog: { hubs } }: StatusAnswer): readonly (readonly [string, Cell])[] {
+  if (hubs.length === 1 && hubs[0]?.state === "synced") return [];
+  return hubs.map(({ name, state, forMs, lastError }) => {
+    const error =
+      lastError === undefined
+        ? ""
+        : `; last error ${spanOf(lastError.agoMs)} ago: ${lastError.reason}`;
+    const tone = state === "synced" ? "plain" : state === "unreachable" ? "bad" : "warn";
+    return ["  hub", { text: `${name}: ${state} for ${spanOf(forMs)}${error}`, tone }];
+  });
 }
 
 function membersLine(answer: StatusAnswer): string {

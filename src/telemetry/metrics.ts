@@ -35,6 +35,7 @@ interface MetricTable {
   readonly findings: MetricDeclaration<"gauge", "severity">;
   readonly catalogSeq: MetricDeclaration<"gauge", never>;
   readonly catalogSynced: MetricDeclaration<"gauge", never>;
+  readonly catalogHubs: MetricDeclaration<"gauge", "state">;
   readonly charterNumber: MetricDeclaration<"gauge", never>;
   readonly changeSeconds: MetricDeclaration<"histogram", never>;
   readonly xdsStreams: MetricDeclaration<"gauge", "role">;
@@ -126,10 +127,18 @@ export const metrics: MetricTable = {
   catalogSynced: {
     name: "isthmus_catalog_synced",
     kind: "gauge",
-    help: "1 while the store holds all that this member publishes",
+    help: "1 while some hub holds all that this member publishes",
     unit: "1",
     of: "agent",
     labels: {},
+  },
+  catalogHubs: {
+    name: "isthmus_catalog_hubs",
+    kind: "gauge",
+    help: "Hubs by what they are to this agent: holding all it publishes, behind, one way only, silent",
+    unit: "1",
+    of: "agent",
+    labels: { state: ["synced", "behind", "read-only", "write-only", "unreachable"] },
   },
   charterNumber: {
     name: "isthmus_charter_number",

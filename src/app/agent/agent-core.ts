@@ -26,7 +26,7 @@ import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
 export interface AgentCoreOptions {
   readonly config: AgentConfig;
   readonly trust: AgentTrust;
-  readonly store: CatalogStore;
+  readonly stores: readonly CatalogStore[];
   readonly snapshots: SnapshotStore;
   readonly proofs: SidecarProofs;
   readonly clock: Clock;
@@ -93,7 +93,7 @@ export class AgentCore implements AsyncDisposable {
       member: self,
       charter: charter(),
       signedCharter: trust.charter().signed,
-      stores: [options.store],
+      stores: options.stores,
       sign: trust.identities.sign,
       verify: trust.verifier.verifySignature,
       checkClaim: trust.checkClaim,

@@ -4,6 +4,7 @@ import type { AgentView } from "./agent-view.ts";
 import { membersOf } from "./answers/members.ts";
 import { statusOf } from "./answers/status.ts";
 
+const hubStates = ["synced", "behind", "read-only", "write-only", "unreachable"] as const;
 const memberStates = ["live", "stale", "unreachable", "down", "absent"] as const;
 
 /** Gauges are looked up when somebody asks: they cost nothing in between. */
@@ -27,6 +28,10 @@ export function collectAgentMetrics(view: AgentView): void {
     telemetry.set("charterNumber", {}, status.charterNumber);
     telemetry.set("catalogSeq", {}, status.catalog.seq ?? 0);
     telemetry.set("catalogSynced", {}, status.catalog.state === "synced" ? 1 : 0);
+    for (const state of hubStates) {
+      const count = status.catalog.hubs.filter((hub) => hub.state === state).length;
+      telemetry.set("catalogHubs", { state }, count);
+    }
     telemetry.set("xdsStreams", { role: "sidecar" }, status.proxies.sidecars);
     telemetry.set("xdsStreams", { role: "gateway" }, status.proxies.gateways);
     telemetry.set("xdsWithheld", {}, core.resources.withheld().length);

@@ -11,7 +11,6 @@ export interface AgentView {
   readonly core: AgentCore;
   readonly trust: AgentTrust;
   readonly proxies: AgentProxies;
-  readonly storeName: string;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly startedAtMs: number;

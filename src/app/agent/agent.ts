@@ -18,8 +18,11 @@ import { createSidecarProofs } from "./sidecar-proofs.ts";
 
 /** What the world around an agent is made of; tests and the demo pass their own. */
 export interface AgentParts {
-  /** The hub. Several agents in one process share one `MemoryHub` through a store each. */
-  readonly store: CatalogStore;
+  /**
+   * The hubs; each alone carries the mesh, none needs to answer when the agent starts. The agent closes
+   * them. Several agents in one process share one `MemoryHub` through a store each.
+   */
+  readonly stores: readonly CatalogStore[];
   readonly log: Log;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -78,7 +81,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const core = new AgentCore({
     config,
     trust,
-    store: parts.store,
+    stores: parts.stores,
     snapshots,
     proofs,
     clock,
@@ -114,7 +117,6 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     proxies,
     telemetry,
     clock,
-    storeName: parts.store.name,
     startedAtMs,
   };
   collectAgentMetrics(view);

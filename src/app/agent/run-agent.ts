@@ -26,7 +26,7 @@ export async function runAgent(file: string): Promise<Ran> {
   const hub = createMemoryHub({ name: "memory", timers: realTimers });
   const code = await runService(
     async (signal) => {
-      const agent = await startAgent(config, { store: hub.connect(), log, signal });
+      const agent = await startAgent(config, { stores: [hub.connect()], log, signal });
       void agent.whenWarm.then(() => log.info({}, "Serves proxies"));
       return agent;
     },

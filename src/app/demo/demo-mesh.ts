@@ -188,7 +188,7 @@ function startSiteAgent(
     logLevel: "info",
   };
   const log = demoLog(join(dir, `${name}-agent.log`));
-  return startAgent(config, { store: world.hub.connect(), log });
+  return startAgent(config, { stores: [world.hub.connect()], log });
 }
 
 /** As a rollout does it: the endpoint is marked first, then the application asks its callers to leave. */

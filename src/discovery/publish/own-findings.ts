@@ -1,13 +1,7 @@
 import type { MemberName, ServiceId } from "../../mesh/ids.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { ShardOwner } from "../shards/head.ts";
-
-export interface HubStatus {
-  readonly name: string;
-  readonly isReadable: boolean;
-  /** False after a write that failed, until one succeeds. */
-  readonly isWritable: boolean;
-}
+import type { HubStatus } from "./hub-status.ts";
 
 const maxNamed = 10;
 
@@ -27,9 +21,11 @@ export function ownFindings(
       code: "CATALOG_HUB_UNREACHABLE",
       severity: "warning",
       subject: hub.name,
-      message: hub.isReadable
-        ? "this hub takes no writes; others do not see this member's changes through it"
-        : "this hub does not answer; the last state stays",
+      message: `${
+        hub.isReadable
+          ? "this hub takes no writes; others do not see this member's changes through it"
+          : "this hub does not answer; the last state stays"
+      }${hub.lastError === undefined ? "" : `: ${hub.lastError.reason}`}`,
     }));
   if (held.length > 0) {
     const names = held.slice(0, maxNamed).join(", ");

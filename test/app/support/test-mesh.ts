@@ -114,7 +114,7 @@ export class TestMesh implements AsyncDisposable {
   }
 
   async startAgent(config: AgentConfig): Promise<RunningAgent> {
-    const agent = await startAgent(config, { store: this.hub.connect(), log: this.log });
+    const agent = await startAgent(config, { stores: [this.hub.connect()], log: this.log });
     this.#opened.use(agent);
     return agent;
   }

@@ -1,4 +1,5 @@
-import type { StatusAnswer } from "../../api-model.ts";
+import type { HubStatus } from "../../../discovery/publish/hub-status.ts";
+import type { HubAnswer, StatusAnswer } from "../../api-model.ts";
 import { version } from "../../version.ts";
 import type { AgentView } from "../agent-view.ts";
 import { membersOf, ownExports } from "./members.ts";
@@ -7,6 +8,7 @@ import { membersOf, ownExports } from "./members.ts";
 export function statusOf(view: AgentView): StatusAnswer {
   const { config, core, trust, proxies, clock } = view;
   const writer = core.catalog.writerStatus();
+  const hubs = core.catalog.hubs();
   const connected = proxies.proxies();
   const findings = core.findings();
   const countOf = (severity: string): number =>
@@ -22,10 +24,11 @@ export function statusOf(view: AgentView): StatusAnswer {
     waitingFor: core.waitingFor(),
     charterNumber: trust.charter().charter.number,
     catalog: {
-      store: view.storeName,
-      state: writer?.hubs[0]?.state ?? "behind",
+      store: hubs.map(({ name }) => name).join(", "),
+      state: catalogStateOf(hubs),
       epoch: writer?.epoch,
       seq: writer?.seq,
+      hubs: hubs.map((hub) => hubAnswer(hub, clock.nowMs())),
     },
     services: {
       local: core.local.services.size,
@@ -48,6 +51,23 @@ export function statusOf(view: AgentView): StatusAnswer {
       return { id, notAfterMs };
     }),
   };
+}
+
+/** Any one hub in step carries this member's shard to all others. */
+function catalogStateOf(hubs: readonly HubStatus[]): string {
+  const states = hubs.map(({ state }) => state);
+  return states.find((state) => state === "synced") ?? states[0] ?? "behind";
+}
+
+function hubAnswer(hub: HubStatus, nowMs: number): HubAnswer {
+  const { name, state, sinceMs, lastError } = hub;
+  // A wall clock may be set back meanwhile.
+  const since = (atMs: number): number => Math.max(0, Math.round(nowMs - atMs));
+  const last =
+    lastError === undefined
+      ? undefined
+      : { reason: lastError.reason, agoMs: since(lastError.atMs) };
+  return { name, state, forMs: since(sinceMs), lastError: last };
 }
 
 function countBy<Item>(

@@ -13,7 +13,8 @@ import type { ShardContent } from "../../follow/shard-content.ts";
 import type { Instant, MemberStatus } from "../../follow/shard-set.ts";
 import { createShardSet } from "../../follow/shard-set.ts";
 import type { ExportOptions } from "../../publish/export-records.ts";
-import type { HubStatus } from "../../publish/own-findings.ts";
+import type { HubStatus } from "../../publish/hub-status.ts";
+import { hubStatusOf } from "../../publish/hub-status.ts";
 import { ownFindings } from "../../publish/own-findings.ts";
 import type { OwnShard } from "../../publish/own-shard.ts";
 import { createOwnShard } from "../../publish/own-shard.ts";
@@ -157,6 +158,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
     readers = options.stores.map((store) =>
       startHubReader({
         store,
+        clock,
         timers,
         random,
         signal,
@@ -186,11 +188,11 @@ export function createCatalog(options: CatalogOptions): Catalog {
   };
   const hubs = (): readonly HubStatus[] => {
     const written = writer?.status().hubs ?? [];
-    return readers.map((one, index) => ({
-      name: one.name,
-      isReadable: one.isReadable(),
-      isWritable: written[index]?.state !== "unreachable",
-    }));
+    return readers.map((one, index) => {
+      const reading = one.status();
+      const writing = written[index] ?? { state: "behind", sinceMs: reading.sinceMs };
+      return hubStatusOf(one.name, { reading, writing });
+    });
   };
   const tick = (): void => {
     shards.tick(now());

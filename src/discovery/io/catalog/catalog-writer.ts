@@ -2,13 +2,14 @@ import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import type { MemberName, MeshDomain } from "../../../mesh/ids.ts";
 import type { Clock, Log, Sign, VerifySignature } from "../../../mesh/ports.ts";
 import { claimantOf, nextEpoch } from "../../publish/epoch.ts";
+import type { HubCourse, HubState } from "../../publish/hub-status.ts";
 import type { OwnShard } from "../../publish/own-shard.ts";
 import type { Head, ShardOwner } from "../../shards/head.ts";
 import { createHeadSigner, positionOf, verifyHead } from "../../shards/head.ts";
 import type { ShardCopy } from "../../shards/snapshot-store.ts";
 import type { CatalogStore, HeldHead, RawRecords, SignedHead } from "../../shards/store.ts";
 import type { Timers } from "../../timers.ts";
-import type { HubState, HubWriter, ShardTarget } from "./hub-writer.ts";
+import type { HubWriter, ShardTarget } from "./hub-writer.ts";
 import { createHubWriter } from "./hub-writer.ts";
 import { createNameWatch } from "./name-watch.ts";
 import { auditHub } from "./shard-audit.ts";
@@ -34,7 +35,8 @@ export interface WriterStatus {
   readonly epoch: number;
   readonly seq: number;
   readonly beat: number;
-  readonly hubs: readonly { readonly name: string; readonly state: HubState }[];
+  /** In the order of the stores. */
+  readonly hubs: readonly HubCourse<HubState>[];
   /** Another instance took the name over; this one is silent until that one is. */
   readonly fencedBy?: ShardOwner;
 }
@@ -141,6 +143,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   const hubs: readonly HubWriter[] = options.stores.map((store) =>
     createHubWriter({
       store,
+      clock,
       timers,
       timeoutMs: options.timeoutMs,
       signal: closing.signal,
@@ -298,7 +301,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       epoch,
       seq,
       beat,
-      hubs: hubs.map((hub) => ({ name: hub.name, state: hub.state() })),
+      hubs: hubs.map((hub) => hub.status()),
       ...(fencedBy === undefined ? {} : { fencedBy }),
     }),
     close: async () => {

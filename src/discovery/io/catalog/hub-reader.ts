@@ -1,8 +1,9 @@
 import type { SignedCharter } from "../../../mesh/charter.ts";
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
-import type { Log, Random } from "../../../mesh/ports.ts";
+import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import type { ShardInput, ShardOutcome } from "../../follow/remote-shard.ts";
+import type { HubCourse, HubError } from "../../publish/hub-status.ts";
 import { peekHead } from "../../shards/head.ts";
 import type { CatalogStore, LogEntry, ShardPosition, SignedHead } from "../../shards/store.ts";
 import { logStart } from "../../shards/store.ts";
@@ -14,6 +15,7 @@ export interface HubReader {
   readonly name: string;
   /** It answered lately. */
   readonly isReadable: () => boolean;
+  readonly status: () => HubCourse<boolean>;
   /** It answered, and holds nothing under that name. */
   readonly isAbsent: (member: MemberName) => boolean;
   /** Resolves when both loops have ended, after the signal. */
@@ -22,6 +24,7 @@ export interface HubReader {
 
 export interface HubReaderOptions {
   readonly store: CatalogStore;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   readonly signal: AbortSignal;
@@ -53,6 +56,8 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   /** Snapshots read in the last second. */
   const fetches = new Map<MemberName, number>();
   let isReadable = false;
+  let sinceMs = options.clock.nowMs();
+  let lastError: HubError | undefined;
   let answers = 0;
 
   const ask = <Result>(
@@ -62,9 +67,13 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     const ms = options.timeoutMs + extraMs;
     return within({ ms, timers, signal, what: `read ${store.name}` }, run);
   };
+  const enter = (next: boolean): void => {
+    if (next !== isReadable) sinceMs = options.clock.nowMs();
+    isReadable = next;
+  };
   const answered = (): void => {
     if (!isReadable) options.log.info({ hub: store.name }, "Hub can be read");
-    isReadable = true;
+    enter(true);
     answers += 1;
   };
 
@@ -172,7 +181,8 @@ export function startHubReader(options: HubReaderOptions): HubReader {
         const fields = { hub: store.name, reason: reasonOf(cause) };
         if (failures === 0) options.log.warn(fields, "Cannot read a hub");
         // A call that hung since the fault says nothing when others were answered meanwhile.
-        if (answers === before) isReadable = false;
+        if (answers === before) enter(false);
+        lastError = { reason: fields.reason, atMs: options.clock.nowMs() };
         const ceilingMs = Math.min(backoff.maxMs, backoff.firstMs * 2 ** failures);
         failures = Math.min(failures + 1, 16);
         // Jittered: all agents lose a hub at the same moment.
@@ -186,6 +196,11 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   return {
     name: store.name,
     isReadable: () => isReadable,
+    status: () => ({
+      state: isReadable,
+      sinceMs,
+      ...(lastError === undefined ? {} : { lastError }),
+    }),
     isAbsent: (member) => absent.has(member),
     done: done.then(() => undefined),
   };

@@ -1,5 +1,6 @@
 import { reasonOf } from "../../../mesh/errors.ts";
-import type { Log } from "../../../mesh/ports.ts";
+import type { Clock, Log } from "../../../mesh/ports.ts";
+import type { HubCourse, HubError, HubState } from "../../publish/hub-status.ts";
 import type {
   CatalogStore,
   HeldHead,
@@ -19,8 +20,6 @@ export interface ShardTarget {
   readonly records: () => RawRecords;
 }
 
-export type HubState = "synced" | "behind" | "unreachable";
-
 /** Brings one hub in step with this member's shard and keeps it there. */
 export interface HubWriter {
   readonly name: string;
@@ -28,7 +27,7 @@ export interface HubWriter {
   readonly push: (write: Omit<ShardWrite, "expected">) => void;
   /** Sends the whole shard, whatever the hub is thought to hold. */
   readonly resync: () => void;
-  readonly state: () => HubState;
+  readonly status: () => HubCourse<HubState>;
   /** Resolves when nothing is under way. */
   readonly settled: () => Promise<void>;
 }
@@ -43,6 +42,7 @@ const msPerByte = 1 / 1000;
 
 export function createHubWriter(options: {
   readonly store: CatalogStore;
+  readonly clock: Clock;
   readonly timers: Timers;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -58,6 +58,8 @@ export function createHubWriter(options: {
   const { store, member } = options;
   const outstanding = new Set<Promise<void>>();
   let state: HubState = "behind";
+  let sinceMs = options.clock.nowMs();
+  let lastError: HubError | undefined;
   // What the hub will hold when all that is under way has been done.
   let tail: ShardPosition | undefined;
   let syncing: Promise<void> | undefined;
@@ -75,8 +77,11 @@ export function createHubWriter(options: {
       (signal) => store.publish(write, signal),
     );
   const enter = (next: HubState, cause?: unknown): void => {
+    const nowMs = options.clock.nowMs();
+    if (cause !== undefined) lastError = { reason: reasonOf(cause), atMs: nowMs };
     if (next === state) return;
     state = next;
+    sinceMs = nowMs;
     const fields = {
       hub: store.name,
       state,
@@ -162,7 +167,7 @@ export function createHubWriter(options: {
       if (state === "synced") enter("behind");
       resync();
     },
-    state: () => state,
+    status: () => ({ state, sinceMs, ...(lastError === undefined ? {} : { lastError }) }),
     settled: async () => {
       while (syncing !== undefined || outstanding.size > 0) {
         await Promise.allSettled([...outstanding, syncing]);

@@ -268,6 +268,11 @@ test("a hub that can be read but takes no writes is reported", () =>
     await a.start();
     a.catalog.publishAll([]);
     await time.advance(1000);
-    assert.deepEqual(a.catalog.hubs(), [{ name: "hub-1", isReadable: true, isWritable: false }]);
+    const [hub] = a.catalog.hubs();
+    assert.deepEqual(
+      [hub?.name, hub?.state, hub?.isReadable, hub?.isWritable],
+      ["hub-1", "read-only", true, false],
+    );
+    assert.match(hub?.lastError?.reason ?? "", /NOPERM/);
     assert.deepEqual(codesOf(a), ["CATALOG_HUB_UNREACHABLE"]);
   }));

@@ -40,6 +40,7 @@ test("a writer whose every entry sends readers to the snapshot makes them read f
   const ended = new AbortController();
   const reader = startHubReader({
     store,
+    clock: time.clock,
     timers: time.timers,
     random: () => 0.5,
     signal: ended.signal,

@@ -1,0 +1,49 @@
+/** One direction of a hub. Times are by the wall clock, for people. */
+export interface HubCourse<State> {
+  readonly state: State;
+  /** Since when it is so. */
+  readonly sinceMs: number;
+  readonly lastError?: HubError;
+}
+
+export interface HubError {
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/** How this member's own shard stands in a hub. */
+export type HubState = "synced" | "behind" | "unreachable";
+
+/** A hub as this agent finds it. */
+export interface HubStatus {
+  readonly name: string;
+  readonly isReadable: boolean;
+  /** False after a write that failed, until one succeeds. */
+  readonly isWritable: boolean;
+  /** `read-only` and `write-only`: one direction works, the other does not. */
+  readonly state: HubState | "read-only" | "write-only";
+  readonly sinceMs: number;
+  readonly lastError?: HubError;
+}
+
+export function hubStatusOf(
+  name: string,
+  course: { readonly reading: HubCourse<boolean>; readonly writing: HubCourse<HubState> },
+): HubStatus {
+  const { reading, writing } = course;
+  const errors = [reading.lastError, writing.lastError].filter((one) => one !== undefined);
+  const lastError = errors.toSorted((left, right) => right.atMs - left.atMs)[0];
+  return {
+    name,
+    isReadable: reading.state,
+    isWritable: writing.state !== "unreachable",
+    state: stateOf(reading.state, writing.state),
+    sinceMs: Math.max(reading.sinceMs, writing.sinceMs),
+    ...(lastError === undefined ? {} : { lastError }),
+  };
+}
+
+function stateOf(isReadable: boolean, written: HubState): HubStatus["state"] {
+  if (isReadable) return written === "unreachable" ? "read-only" : written;
+  return written === "synced" ? "write-only" : "unreachable";
+}
