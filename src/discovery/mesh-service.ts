@@ -37,6 +37,11 @@ export interface RemoteExport {
   readonly endpoints: readonly Endpoint[];
   /** False: its endpoints are UNHEALTHY here, because the member is held for dead and others can serve. */
   readonly isUsable: boolean;
+  /**
+   * Its gateways answer again, for too short a time to be trusted: no new connections, and those that
+   * it carried as a last resort stay. Only where `isUsable` is false.
+   */
+  readonly isReturning: boolean;
   /** 0..1 of its weight: less than 1 while it returns from a failure, or capped by policy. */
   readonly share: number;
 }

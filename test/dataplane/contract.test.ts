@@ -66,6 +66,7 @@ const service: MeshService = {
       gateways: [{ address: "192.0.2.1", port: 15443, isAlive: true }],
       endpoints: [],
       isUsable: true,
+      isReturning: false,
       share: 1,
     },
   ],

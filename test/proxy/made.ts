@@ -53,6 +53,7 @@ export function remoteExport(name: string, wish: Partial<RemoteExport> = {}): Re
     gateways: [{ address: `203.0.113.${name.length}`, port: 15_443, isAlive: true }],
     endpoints: [],
     isUsable: true,
+    isReturning: false,
     share: 1,
     ...wish,
   };

@@ -9,6 +9,8 @@ export interface Candidate<Name> {
 
 export interface Use {
   readonly isUsable: boolean;
+  /** Not usable, though its gateways answer. */
+  readonly isReturning: boolean;
   readonly share: number;
 }
 
@@ -33,8 +35,12 @@ export function usesOf<Name>(
     candidates.map(({ member, verdict }) => [
       member,
       names.has(member)
-        ? { isUsable: true, share: 1 }
-        : { isUsable: verdict.isUsable, share: verdict.share },
+        ? { isUsable: true, isReturning: false, share: 1 }
+        : {
+            isUsable: verdict.isUsable,
+            isReturning: !verdict.isUsable && verdict.isReachable,
+            share: verdict.share,
+          },
     ]),
   );
 }

@@ -92,6 +92,8 @@ interface Standing {
   readonly probes: Map<string, boolean>;
   evidenceAtMs: number;
   phase: Phase;
+  /** Its gateways have answered since this process began. */
+  hasAnswered: boolean;
   flaps: number;
   /** Spent `down` while some hub could be read. */
   downMs: number;
@@ -125,7 +127,9 @@ export function createMemberStates(timing: StateTiming = stateTiming): MemberSta
     setProbe: ({ member, address, port, isAlive, nowMs }) => {
       const standing = standingOf(member);
       standing.probes.set(probeKey({ address, port }), isAlive);
-      return judge(standing, nowMs);
+      const isChanged = judge(standing, nowMs);
+      if (isAlive) standing.hasAnswered = true;
+      return isChanged;
     },
     keepProbes: ({ member, addresses, nowMs }) => {
       const standing = standingOf(member);
@@ -175,6 +179,7 @@ function newStanding(): Standing {
     probes: new Map(),
     evidenceAtMs: Number.NEGATIVE_INFINITY,
     phase: { t: "up", sinceMs: Number.NEGATIVE_INFINITY },
+    hasAnswered: false,
     flaps: 0,
     downMs: 0,
     verdict: unknownVerdict,
@@ -214,7 +219,8 @@ function fall(
   at: { readonly nowMs: number; readonly timing: StateTiming },
 ): void {
   const { phase } = standing;
-  if (phase.t === "up" || phase.t === "ramping") {
+  // A gateway that has not answered yet starts: that is no flap.
+  if (standing.hasAnswered && (phase.t === "up" || phase.t === "ramping")) {
     const wasGood = phase.t === "up" && at.nowMs - phase.sinceMs >= at.timing.forgiveAfterMs;
     standing.flaps = wasGood ? 1 : standing.flaps + 1;
   }
@@ -231,7 +237,8 @@ function risen(
     case "up":
       return phase;
     case "fallen":
-      return { t: "held", sinceMs: nowMs };
+      // Whoever starts, or is seen for the first time, returns from nowhere: there is no flap to damp.
+      return standing.hasAnswered ? { t: "held", sinceMs: nowMs } : { t: "up", sinceMs: nowMs };
     case "held": {
       const holdMs = Math.min(timing.maxHoldDownMs, timing.holdDownMs * 2 ** (standing.flaps - 1));
       return nowMs - phase.sinceMs >= holdMs ? { t: "ramping", sinceMs: nowMs } : phase;

@@ -79,6 +79,7 @@ function remoteExport(offer: RemoteOffer, use: Use | undefined): RemoteExport {
     gateways: offer.gateways,
     endpoints: offer.endpoints,
     isUsable: use?.isUsable ?? true,
+    isReturning: use?.isReturning ?? false,
     share: use?.share ?? 1,
   };
 }

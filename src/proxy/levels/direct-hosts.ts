@@ -75,7 +75,8 @@ function healthyWeight(hosts: readonly PlannedHost[]): number {
 function scaled(host: PlannedHost, remote: RemoteExport): PlannedHost {
   const weight = Math.max(1, Math.round(host.weight * remote.share));
   if (remote.isUsable || !isHealthy(host)) return { ...host, weight };
-  return { ...host, weight, health: "unhealthy", isInferredDead: true };
+  const held: PlannedHost = { ...host, weight, health: "unhealthy", isInferredDead: true };
+  return remote.isReturning ? { ...held, health: "draining", isReturning: true } : held;
 }
 
 function byZone(

@@ -109,6 +109,8 @@ function whyLevel(at: {
 
 function whyHost(host: PlannedHost): string {
   if (host.via.t === "placeholder") return "stands for the unhealthy part of its member";
+  if (host.isReturning && !isHealthy(host))
+    return "answers again, not for long: no new connections";
   if (host.isInferredDead)
     return isHealthy(host) ? "held for dead, but nobody else is left" : "held for dead";
   switch (host.health) {

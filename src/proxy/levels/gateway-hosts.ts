@@ -56,7 +56,9 @@ function gatewayHosts(
   const isServing = part.healthy > 0 && part.remote.isUsable;
   // A drain moves new connections only: UNHEALTHY would have the old ones closed under their callers.
   const isDraining = part.remote.isUsable && part.draining > 0;
-  const asleep = isDraining ? "draining" : "unhealthy";
+  // One that answers again may have served as the last resort until now: those connections live.
+  const isReturning = part.healthy > 0 && part.remote.isReturning;
+  const asleep = isDraining || isReturning ? "draining" : "unhealthy";
   // A member that can serve nothing weighs all it has: its level lost that much.
   const sum = isServing ? part.present : part.total * endpointWeight;
   const weight = Math.max(1, Math.round(sum / gateways.length));
@@ -67,6 +69,7 @@ function gatewayHosts(
     weight,
     via: { t: "gateway" },
     ...(part.healthy > 0 && !isServing ? { isInferredDead: true } : {}),
+    ...(isReturning ? { isReturning } : {}),
   }));
 }
 

@@ -17,8 +17,10 @@ export interface PlannedHost {
   /** 1 .. 2^32 - 1; see `endpointWeight`. */
   readonly weight: number;
   readonly via: Via;
-  /** UNHEALTHY by inference (probes, silence), not because its owner says so. */
+  /** Not healthy by inference (probes, silence), not because its owner says so. */
   readonly isInferredDead?: true;
+  /** Inferred dead until lately; DRAINING, so that nothing it carries is closed. */
+  readonly isReturning?: true;
 }
 
 /** One `LocalityLbEndpoints`. */

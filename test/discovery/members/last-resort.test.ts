@@ -55,6 +55,16 @@ test("a last resort returns at once with all its weight", () => {
   assert.deepEqual(uses({ a: [3, held] }), { a: 1 });
 });
 
+test("a member not used although its gateways answer is told from one that is dead", () => {
+  const list = [
+    { member: "a", healthy: 1, verdict: held },
+    { member: "b", healthy: 1, verdict: dead },
+    { member: "c", healthy: 1, verdict: up },
+  ];
+  const returning = [...usesOf(list, { healthyLocally: 1 })].map(([, use]) => use.isReturning);
+  assert.deepEqual(returning, [true, false, false]);
+});
+
 test("a member that returns ramps while another serves in full", () => {
   assert.deepEqual(uses({ a: [3, ramping], b: [2, up] }), { a: 0.25, b: 1 });
 });

@@ -98,6 +98,19 @@ test("a member returns after 5 s of success with 25, 50 and 100 % of its weight"
   assert.deepEqual(look(), ["live", true, 1]);
 });
 
+test("a gateway that was not up yet when we looked joins with its first answer", () => {
+  const fresh = createMemberStates();
+  fresh.setLease({ member: east, lease: "live", nowMs: 0 });
+  fresh.setProbe({ ...gateway, isAlive: false, nowMs: 0 });
+  assert.equal(fresh.verdictOf(east).isUsable, false);
+  fresh.setProbe({ ...gateway, isAlive: true, nowMs: 10 });
+  const { isUsable, share } = fresh.verdictOf(east);
+  assert.deepEqual([isUsable, share], [true, 1]);
+  fresh.setProbe({ ...gateway, isAlive: false, nowMs: 20 });
+  fresh.setProbe({ ...gateway, isAlive: true, nowMs: 30 });
+  assert.equal(fresh.verdictOf(east).isUsable, false);
+});
+
 test("success that is interrupted starts over", () => {
   probe(false, 0);
   probe(true, 1000);

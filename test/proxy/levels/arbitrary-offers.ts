@@ -61,6 +61,7 @@ function remote(name: string): fc.Arbitrary<RemoteExport> {
     gateways: fc.array(gateway, { maxLength: 3 }),
     endpoints: fc.array(endpoint, { maxLength: 4 }),
     isUsable: fc.boolean(),
+    isReturning: fc.boolean(),
     share: fc.constantFrom(0, 0.01, 0.25, 0.5, 1),
   });
 }

@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import { levelsFor } from "../../../src/proxy/levels/levels.ts";
 import { hostsOf } from "../../../src/proxy/levels/plan.ts";
 import { connectTimeoutMsFor } from "../../../src/proxy/settings.ts";
-import { http, remoteExport, viewer } from "../made.ts";
+import { endpoint, http, localService, remoteExport, viewer } from "../made.ts";
 
 suite("levelsFor()", () => {
   test("puts members beyond the 128th rank into one last level", () => {
@@ -44,6 +44,42 @@ suite("levelsFor()", () => {
       assert.deepEqual([...new Set(gateways.map(({ health }) => health))], [expected]);
     });
   }
+
+  test("a member that answers again keeps what it carried as a last resort, and gets nothing new", () => {
+    const local = localService([endpoint(1)]);
+    const away = { isUsable: false, isReturning: true };
+    for (const remotes of [
+      [remoteExport("west", away)],
+      [remoteExport("west", { ...away, network: viewer.network, endpoints: [endpoint(9)] })],
+    ]) {
+      const levels = levelsFor({ port: http, local, remotes }, viewer);
+      const theirs = levels.flatMap(hostsOf).filter(({ address }) => address !== "10.1.0.1");
+      assert.deepEqual(
+        theirs.filter(({ via }) => via.t !== "placeholder").map(({ health }) => health),
+        ["draining"],
+      );
+    }
+  });
+
+  test("a member that answers again is healthy where nobody else is, and dead where it says so", () => {
+    const away = { isUsable: false, isReturning: true };
+    const alone = levelsFor({ port: http, remotes: [remoteExport("west", away)] }, viewer);
+    assert.deepEqual(
+      alone.flatMap(hostsOf).map(({ health }) => health),
+      ["healthy"],
+    );
+    const zones = [{ zone: "a", healthy: 0, total: 2 }];
+    const ill = [remoteExport("west", { ...away, zones })];
+    const levels = levelsFor(
+      { port: http, local: localService([endpoint(1)]), remotes: ill },
+      viewer,
+    );
+    const theirs = levels.flatMap(hostsOf).filter(({ via }) => via.t === "gateway");
+    assert.deepEqual(
+      theirs.map(({ health }) => health),
+      ["unhealthy"],
+    );
+  });
 
   test("says nothing of a member without gateways", () => {
     assert.deepEqual(
