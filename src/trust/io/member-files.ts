@@ -3,7 +3,7 @@ import { MeshError } from "../../mesh/errors.ts";
 import type { MemberName, MeshDomain, TrustDomain } from "../../mesh/ids.ts";
 import { memberOfTrustDomain } from "../../mesh/ids.ts";
 import type { Bundle } from "../bundle.ts";
-import { parseBundle } from "../bundle.ts";
+import { bundleOf, parseBundle } from "../bundle.ts";
 import type { Certificate } from "../certificate.ts";
 import { parseCertificate } from "../certificate.ts";
 import type { TrustedCharter } from "../charter.ts";
@@ -14,7 +14,8 @@ import type { Authority } from "../issue.ts";
 import { fromPem } from "../pem.ts";
 import { issuerTrustDomain } from "../root-guard.ts";
 import { fileSigner } from "./file-signer.ts";
-import { parseOf, readText, saveFile } from "./safe-files.ts";
+import type { FileContent } from "./safe-files.ts";
+import { parseOf, readText, saveFiles } from "./safe-files.ts";
 
 /** The folder `trust init` made: `root.pem`, `root.key`, `bundle.pem`, `charter.json`. */
 export interface RootFiles {
@@ -98,9 +99,35 @@ export async function saveCharter(dir: string, charter: TrustedCharter): Promise
 }
 
 async function writeCharter(dir: string, charter: TrustedCharter): Promise<void> {
-  // The charter first: it was checked with the bundle that a crash would leave beside it.
-  await saveFile(join(dir, "charter.json"), formatCharterFile(charter.signed));
-  await saveFile(join(dir, "bundle.pem"), charter.bundle.pem);
+  const { charter: old } = await loadCharter(dir).catch(() => ({ charter: undefined }));
+  await saveFiles(dir, charterWrites(old, charter));
+}
+
+/**
+ * What is written, in this order, to put one charter in place of another. A crash leaves any number of
+ * these writes undone, and whatever it leaves must verify: in between `bundle.pem` holds the roots
+ * that signed either, for agents may adopt several charters before they write one down, and the last
+ * may be signed by a root that the first bundle does not have.
+ */
+export function charterWrites(
+  old: TrustedCharter | undefined,
+  next: TrustedCharter,
+): readonly FileContent[] {
+  const signers = [old, next].flatMap((charter) =>
+    charter === undefined ? [] : signerOf(charter),
+  );
+  return [
+    ...(signers.length === 0
+      ? []
+      : [{ name: "bundle.pem", content: bundleOf(signers.map((root) => root.der)).pem }]),
+    { name: "charter.json", content: formatCharterFile(next.signed) },
+    { name: "bundle.pem", content: next.bundle.pem },
+  ];
+}
+
+/** A charter's own bundle has the root that signed it: `signCharter` refuses anything else. */
+function signerOf({ bundle, signed }: TrustedCharter): readonly Certificate[] {
+  return bundle.roots.filter((root) => root.spkiSha256 === signed.signer);
 }
 
 function refuse(path: string, truth: string): never {

@@ -15,7 +15,7 @@ import { createRoot, issueIntermediate, issueSvid, probeIssuer } from "../issue.
 import { privateKeyPemOf, spkiOf } from "../keys.ts";
 import { toPem } from "../pem.ts";
 import { signerOf } from "../signer.ts";
-import { loadMember, loadRoot } from "./member-files.ts";
+import { loadMember, loadRoot, saveCharter } from "./member-files.ts";
 import { newPrivateKey } from "./new-key.ts";
 import type { FileContent } from "./safe-files.ts";
 import { checkEmpty, codeOf, makeEmptyDir, saveFiles } from "./safe-files.ts";
@@ -95,7 +95,7 @@ export async function issueMember(options: {
     await probeIssuer({ certificate, signer }, { id, roots, nowMs });
     const charter = await signCharter(next, root.signer);
     // The charter first: an issuer that nobody holds does no harm, one number for two charters does.
-    await saveFiles(dir, charterFiles(charter));
+    await saveCharter(dir, charter);
     await writeNew(out, [
       { name: "member.key", content: privateKeyPemOf(key) },
       { name: "member.pem", content: toPem("CERTIFICATE", certificate.der) },

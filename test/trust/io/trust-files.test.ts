@@ -3,10 +3,16 @@ import { chmod, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { parseMemberName } from "../../../src/mesh/ids.ts";
+import { signCharter } from "../../../src/trust/charter.ts";
 import type { MemberClaims } from "../../../src/trust/charter-edit.ts";
 import { describeFiles } from "../../../src/trust/io/describe-files.ts";
 import { loadIdentity } from "../../../src/trust/io/identity-store.ts";
-import { loadMember, loadRoot, saveCharter } from "../../../src/trust/io/member-files.ts";
+import {
+  charterWrites,
+  loadMember,
+  loadRoot,
+  saveCharter,
+} from "../../../src/trust/io/member-files.ts";
 import {
   initTrust,
   issueGateway,
@@ -15,7 +21,7 @@ import {
 } from "../../../src/trust/io/trust-files.ts";
 import { fromPem } from "../../../src/trust/pem.ts";
 import { createVerifier } from "../../../src/trust/verifier.ts";
-import { east, madeMesh, memberEntry, mesh, nowMs, west } from "../made.ts";
+import { east, madeMesh, madeRoot, memberEntry, mesh, nowMs, west } from "../made.ts";
 import { tempFolder } from "./folder.ts";
 
 const {
@@ -186,6 +192,35 @@ test("saveCharter() keeps the newest charter for the next start", async () => {
   await saveCharter(made.east, charter);
   assert.equal((await loadMember(made.east)).charter.charter.number, 3);
 });
+
+for (const [what, rootsOf] of [
+  ["adds a root", (a: Uint8Array, b: Uint8Array) => [a, b]],
+  ["is signed by a root that is on disk nowhere yet", (_: Uint8Array, b: Uint8Array) => [b]],
+] as const) {
+  test(`a crash between any two writes of a charter that ${what} leaves a folder that loads`, async () => {
+    await using made = await folders();
+    const { charter: old } = await loadMember(made.east);
+    const added = await madeRoot();
+    const bundle = rootsOf(old.bundle.roots[0]?.der ?? Buffer.alloc(0), added.certificate.der);
+    const next = await signCharter(
+      {
+        ...old.charter,
+        number: old.charter.number + 2,
+        bundle: bundle.map((root) => Buffer.from(root).toString("base64")),
+      },
+      added.signer,
+    );
+    for (const { name, content } of charterWrites(old, next)) {
+      await writeFile(join(made.east, name), String(content));
+      const { charter, bundle: trusted } = await loadMember(made.east);
+      const expected = charter.charter.number === next.charter.number ? next : old;
+      assert.equal(trusted.digest, expected.bundle.digest);
+    }
+    assert.equal((await loadMember(made.east)).charter.charter.number, next.charter.number);
+    const pem = await readFile(join(made.east, "bundle.pem"), "utf8");
+    assert.equal(pem, next.bundle.pem);
+  });
+}
 
 test("saveCharter() leaves the last of several charters that come at once, and nothing else", async () => {
   await using made = await folders();
