@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { on, once } from "node:events";
+import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { connect as connectTls } from "node:tls";
 import type { Engine } from "../../src/dataplane/io/engine.ts";
@@ -197,6 +198,22 @@ describe("a sidecar", () => {
     survivor.destroy();
   });
 
+  test("keeps a connection to a host held for dead while it hears from it, until it falls silent", async () => {
+    await using talker = await tcpServer(() => {});
+    const talking = setInterval(() => {
+      for (const socket of talker.sockets) socket.write("x");
+    }, 50);
+    await using other = await tcpServer(echo);
+    await reroute([{ port: talker.port }]);
+    const client = dial(portOf(engine, "outbound"));
+    await heard(client, 1);
+    await reroute([{ port: talker.port, health: "UNHEALTHY" }, { port: other.port }]);
+    // 30 times 50 ms is longer than any silence is borne.
+    await heard(client, 30);
+    clearInterval(talking);
+    assert.equal((await endOf(client)).wasReset, true);
+  });
+
   test("lets in by a post-quantum handshake whom RBAC names, and nobody without a certificate of the mesh", async () => {
     const port = portOf(engine, "inbound");
     const friend = dialTls(port, {
@@ -369,3 +386,13 @@ describe("a sidecar", () => {
     client.destroy();
   });
 });
+
+/** Resolves after so many bytes; throws when the connection ends before. */
+async function heard(socket: Socket, bytes: number): Promise<void> {
+  let left = bytes;
+  for await (const [chunk] of on(socket, "data", { close: ["close"] })) {
+    left -= (chunk as Buffer).length;
+    if (left <= 0) return;
+  }
+  throw new Error(`The connection ended ${left} bytes early`);
+}

@@ -14,7 +14,8 @@ const triesPerLevel = 2;
 
 /**
  * The host for the next attempt, or undefined when none is left. A first attempt follows loads and
- * weights; later ones avoid tried hosts and, after two failures in a level, the level.
+ * weights; later ones avoid tried hosts and, after two failures in a level, the level; at the end
+ * they try those held for dead.
  */
 export function pickHost(pool: Pool, attempt: Attempt): Host | undefined {
   const levels = currentLevels(pool, attempt.nowMs);
@@ -29,7 +30,23 @@ export function pickHost(pool: Pool, attempt: Attempt): Host | undefined {
   const fresh = open.filter(({ priority }) => (tries.get(priority) ?? 0) < triesPerLevel);
   // Tried levels come last, so that a lone level is still tried to its end.
   const level = chooseLevel(fresh, attempt) ?? chooseLevel(open, attempt);
-  return level === undefined ? undefined : hostIn(level, { pool, attempt });
+  return level === undefined ? lastHope(pool, attempt) : hostIn(level, { pool, attempt });
+}
+
+/**
+ * When all who are healthy have failed, whoever is held for dead may still live: nearest first. Only
+ * where panic is allowed, which says the same of a whole level.
+ */
+function lastHope(pool: Pool, { tried, random }: Attempt): Host | undefined {
+  if (pool.model.panicPercent === 0) return undefined;
+  const rest = [...pool.hosts.values()].filter(
+    (host) => !tried.has(host) && host.model.health !== "draining",
+  );
+  const nearest = Math.min(...rest.map(({ model }) => model.priority));
+  return byWeight(
+    rest.filter(({ model }) => model.priority === nearest),
+    random,
+  );
 }
 
 function currentLevels(pool: Pool, nowMs: number): readonly Level[] {

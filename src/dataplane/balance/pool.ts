@@ -17,7 +17,7 @@ export interface Host {
   ejectedUntilMs: number;
   /** Smooth weighted round robin's running credit. */
   credit: number;
-  /** It turned UNHEALTHY and its connections have gone. */
+  /** It is UNHEALTHY while others are not: its connections have to go. */
   isLeft: boolean;
 }
 
@@ -73,7 +73,7 @@ export function createPool(model: ClusterModel, assignment: AssignmentModel | un
 
 export interface PoolChange {
   /**
-   * Are UNHEALTHY while others are not: their connections have to go, once. Where nobody is healthy a
+   * Turned UNHEALTHY while others are not: their connections have to go. Where nobody is healthy a
    * closed connection would only come back to the same hosts.
    */
   readonly fallen: readonly Host[];
@@ -108,8 +108,11 @@ export function updatePool(
 
 function leaveFallen(pool: Pool): readonly Host[] {
   const hosts = [...pool.hosts.values()];
-  for (const host of hosts) if (host.model.health !== "unhealthy") host.isLeft = false;
-  if (!hosts.some(({ model }) => model.health === "healthy")) return [];
+  const isAnyHealthy = hosts.some(({ model }) => model.health === "healthy");
+  for (const host of hosts) {
+    if (host.model.health !== "unhealthy" || !isAnyHealthy) host.isLeft = false;
+  }
+  if (!isAnyHealthy) return [];
   const fallen = hosts.filter((host) => host.model.health === "unhealthy" && !host.isLeft);
   for (const host of fallen) host.isLeft = true;
   return fallen;

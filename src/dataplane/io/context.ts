@@ -75,6 +75,8 @@ export interface Flow {
   deadlineMs: number;
   readonly acceptedMs: number;
   lastByteMs: number;
+  /** When its upstream last said something, or was reached. */
+  heardMs: number;
   hasKeepalive: boolean;
   /** Full reads in a row; a busy stream gets a buffer of its own. */
   fullReads: number;

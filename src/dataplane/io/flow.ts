@@ -28,6 +28,7 @@ export function newFlow(
     deadlineMs: Infinity,
     acceptedMs: context.clock.monotonicMs(),
     lastByteMs: context.coarseMs,
+    heardMs: context.coarseMs,
     hasKeepalive: false,
     fullReads: 0,
     buffer: undefined,
@@ -105,11 +106,28 @@ export function closeFlow(flow: Flow): void {
   flow.buffer = undefined;
 }
 
+/** Ends a connection because of what the agent said, not because of the peers. */
+export function closeByConfig(flow: Flow): void {
+  flow.context.counters.closedByConfig += 1;
+  closeFlow(flow);
+}
+
 export function reset(socket: Socket): void {
   if (socket.destroyed) return;
   // Node would put off the reset until the connect succeeds, which for a dead host is never.
   if (socket.connecting) socket.destroy();
   else socket.resetAndDestroy();
+}
+
+// A host found dead by probes has been silent for longer than that; one that was not, is not dead.
+const contradictionMs = 1_000;
+
+/**
+ * Whether its host is held for dead and nothing contradicts it. A probe can be wrong and bytes cannot:
+ * a connection that still gets some stays.
+ */
+export function isAbandoned({ host, heardMs, context }: Flow): boolean {
+  return host?.isLeft === true && context.coarseMs - heardMs >= contradictionMs;
 }
 
 /** Gives back what the flow holds of its pool and host. */

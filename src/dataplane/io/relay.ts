@@ -28,6 +28,7 @@ export function onUpstreamRead(this: FlowSocket, bytes: number, buffer: Uint8Arr
   const flow = this[flowKey];
   if (flow === undefined || flow.up !== this) return true;
   flow.lastByteMs = flow.context.coarseMs;
+  flow.heardMs = flow.lastByteMs;
   const view = buffer.subarray(0, bytes);
   const mayGoOn = writeTo(flow.down, buffer === flow.buffer ? view : Buffer.from(view));
   next = bufferAfter(flow, bytes);
@@ -60,6 +61,7 @@ export function onData(this: FlowSocket, chunk: Buffer): void {
   const other = flow === undefined ? undefined : otherOf(flow, this);
   if (flow === undefined || other === undefined) return;
   flow.lastByteMs = flow.context.coarseMs;
+  if (this === flow.up) flow.heardMs = flow.lastByteMs;
   if (!writeTo(other, chunk)) this.pause();
 }
 
@@ -106,6 +108,7 @@ export function join(flow: Flow, up: FlowSocket): void {
   flow.up = up;
   flow.deadlineMs = Infinity;
   flow.lastByteMs = flow.context.coarseMs;
+  flow.heardMs = flow.lastByteMs;
   enter(flow, "open");
   flow.context.counters.connected += 1;
   const { down, head } = flow;

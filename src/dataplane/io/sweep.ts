@@ -1,5 +1,5 @@
 import type { EngineContext, Flow } from "./context.ts";
-import { closeFlow, proxyOf, refuse } from "./flow.ts";
+import { closeByConfig, closeFlow, isAbandoned, proxyOf, refuse } from "./flow.ts";
 import { failAttempt } from "./upstream.ts";
 
 // Connect timeouts are 0.5 s and up: a tenth of a second late is early enough.
@@ -40,6 +40,7 @@ function sweepWaiting(context: EngineContext): void {
 function sweepOpen(context: EngineContext): void {
   for (const flow of context.open) {
     if (flow.deadlineMs <= context.coarseMs || isIdle(flow, context.coarseMs)) closeFlow(flow);
+    else if (isAbandoned(flow)) closeByConfig(flow);
     else if (!flow.hasKeepalive && context.coarseMs - flow.acceptedMs > keepaliveAfterMs)
       keepAlive(flow);
   }

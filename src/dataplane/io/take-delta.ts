@@ -4,7 +4,7 @@ import type { Applied, Delta } from "../config/state.ts";
 import { applyDelta, forgetUnwanted } from "../config/state.ts";
 import { isAllowed } from "../rbac.ts";
 import type { EngineContext, Flow } from "./context.ts";
-import { closeFlow } from "./flow.ts";
+import { closeByConfig, closeFlow, isAbandoned } from "./flow.ts";
 import { isNamed } from "./tls-contexts.ts";
 
 /** Takes one response into the configuration, the pools and the live connections. */
@@ -77,8 +77,8 @@ function changePool(context: EngineContext, model: ClusterModel): void {
     pools.set(model.name, createPool(model, assignment));
     return;
   }
-  const fallen = new Set(updatePool(pool, { model, assignment }).fallen);
-  if (fallen.size > 0) closeWhere(context, ({ host }) => host !== undefined && fallen.has(host));
+  // Those that still hear from their host are looked at again by the sweep.
+  if (updatePool(pool, { model, assignment }).fallen.length > 0) closeWhere(context, isAbandoned);
 }
 
 function assignmentFor(
@@ -99,10 +99,6 @@ function closeUnproven(context: EngineContext): void {
   });
 }
 
-function closeWhere({ open, counters }: EngineContext, isOver: (flow: Flow) => boolean): void {
-  for (const flow of open) {
-    if (!isOver(flow)) continue;
-    counters.closedByConfig += 1;
-    closeFlow(flow);
-  }
+function closeWhere({ open }: EngineContext, isOver: (flow: Flow) => boolean): void {
+  for (const flow of open) if (isOver(flow)) closeByConfig(flow);
 }

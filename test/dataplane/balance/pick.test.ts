@@ -79,6 +79,24 @@ describe("pickHost()", () => {
     assert.deepEqual(order, [0, 0, 1, 1, 0, 0]);
   });
 
+  test("tries those held for dead, nearest first, when all who are healthy have failed", () => {
+    const pool = poolOf([
+      ...level(0, { healthy: 1, total: 1 }),
+      ...level(1, { healthy: 0, total: 1 }),
+      ...level(2, { healthy: 0, total: 1 }),
+      { ...host({ health: "draining" }), priority: 1 },
+    ]);
+    const tried = new Set<Host>();
+    const order: string[] = [];
+    for (;;) {
+      const picked = pickHost(pool, { nowMs: 0, random: () => 0.5, tried });
+      if (picked === undefined) break;
+      tried.add(picked);
+      order.push(`${picked.model.priority} ${picked.model.health}`);
+    }
+    assert.deepEqual(order, ["0 healthy", "1 unhealthy", "2 unhealthy"]);
+  });
+
   test("finds nobody when nobody is healthy and panic is off", () => {
     const pool = poolOf(level(0, { healthy: 0, total: 2 }), { model: { panicPercent: 0 } });
     assert.equal(pickHost(pool, { nowMs: 0, random: () => 0, tried: new Set() }), undefined);
