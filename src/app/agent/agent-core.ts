@@ -29,6 +29,8 @@ export interface AgentCoreOptions {
   readonly stores: readonly CatalogStore[];
   readonly snapshots: SnapshotStore;
   readonly proofs: SidecarProofs;
+  /** In place of those that the configuration names. */
+  readonly sources?: readonly WorkloadSource[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -133,9 +135,11 @@ export class AgentCore implements AsyncDisposable {
       handle: (id) => this.#build(id),
       schedule: () => setImmediate(() => this.#flush()),
     });
-    this.#sources = config.sources.map(({ dir }) =>
-      withHealthProbes(filesSource({ folder: dir }), { clock, random }),
-    );
+    this.#sources =
+      options.sources ??
+      config.sources.map(({ dir }) =>
+        withHealthProbes(filesSource({ folder: dir }), { clock, random }),
+      );
   }
 
   /** Resolves when sources are synced and this member's name is claimed. Throws as those do. */

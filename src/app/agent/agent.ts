@@ -1,5 +1,6 @@
 import { openSnapshotDir } from "../../discovery/io/catalog/snapshot-dir.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
+import type { WorkloadSource } from "../../discovery/source.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
@@ -26,6 +27,8 @@ export interface AgentParts {
   readonly log: Log;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** In place of those that the configuration names. */
+  readonly sources?: readonly WorkloadSource[];
   /** Ends a start that takes too long. */
   readonly signal?: AbortSignal;
 }
@@ -84,6 +87,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     stores: parts.stores,
     snapshots,
     proofs,
+    ...(parts.sources === undefined ? {} : { sources: parts.sources }),
     clock,
     random,
     log,
