@@ -5,6 +5,7 @@ import type { Host, Pool } from "../balance/pool.ts";
 import type { ChainModel } from "../config/model.ts";
 import type { ConfigState } from "../config/state.ts";
 import type { EngineCounters } from "../counters.ts";
+import type { Loads, LocalityLoad } from "../load.ts";
 import type { RefusalLog } from "./refusal-log.ts";
 import type { SpiffeIdOf, TlsContexts } from "./tls-contexts.ts";
 
@@ -30,6 +31,7 @@ export interface EngineContext {
   readonly config: ConfigState;
   readonly pools: Map<string, Pool>;
   readonly tls: TlsContexts;
+  readonly loads: Loads;
   /** Waiting for their hello or downstream handshake, oldest first. */
   readonly greeting: Set<Flow>;
   /** Waiting for their upstream. */
@@ -71,6 +73,15 @@ export interface Flow {
   /** The server's identity, proven by mTLS. */
   upPeer: SpiffeId | undefined;
   tried: Set<Host> | undefined;
+  /** Where the present attempt or connection counts. */
+  load: LocalityLoad | undefined;
+  /** Monotonic: begin of the attempt, then of the open connection. */
+  sinceMs: number;
+  /** TCP to the host is there, its TLS session is not yet. */
+  isGreetingHost: boolean;
+  /** Payload that was counted already. */
+  toldIn: number;
+  toldOut: number;
   /** Monotonic: the present phase must be over by then; while open: the end of a drain. */
   deadlineMs: number;
   readonly acceptedMs: number;

@@ -142,6 +142,7 @@ function contextOf(options: EngineOptions): EngineContext {
     config: emptyConfig(),
     pools: new Map(),
     tls: new TlsContexts({ identity, spiffeIdOf, onSecure }),
+    loads: new Map(),
     greeting: new Set(),
     connecting: new Set(),
     open: new Set(),

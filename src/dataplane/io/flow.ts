@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { ChainEnd } from "../config/model.ts";
 import type { RefusalReason } from "../counters.ts";
+import { type LoadEnd, loadAt, noteBytes, noteDropped, noteEnd } from "../load.ts";
 import type { EngineContext, Flow, FlowSocket, ListenerView } from "./context.ts";
 import { flowKey } from "./context.ts";
 
@@ -25,6 +26,11 @@ export function newFlow(
     up: undefined,
     upPeer: undefined,
     tried: undefined,
+    load: undefined,
+    sinceMs: 0,
+    isGreetingHost: false,
+    toldIn: 0,
+    toldOut: 0,
     deadlineMs: Infinity,
     acceptedMs: context.clock.monotonicMs(),
     lastByteMs: context.coarseMs,
@@ -83,7 +89,7 @@ export interface RefusalAbout {
 /** Ends a flow that was not served. A reset, so that it never looks like an empty answer. */
 export function refuse(flow: Flow, reason: RefusalReason, about: RefusalAbout = {}): void {
   if (flow.phase === "closed") return;
-  const { context, listener, serverName, peer, raw } = flow;
+  const { context, listener, serverName, peer, raw, pool } = flow;
   const address = `${raw.remoteAddress ?? "?"}:${raw.remotePort ?? "?"}`;
   context.refusals.note(reason, {
     listener: listener.name,
@@ -92,12 +98,21 @@ export function refuse(flow: Flow, reason: RefusalReason, about: RefusalAbout = 
     address,
     ...about,
   });
-  closeFlow(flow);
+  const isDropped = reason === "no-host" || reason === "over-limit";
+  if (isDropped && pool !== undefined) {
+    const at = { envoyCluster: pool.model.name, locality: undefined, priority: 0 };
+    noteDropped(loadAt(context.loads, at), reason);
+  }
+  closeFlow(flow, reason === "no-validation" ? "tls" : undefined);
 }
 
-/** Resets both sides: a stream cut in the middle must not look like a clean end. */
-export function closeFlow(flow: Flow): void {
+/**
+ * Resets both sides: a stream cut in the middle must not look like a clean end. Whoever does not say
+ * why ends an open connection by its own will, and an attempt because its caller is gone.
+ */
+export function closeFlow(flow: Flow, end?: LoadEnd): void {
   if (flow.phase === "closed") return;
+  endLoad(flow, end ?? (flow.phase === "open" ? "cut" : "aborted"));
   enter(flow, "closed");
   releaseHost(flow);
   reset(flow.raw);
@@ -128,6 +143,26 @@ const contradictionMs = 1_000;
  */
 export function isAbandoned({ host, heardMs, context }: Flow): boolean {
   return host?.isLeft === true && context.coarseMs - heardMs >= contradictionMs;
+}
+
+/** How the present attempt or connection ended, for the load reports. */
+export function endLoad(flow: Flow, end: LoadEnd): void {
+  const { load } = flow;
+  if (load === undefined) return;
+  noteFlowBytes(flow);
+  noteEnd(load, end);
+  flow.load = undefined;
+}
+
+/** Counts payload that came since the last call: the sockets count by themselves. */
+export function noteFlowBytes(flow: Flow): void {
+  const { load, up, down } = flow;
+  if (load === undefined || up === undefined) return;
+  const { bytesRead: bytesIn } = up;
+  const { bytesRead: bytesOut } = down;
+  noteBytes(load, { in: bytesIn - flow.toldIn, out: bytesOut - flow.toldOut });
+  flow.toldIn = bytesIn;
+  flow.toldOut = bytesOut;
 }
 
 /** Gives back what the flow holds of its pool and host. */

@@ -1,6 +1,6 @@
 import type { Flow, FlowSocket } from "./context.ts";
 import { flowKey } from "./context.ts";
-import { closeFlow, enter, releaseHost, reset } from "./flow.ts";
+import { closeFlow, endLoad, enter, releaseHost, reset } from "./flow.ts";
 
 const sharedBytes = 65_536;
 const privateBytes = 262_144;
@@ -82,7 +82,7 @@ export function onClose(this: FlowSocket, hadError: boolean): void {
   const other = otherOf(flow, this);
   if (hadError || !this.readableEnded || !this.writableFinished) {
     flow.context.counters.resets += 1;
-    closeFlow(flow);
+    closeFlow(flow, this === flow.down ? "aborted" : "reset");
   } else if (other === undefined || other.destroyed) finish(flow);
 }
 
@@ -91,6 +91,7 @@ export function onError(): void {}
 
 /** Both directions ended cleanly. */
 function finish(flow: Flow): void {
+  endLoad(flow, "ok");
   enter(flow, "closed");
   releaseHost(flow);
   flow.buffer = undefined;

@@ -39,7 +39,8 @@ function sweepWaiting(context: EngineContext): void {
 
 function sweepOpen(context: EngineContext): void {
   for (const flow of context.open) {
-    if (flow.deadlineMs <= context.coarseMs || isIdle(flow, context.coarseMs)) closeFlow(flow);
+    if (flow.deadlineMs <= context.coarseMs) closeFlow(flow);
+    else if (isIdle(flow, context.coarseMs)) closeFlow(flow, "ok");
     else if (isAbandoned(flow)) closeByConfig(flow);
     else if (!flow.hasKeepalive && context.coarseMs - flow.acceptedMs > keepaliveAfterMs)
       keepAlive(flow);

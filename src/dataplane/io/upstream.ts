@@ -4,9 +4,10 @@ import { noteConnected, noteFailure } from "../balance/outlier.ts";
 import { pickHost } from "../balance/pick.ts";
 import type { Host } from "../balance/pool.ts";
 import type { UpstreamTls } from "../config/model.ts";
+import { loadAt, noteBegin, noteConnect, noteFirstByte } from "../load.ts";
 import type { Flow, FlowSocket } from "./context.ts";
 import { flowKey } from "./context.ts";
-import { closeFlow, enter, proxyOf, refuse, reset } from "./flow.ts";
+import { closeFlow, endLoad, enter, proxyOf, refuse, reset } from "./flow.ts";
 import {
   join,
   nextReadBuffer,
@@ -43,6 +44,11 @@ function attempt(flow: Flow): void {
   flow.host = host;
   host.active += 1;
   flow.deadlineMs = nowMs + pool.model.connectTimeoutMs;
+  flow.sinceMs = nowMs;
+  flow.isGreetingHost = false;
+  const { locality, priority } = host.model;
+  flow.load = loadAt(context.loads, { envoyCluster: pool.model.name, locality, priority });
+  noteBegin(flow.load);
   flow.upRaw = open(flow, host);
 }
 
@@ -91,6 +97,7 @@ function startTls(flow: Flow, tls: UpstreamTls): void {
   if (validation === undefined || validation.names.length === 0 || upRaw === undefined) {
     return refuse(flow, "no-validation", { resource: tls.validation.secret });
   }
+  flow.isGreetingHost = true;
   const session: FlowSocket = connectTls({
     socket: upRaw,
     secureContext: context.tls.client(validation),
@@ -116,6 +123,7 @@ function onSecureConnect(this: FlowSocket): void {
   const flow = this[flowKey];
   if (flow?.phase !== "connecting" || flow.upRaw === undefined) return void this.destroy();
   this.on("data", onData);
+  this.once("data", onFirstByte);
   this.on("drain", onDrain);
   this.on("end", onEnd);
   this.on("close", onClose);
@@ -125,7 +133,16 @@ function onSecureConnect(this: FlowSocket): void {
 function established(flow: Flow, up: FlowSocket): void {
   if (flow.host !== undefined) noteConnected(flow.host);
   flow.tried = undefined;
+  const nowMs = flow.context.clock.monotonicMs();
+  if (flow.load !== undefined) noteConnect(flow.load, nowMs - flow.sinceMs);
+  flow.sinceMs = nowMs;
   join(flow, up);
+}
+
+function onFirstByte(this: FlowSocket): void {
+  const flow = this[flowKey];
+  if (flow?.load === undefined) return;
+  noteFirstByte(flow.load, flow.context.clock.monotonicMs() - flow.sinceMs);
 }
 
 function onUpstreamClose(this: FlowSocket, hadError: boolean): void {
@@ -139,6 +156,8 @@ function onUpstreamClose(this: FlowSocket, hadError: boolean): void {
 export function failAttempt(flow: Flow): void {
   const { context, pool, host, upRaw } = flow;
   if (pool === undefined || host === undefined) return closeFlow(flow);
+  const isLate = flow.deadlineMs <= context.clock.monotonicMs();
+  endLoad(flow, isLate ? "timeout" : flow.isGreetingHost ? "tls" : "refused");
   flow.upRaw = undefined;
   flow.host = undefined;
   host.active -= 1;

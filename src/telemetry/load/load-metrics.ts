@@ -1,0 +1,40 @@
+import { errorField, type LoadError, loadErrors, loadField } from "./fields.ts";
+import { latencyBuckets } from "./latency.ts";
+
+/**
+ * What our engine adds to a load report as `load_metric_stats`, which any LRS server may ignore: LRS
+ * itself has no bytes, no latency and one number for all errors.
+ */
+export interface LoadMetric {
+  readonly name: string;
+  /** Index in a load row. */
+  readonly field: number;
+  /** Which of the two numbers of a metric says it. */
+  readonly in: "count" | "total";
+}
+
+// No caller and no upstream: LRS counts those as dropped requests of the whole cluster.
+const droppedKinds: readonly LoadError[] = ["no-host", "over-limit"];
+
+/** By name. */
+export const loadMetrics: ReadonlyMap<string, LoadMetric> = new Map(
+  [
+    { name: "isthmus.bytes_in", field: loadField.bytesIn, in: "total" as const },
+    { name: "isthmus.bytes_out", field: loadField.bytesOut, in: "total" as const },
+    ...loadErrors
+      .filter((kind) => !droppedKinds.includes(kind))
+      .map((kind) => countOf(`isthmus.error.${kind}`, errorField(kind))),
+    ...histogram("isthmus.connect", loadField.connect),
+    ...histogram("isthmus.first_byte", loadField.firstByte),
+  ].map((metric) => [metric.name, metric]),
+);
+
+function histogram(name: string, from: number): readonly LoadMetric[] {
+  return Array.from({ length: latencyBuckets }, (_, bucket) =>
+    countOf(`${name}.${bucket}`, from + bucket),
+  );
+}
+
+function countOf(name: string, field: number): LoadMetric {
+  return { name, field, in: "count" };
+}
