@@ -6,7 +6,13 @@ import {
   parseNetworkName,
 } from "../../mesh/ids.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
-import type { AgentConfig, AgentMember, CatalogConfig, SourceConfig } from "./config.ts";
+import type {
+  AgentConfig,
+  AgentMember,
+  CatalogConfig,
+  HubConfig,
+  SourceConfig,
+} from "./config.ts";
 import {
   address,
   checked,
@@ -24,6 +30,7 @@ import {
   text,
   yes,
 } from "./config-parser.ts";
+import { hubs } from "./hub-config.ts";
 
 // Readers allow three lost beats in a row; one is bad luck.
 const defaultLeaseMs = 10_000;
@@ -53,23 +60,30 @@ const member: Parser<AgentMember> = mapped(
   ({ network, ...rest }) => ({ ...rest, network: network ?? parseNetworkName(rest.name) }),
 );
 
-interface CatalogFields extends CatalogConfig {
+interface CatalogFields extends Omit<CatalogConfig, "hubs"> {
   readonly memory: true | undefined;
-  readonly hubs?: undefined;
+  readonly hubs: readonly HubConfig[] | undefined;
 }
 
 const catalog: Parser<CatalogConfig> = mapped(
   checked(
     object<CatalogFields>({
       memory: optional<true | undefined>(yes, undefined),
-      hubs: notYet("use `memory: true` (the Redis store lands next)"),
+      hubs: optional<readonly HubConfig[] | undefined>(hubs, undefined),
       leaseMs: optional(leaseMs, defaultLeaseMs),
       snapshotDir: required(path),
       expireAfterMs: optional(expireAfterMs, defaultExpireAfterMs),
     }),
-    (fields) => (fields.memory === true ? undefined : "it names no catalog: set `memory: true`"),
+    ({ memory, hubs }) => {
+      if (memory === undefined && hubs === undefined) {
+        return "it names no catalog: list `hubs`, or set `memory: true`";
+      }
+      return memory !== undefined && hubs !== undefined
+        ? "it has both `memory` and `hubs`: keep one"
+        : undefined;
+    },
   ),
-  ({ leaseMs, snapshotDir, expireAfterMs }) => ({ leaseMs, snapshotDir, expireAfterMs }),
+  ({ memory, hubs, ...rest }) => ({ ...rest, ...(hubs === undefined ? {} : { hubs }) }),
 );
 
 const source: Parser<SourceConfig> = mapped(

@@ -35,6 +35,24 @@ export interface CatalogConfig {
   readonly snapshotDir: string;
   /** A member that is down for so long is removed. */
   readonly expireAfterMs: number;
+  /** Absent: the catalog lives in the memory of this process. */
+  readonly hubs?: readonly HubConfig[];
+}
+
+/** One Redis, in whatever shape, that carries the catalog. Paths are absolute; files are watched. */
+export interface HubConfig {
+  /** Without user and password; the forms stand at `parseHubUrl`. */
+  readonly url: string;
+  /** Unique among the hubs; the url's host part unless the operator says otherwise. */
+  readonly name: string;
+  readonly username?: string;
+  readonly passwordFile?: string;
+  /** Who may have signed the server's certificate; absent: whom Node trusts. */
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  /** The name in the server's certificate, where it is not the host of the url. */
+  readonly serverName?: string;
 }
 
 /** `files`: an absolute folder. */

@@ -82,10 +82,10 @@ htpp: {}
 
   for (const [name, from, to, problem] of [
     [
-      "hubs",
+      "hubs besides memory",
       "memory: true",
-      'hubs: [{ url: "redis://h" }]',
-      "4 catalog.hubs: it is not in this version yet",
+      'memory: true, hubs: [{ url: "redis://h:1" }]',
+      "4 catalog: it has both `memory` and `hubs`: keep one",
     ],
     [
       "kubernetes",
@@ -93,7 +93,12 @@ htpp: {}
       "kubernetes: {}",
       "5 sources[0].kubernetes: it is not in this version yet",
     ],
-    ["no catalog", "memory: true, ", "", "4 catalog: it names no catalog: set `memory: true`"],
+    [
+      "no catalog",
+      "memory: true, ",
+      "",
+      "4 catalog: it names no catalog: list `hubs`, or set `memory: true`",
+    ],
     ["memory: false", "memory: true", "memory: false", "4 catalog.memory: it can only be true"],
   ] as const) {
     test(`refuses ${name} with a sentence instead of ignoring it`, () => {
