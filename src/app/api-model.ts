@@ -71,6 +71,26 @@ export interface GatewayAnswer {
   readonly address: string;
   readonly isAlive: boolean;
   readonly rttMs: number | undefined;
+  /** As its member states it; differs from the address where that is a DNS name. */
+  readonly name: string;
+  /** Of its member; undefined: it serves all zones alike. */
+  readonly zone: string | undefined;
+  /**
+   * `live`; `unknown`: not probed yet, used; `trial`: new, used once it answers; `silent`; `draining`:
+   * its member says so; `leaving`: DNS has others, which do not answer; `unresolved`: no address yet;
+   * `own`: of the agent's own member.
+   */
+  readonly state:
+    | "live"
+    | "unknown"
+    | "trial"
+    | "silent"
+    | "draining"
+    | "leaving"
+    | "unresolved"
+    | "own";
+  /** Since DNS last answered for its name; undefined for an IP address. */
+  readonly resolvedMs: number | undefined;
 }
 
 export interface ServiceAnswer {

@@ -1,4 +1,6 @@
-import type { MemberAnswer } from "../app/api-model.ts";
+import type { GatewayAnswer, MemberAnswer } from "../app/api-model.ts";
+import { didYouMean } from "../app/nearest.ts";
+import { MeshError } from "../mesh/errors.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
 import { rttOf, spanOf, stateCell } from "./phrases.ts";
@@ -15,26 +17,63 @@ const columns: readonly Column[] = [
   { title: "GATEWAYS", isElastic: true },
 ];
 
+const gatewayColumns: readonly Column[] = [
+  { title: "GATEWAY" },
+  { title: "NAME", isElastic: true },
+  { title: "ZONE" },
+  { title: "STATE" },
+  { title: "RTT", align: "right" },
+  { title: "RESOLVED", align: "right" },
+];
+
 export const members: Command = {
   name: "members",
-  usage: "[--agent URL] [--json]",
+  usage: "[MEMBER] [--agent URL] [--json]",
   about:
     "Lists the members of the charter as this agent sees them. `live`: its control plane beats and its\n" +
-    "gateway answers; `stale`: only the gateway does; `unreachable`: only the control plane; `down`: neither.",
+    "gateway answers; `stale`: only the gateway does; `unreachable`: only the control plane; `down`: neither.\n" +
+    "With a MEMBER, lists each address of its gateways.",
   options: { ...agentOption, ...jsonOption },
-  positionals: { min: 0, max: 0 },
+  positionals: { min: 0, max: 1 },
   run: async (args, terminal) => {
     const answer = await askAgent<{ members: MemberAnswer[] }>("/api/v1/members", {
       args,
       terminal,
     });
-    const text = args.has("json")
-      ? `${JSON.stringify(answer, null, 2)}\n`
-      : table(columns, answer.members.map(row), terminal);
-    terminal.out(text);
+    const [name] = args.positionals;
+    const chosen = name === undefined ? answer.members : [memberIn(answer.members, name)];
+    if (args.has("json")) terminal.out(`${JSON.stringify({ members: chosen }, null, 2)}\n`);
+    else terminal.out(table(columns, chosen.map(row), terminal));
+    if (name !== undefined && !args.has("json")) {
+      const gateways = chosen.flatMap((member) => member.gateways.map(gatewayRow));
+      if (gateways.length > 0) terminal.out(`\n${table(gatewayColumns, gateways, terminal)}`);
+    }
     return exitCodes.done;
   },
 };
+
+function memberIn(members: readonly MemberAnswer[], name: string): MemberAnswer {
+  const found = members.find((member) => member.name === name);
+  if (found !== undefined) return found;
+  const known = members.map((member) => member.name);
+  const hint = didYouMean(name, known);
+  throw new MeshError(
+    "MESH_NOT_FOUND",
+    `Cannot show member "${name}": the charter does not have it${hint}`,
+  );
+}
+
+function gatewayRow(gateway: GatewayAnswer): (Cell | string)[] {
+  const { address, name, zone, state, rttMs, resolvedMs } = gateway;
+  return [
+    address,
+    address.includes(name) ? "-" : name,
+    zone ?? "-",
+    stateCell(state),
+    rttOf(rttMs),
+    resolvedMs === undefined ? "-" : `${spanOf(resolvedMs)} ago`,
+  ];
+}
 
 function row(member: MemberAnswer): (Cell | string)[] {
   const isSelf = member.state === "self";
@@ -53,9 +92,11 @@ function row(member: MemberAnswer): (Cell | string)[] {
   ];
 }
 
+const quietStates: ReadonlySet<GatewayAnswer["state"]> = new Set(["live", "unknown", "own"]);
+
 function gateways(member: MemberAnswer): string {
-  const shown = member.gateways.map(({ address, isAlive }) =>
-    isAlive ? address : `${address} (silent)`,
+  const shown = member.gateways.map(({ address, state }) =>
+    quietStates.has(state) ? address : `${address} (${state})`,
   );
   return shown.length === 0 ? "none" : shown.join(", ");
 }

@@ -19,6 +19,10 @@ export interface GatewayHost {
   readonly port: number;
   /** The last probes of this very address succeeded. */
   readonly isAlive: boolean;
+  /** Of its member; absent: it serves all zones alike. */
+  readonly zone?: string;
+  /** Its member says that it is on its way out: no new connections. */
+  readonly isDraining?: true;
 }
 
 /** What another member offers of a service, after the charter and the import rules were applied. */

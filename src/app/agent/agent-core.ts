@@ -148,7 +148,11 @@ export class AgentCore implements AsyncDisposable {
     this.#tick = setInterval(() => this.#onTick(), tickMs);
     this.#poll = setInterval(() => this.#judgeKnowledge(), knowledgePollMs);
     this.catalog.publishMember({
-      gateways: config.gateway.addresses.map(({ host, port }) => ({ host, port })),
+      gateways: config.gateway.addresses.map(({ host, port, zone }) => ({
+        host,
+        port,
+        ...(zone === undefined ? {} : { zone }),
+      })),
       bundleDigest: trust.charter().bundle.digest,
     });
     const failed = new AbortController();

@@ -8,14 +8,18 @@ import {
 } from "../../discovery/members/member-state.ts";
 import type { GatewayHost } from "../../discovery/mesh-service.ts";
 import type { MemberRecord } from "../../discovery/shards/records.ts";
-import { AddressWatch } from "../../gateway/io/address-watch.ts";
+import type { GatewayBook } from "../../gateway/gateway-book.ts";
+import type { KnownHost } from "../../gateway/host-answer.ts";
 import { GatewayProber, type ProbeReport, type ProbeTarget } from "../../gateway/io/prober.ts";
+import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import { emptyRanks, type MeasuredRegion, rankOf, rankRegions } from "../../gateway/rtt-rank.ts";
+import { formatHostPort } from "../../mesh/address.ts";
 import type { Charter } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
+import { GatewayDirectory } from "./gateway-directory.ts";
 
 export interface NeighboursOptions {
   readonly self: MemberName;
@@ -30,10 +34,9 @@ export interface NeighboursOptions {
   readonly expireAfterMs: number;
   /** What is known of these members' reachability or nearness is no longer what it was. */
   readonly onChange: (members: readonly MemberName[]) => void;
+  /** How names of gateways are resolved; default: as the system does. */
+  readonly resolve?: ResolveHost;
 }
-
-// A name that stands for many addresses, and many names: each address costs a handshake a second.
-const maxAddressesPerMember = 16;
 
 // One first sample, taken while everything starts, would be kept for ten minutes: until then an order
 // that was just guessed gives way at once.
@@ -43,11 +46,8 @@ const guessMs = 30_000;
 export class Neighbours implements Disposable {
   readonly #options: NeighboursOptions;
   readonly #states: MemberStates;
-  readonly #addresses: AddressWatch;
+  readonly #directory: GatewayDirectory;
   readonly #prober: GatewayProber;
-  readonly #reports = new Map<string, ProbeReport>();
-  readonly #hosts = new Map<MemberName, readonly GatewayHost[]>();
-  readonly #refused = new Map<MemberName, Finding>();
   readonly #rankRandom: number;
   readonly #startedAtMs: number;
   #ranks = emptyRanks;
@@ -58,7 +58,7 @@ export class Neighbours implements Disposable {
     this.#rankRandom = random();
     this.#startedAtMs = clock.monotonicMs();
     this.#states = createMemberStates({ ...stateTiming, expireAfterMs: options.expireAfterMs });
-    this.#addresses = new AddressWatch({ log, onChange: () => this.refresh() });
+    this.#directory = new GatewayDirectory({ ...options, onResolved: () => this.refresh() });
     this.#prober = new GatewayProber({
       mesh: options.charter().mesh,
       identity,
@@ -80,7 +80,17 @@ export class Neighbours implements Disposable {
   }
 
   gatewaysOf(member: MemberName): readonly GatewayHost[] {
-    return this.#hosts.get(member) ?? [];
+    return this.#directory.hostsOf(member);
+  }
+
+  /** Every address, also those that proxies are not told of. */
+  gatewayBookOf(member: MemberName): GatewayBook {
+    return this.#directory.bookOf(member);
+  }
+
+  /** What DNS said of a gateway's name; undefined for an IP literal. */
+  resolutionOf(name: string): KnownHost | undefined {
+    return this.#directory.resolutionOf(name);
   }
 
   rttOf(member: MemberName): number | undefined {
@@ -107,23 +117,17 @@ export class Neighbours implements Disposable {
 
   forget(member: MemberName): void {
     this.#states.forget(member);
-    const before = this.gatewaysOf(member);
-    this.#hosts.delete(member);
-    this.#forgetReports(member, before);
-    this.#refused.delete(member);
+    this.#directory.forget(member);
     this.refresh();
   }
 
   /** Takes over what members' records, the charter and DNS say now. */
   refresh(): void {
     const members = this.#others();
-    const records = members.map((member) => ({ member, record: this.#options.recordOf(member) }));
-    this.#addresses.setHosts(
-      records.flatMap(({ record }) => (record?.gateways ?? []).map(({ host }) => host)),
-    );
-    const changed = records.filter(({ member, record }) => this.#resolve(member, record));
-    this.#prober.setTargets(members.flatMap((member) => this.#targetsOf(member)));
-    if (changed.length > 0) this.#options.onChange(changed.map(({ member }) => member));
+    this.#directory.watch(members);
+    const changed = members.filter((member) => this.#update(member));
+    this.#probeAll();
+    if (changed.length > 0) this.#options.onChange(changed);
   }
 
   /** Once a second: hold-downs, ramps, expiry and ranks advance. */
@@ -142,13 +146,13 @@ export class Neighbours implements Disposable {
   findings(): readonly Finding[] {
     const silent = this.reports().filter((report) => !report.isAlive);
     return [
-      ...this.#refused.values(),
+      ...this.#directory.findings(),
       ...silent.map(
         ({ member, address, port }): Finding => ({
           code: "GATEWAY_SILENT",
           severity: "warning",
           subject: member,
-          message: `its gateway ${address}:${port} does not answer probes`,
+          message: `its gateway ${formatHostPort({ host: address, port })} does not answer probes`,
         }),
       ),
     ];
@@ -156,70 +160,42 @@ export class Neighbours implements Disposable {
 
   [Symbol.dispose](): void {
     this.#prober[Symbol.dispose]();
-    this.#addresses[Symbol.dispose]();
+    this.#directory[Symbol.dispose]();
   }
 
   #take(report: ProbeReport): void {
     const { member, address, port, isAlive } = report;
-    const key = reportKey(report);
-    const wasAlive = this.#reports.get(key)?.isAlive ?? true;
-    this.#reports.set(key, report);
     const nowMs = this.#options.clock.monotonicMs();
     const isVerdictNew = this.#states.setProbe({ member, address, port, isAlive, nowMs });
-    if (wasAlive !== isAlive) this.#resolve(member, this.#options.recordOf(member));
+    const isHostNew = this.#directory.probed(report);
+    const isLeft = this.#keepProbes(member);
+    // An address that was kept until this one answered.
+    if (isHostNew) this.#probeAll();
     const isRankNew = this.#rerank(nowMs);
     if (isRankNew) this.#options.onChange(this.#others());
-    else if (isVerdictNew || wasAlive !== isAlive) this.#options.onChange([member]);
+    else if (isVerdictNew || isHostNew || isLeft) this.#options.onChange([member]);
   }
 
-  /** True when the member's gateways are not what they were. */
-  #resolve(member: MemberName, record: MemberRecord | undefined): boolean {
-    const before = this.gatewaysOf(member);
-    const dropped: string[] = [];
-    const hosts: GatewayHost[] = [];
-    for (const { host, port } of record?.gateways ?? []) {
-      for (const address of this.#addresses.addressesOf(host)) {
-        const verdict = this.#options.checkClaim(member, { t: "address", address });
-        if (verdict.t === "dropped") dropped.push(verdict.reason);
-        else if (hosts.length < maxAddressesPerMember && !hosts.some(isAt(address, port))) {
-          const report = this.#reports.get(reportKey({ member, address, port }));
-          hosts.push({ address, port, isAlive: report?.isAlive ?? true });
-        }
-      }
-    }
-    this.#hosts.set(member, hosts);
-    this.#forgetReports(member, before);
-    this.#refuse(member, dropped);
-    const addresses = new Set(hosts.map(probeKey));
-    const nowMs = this.#options.clock.monotonicMs();
-    const isVerdictNew = this.#states.keepProbes({ member, addresses, nowMs });
-    return isVerdictNew || JSON.stringify(before) !== JSON.stringify(hosts);
+  /** True when the member's gateways, or what follows from them, are not what they were. */
+  #update(member: MemberName): boolean {
+    const isHostNew = this.#directory.update(member);
+    return this.#keepProbes(member) || isHostNew;
   }
 
   /** A name may stand for other addresses every second: what is known of old ones goes with them. */
-  #forgetReports(member: MemberName, before: readonly GatewayHost[]): void {
-    const present = this.gatewaysOf(member);
-    for (const { address, port } of before) {
-      if (present.some(isAt(address, port))) continue;
-      this.#reports.delete(reportKey({ member, address, port }));
-    }
+  #keepProbes(member: MemberName): boolean {
+    const addresses = new Set(this.gatewayBookOf(member).map(probeKey));
+    const nowMs = this.#options.clock.monotonicMs();
+    return this.#states.keepProbes({ member, addresses, nowMs });
   }
 
-  #refuse(member: MemberName, dropped: readonly string[]): void {
-    if (dropped.length === 0) {
-      this.#refused.delete(member);
-      return;
-    }
-    this.#refused.set(member, {
-      code: "GATEWAY_ADDRESS_REFUSED",
-      severity: "error",
-      subject: member,
-      message: `a gateway is not used: ${dropped[0] ?? ""}`,
-    });
-  }
-
-  #targetsOf(member: MemberName): readonly ProbeTarget[] {
-    return this.gatewaysOf(member).map(({ address, port }) => ({ member, address, port }));
+  #probeAll(): void {
+    const targets = this.#others().flatMap((member) =>
+      this.gatewayBookOf(member).map(
+        ({ address, port }): ProbeTarget => ({ member, address, port }),
+      ),
+    );
+    this.#prober.setTargets(targets);
   }
 
   #rerank(nowMs: number): boolean {
@@ -261,16 +237,4 @@ export class Neighbours implements Disposable {
       .members.filter(({ name, state }) => name !== this.#options.self && state !== "denied")
       .map(({ name }) => name);
   }
-}
-
-function isAt(address: string, port: number): (host: GatewayHost) => boolean {
-  return (host) => host.address === address && host.port === port;
-}
-
-function reportKey(at: {
-  readonly member: MemberName;
-  readonly address: string;
-  readonly port: number;
-}): string {
-  return `${at.member} ${at.address} ${at.port}`;
 }

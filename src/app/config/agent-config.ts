@@ -1,3 +1,4 @@
+import { isGatewayHost } from "../../discovery/shards/records.ts";
 import { type HostPort, parseHostPort } from "../../mesh/address.ts";
 import {
   type NetworkName,
@@ -6,17 +7,12 @@ import {
   parseNetworkName,
 } from "../../mesh/ids.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
-import type {
-  AgentConfig,
-  AgentMember,
-  CatalogConfig,
-  HubConfig,
-  SourceConfig,
-} from "./config.ts";
+import type { AgentConfig, AgentMember, CatalogConfig, HubConfig, SourceConfig } from "./config.ts";
 import {
   address,
   checked,
   duration,
+  either,
   integer,
   list,
   mapped,
@@ -98,24 +94,48 @@ const source: Parser<SourceConfig> = mapped(
   ({ files }) => ({ t: "files", dir: files ?? "" }),
 );
 
+interface WrittenAddress {
+  /** Its port may be left out. */
+  readonly address: string;
+  readonly zone: string | undefined;
+}
+
+// A member record with more would cost every other member a handshake a second for each.
+const maxGatewayAddresses = 16;
+
 const gateway: Parser<AgentConfig["gateway"]> = mapped(
-  object<{ addresses: readonly string[]; port: number; maxClientHelloBytes: number }>({
-    addresses: optional<readonly string[]>(list(gatewayAddress()), []),
+  object<{ addresses: readonly WrittenAddress[]; port: number; maxClientHelloBytes: number }>({
+    addresses: optional<readonly WrittenAddress[]>(gatewayAddresses(), []),
     port: optional(integer({ min: 1, max: 65_535 }), defaultGatewayPort),
     maxClientHelloBytes: optional(integer({ min: 256, max: 16_384 }), defaultMaxHelloBytes),
   }),
   ({ addresses, port, maxClientHelloBytes }) => ({
     maxClientHelloBytes,
-    addresses: addresses.map((each) => withPort(each, port)),
+    addresses: addresses.map(({ address: written, zone }) => ({
+      ...withPort(written, port),
+      ...(zone === undefined ? {} : { zone }),
+    })),
   }),
 );
 
-/** Checked with any port, kept as text until the default port is known. */
-function gatewayAddress(): Parser<string> {
-  return text((value) => {
-    withPort(value, defaultGatewayPort);
+function gatewayAddresses(): Parser<readonly WrittenAddress[]> {
+  // Checked with any port, kept as text until the default port is known.
+  const written = text((value) => {
+    const { host, port } = withPort(value, defaultGatewayPort);
+    if (!isGatewayHost(host)) throw new RangeError(`"${host}" is neither an IP address nor a name`);
+    if (port === 0) throw new RangeError("other members cannot dial port 0");
     return value;
   });
+  const each = either<WrittenAddress>(
+    mapped(written, (value) => ({ address: value, zone: undefined })),
+    object<WrittenAddress>({
+      address: required(written),
+      zone: optional<string | undefined>(text(), undefined),
+    }),
+  );
+  return checked(list(each), (all) =>
+    all.length > maxGatewayAddresses ? `it has more than ${maxGatewayAddresses}` : undefined,
+  );
 }
 
 function withPort(value: string, port: number): HostPort {

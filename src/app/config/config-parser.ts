@@ -102,6 +102,11 @@ function fieldIn<T>(place: Place, key: string, field: Field<T>): T | typeof inva
   return field.otherwise === undefined ? refuse(inner, "it is missing") : field.otherwise();
 }
 
+/** A plain text in short, or a mapping that says more. */
+export function either<T>(short: Parser<T>, long: Parser<T>): Parser<T> {
+  return (place) => (isMap(place.node) ? long(place) : short(place));
+}
+
 export function list<T>(parse: Parser<T>, atLeast = 0): Parser<readonly T[]> {
   return (place) => {
     if (!isSeq(place.node)) return refuse(place, "it is not a list");

@@ -10,15 +10,21 @@ export interface AgentConfig {
   readonly trust: { readonly dir: string };
   readonly catalog: CatalogConfig;
   readonly sources: readonly SourceConfig[];
-  /** Where other members reach this member's gateways; IP literals or DNS names. */
   readonly gateway: {
-    readonly addresses: readonly HostPort[];
+    /** Where other members reach this member's gateways. */
+    readonly addresses: readonly GatewayAddress[];
     /** What this member's gateways read of a ClientHello at most; absent: what a TLS record holds. */
     readonly maxClientHelloBytes?: number;
   };
   readonly xds: { readonly listen: HostPort };
   readonly http: { readonly listen: HostPort };
   readonly logLevel: LogLevel;
+}
+
+/** The host is an IP literal or a DNS name. */
+export interface GatewayAddress extends HostPort {
+  /** Whose endpoints the gateways behind it serve first; absent: all alike. */
+  readonly zone?: string;
 }
 
 export interface AgentMember {

@@ -14,7 +14,10 @@ export interface GatewayRecord {
   /** IP literal or DNS name. */
   readonly host: string;
   readonly port: number;
+  /** Whose endpoints it serves first. */
   readonly zone?: string;
+  /** On its way out: no new connections. Older readers ignore it and learn from their probes. */
+  readonly draining?: true;
 }
 
 /** What a member says of itself; there is one in each shard. */
@@ -144,13 +147,23 @@ function memberFrom(fields: JsonObject): MemberRecord {
   };
 }
 
+/** Whether others read a gateway of that host: an IP literal without brackets, or a DNS name. */
+export function isGatewayHost(host: string): boolean {
+  return host.length <= 253 && /^[A-Za-z0-9._:-]+$/.test(host);
+}
+
 function gatewayFrom(value: unknown): GatewayRecord {
   const fields = objectIn(value, "gateway");
   const host = textIn(fields, "host", { max: 253 });
-  if (!/^[A-Za-z0-9._:-]+$/.test(host)) throw new RangeError("host is no address or DNS name");
+  if (!isGatewayHost(host)) throw new RangeError("host is no address or DNS name");
   const zone = optionalTextIn(fields, "zone", { max: 253 });
   const port = integerIn(fields, "port", { min: 1, max: 65_535 });
-  return { host, port, ...(zone === undefined ? {} : { zone }) };
+  return {
+    host,
+    port,
+    ...(zone === undefined ? {} : { zone }),
+    ...(fields["draining"] === true ? { draining: true } : {}),
+  };
 }
 
 function serviceFrom(id: ServiceId, fields: JsonObject): ServiceRecord {

@@ -1,41 +1,36 @@
-import { lookup, Resolver } from "node:dns/promises";
 import { isIp } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
-import type { Log } from "../../mesh/ports.ts";
-
-/** What a name stands for at the moment. */
-export interface Resolved {
-  /** IP literals, v4 and v6. */
-  readonly addresses: readonly string[];
-  readonly ttlSeconds: number;
-}
-
-/** Rejects when the name cannot be resolved. */
-export type Resolve = (host: string) => Promise<Resolved>;
+import type { Clock, Log, Random } from "../../mesh/ports.ts";
+import type { KnownHost } from "../host-answer.ts";
+import { addressesOf, afterAnswer, askAgainInMs, unknownHost } from "../host-answer.ts";
+import type { ResolveHost } from "./resolve-host.ts";
+import { createHostResolver } from "./resolve-host.ts";
 
 export interface AddressWatchOptions {
+  readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   /** Called when the addresses of some host changed. */
   readonly onChange: (host: string) => void;
-  /** Default: DNS, A and AAAA. */
-  readonly resolve?: Resolve;
+  /** Default: hosts file, DNS, system. */
+  readonly resolve?: ResolveHost;
 }
 
 interface Watched {
-  addresses: readonly string[];
+  known: KnownHost;
   timer: NodeJS.Timeout | undefined;
-  isFailing: boolean;
 }
 
 /** Keeps the addresses of gateways that publish a name. An IP literal is its own answer. */
 export class AddressWatch implements Disposable {
   readonly #options: AddressWatchOptions;
-  readonly #resolve: Resolve;
+  readonly #resolve: ResolveHost;
   readonly #watched = new Map<string, Watched>();
+  readonly #owned = new DisposableStack();
 
   constructor(options: AddressWatchOptions) {
     this.#options = options;
-    this.#resolve = options.resolve ?? resolveByDns;
+    this.#resolve = options.resolve ?? this.#owned.use(createHostResolver()).resolve;
   }
 
   /** Replaces the whole list; what stays keeps its last answer. */
@@ -48,19 +43,25 @@ export class AddressWatch implements Disposable {
     }
     for (const host of names) {
       if (this.#watched.has(host)) continue;
-      const watched: Watched = { addresses: [], timer: undefined, isFailing: false };
+      const watched: Watched = { known: unknownHost, timer: undefined };
       this.#watched.set(host, watched);
       this.#start(host, watched);
     }
   }
 
-  /** Sorted; empty until a name's first answer. */
+  /** Sorted within each family; empty until a name's first answer. */
   addressesOf(host: string): readonly string[] {
-    return isIp(host) ? [host] : (this.#watched.get(host)?.addresses ?? []);
+    return isIp(host) ? [host] : addressesOf(this.#watched.get(host)?.known ?? unknownHost);
+  }
+
+  /** Undefined for an IP literal and for a name that is not watched. */
+  known(host: string): KnownHost | undefined {
+    return this.#watched.get(host)?.known;
   }
 
   [Symbol.dispose](): void {
     this.setHosts([]);
+    this.#owned.dispose();
   }
 
   #start(host: string, watched: Watched): void {
@@ -70,78 +71,28 @@ export class AddressWatch implements Disposable {
   }
 
   async #refresh(host: string, watched: Watched): Promise<void> {
-    const ttlSeconds = await this.#answer(host, watched);
+    const { clock, random, log, onChange } = this.#options;
+    const answer = await this.#resolve(host).catch(failedAnswer);
     if (this.#watched.get(host) !== watched) return;
-    watched.timer = setTimeout(() => this.#start(host, watched), clampTtl(ttlSeconds) * 1_000);
+    const before = watched.known;
+    const known = afterAnswer(before, answer, clock.monotonicMs());
+    watched.known = known;
+    const waitMs = askAgainInMs({ answer, failures: known.failures, random: random() });
+    watched.timer = setTimeout(() => this.#start(host, watched), waitMs);
     watched.timer.unref();
-  }
-
-  /** A name that stops resolving keeps its last answer: DNS is not a health check. */
-  async #answer(host: string, watched: Watched): Promise<number> {
-    try {
-      const { addresses, ttlSeconds } = await this.#resolve(host);
-      watched.isFailing = false;
-      this.#take(host, { watched, addresses });
-      return ttlSeconds;
-    } catch (error) {
-      const fields = { name: host, reason: reasonOf(error) };
-      if (!watched.isFailing)
-        this.#options.log.warn(fields, "Cannot resolve a gateway, last answer stays");
-      watched.isFailing = true;
-      return retrySeconds;
+    if (known.failures === 1) {
+      const fields = { name: host, reason: known.failing?.reason };
+      log.warn(fields, "Cannot resolve a gateway, last answer stays");
+    } else if (before.failures > 0 && known.failures === 0) {
+      log.info({ name: host }, "Gateway resolves again");
     }
-  }
-
-  #take(
-    host: string,
-    answer: { readonly watched: Watched; readonly addresses: readonly string[] },
-  ): void {
-    const { watched } = answer;
-    const addresses = [...new Set(answer.addresses)].sort().slice(0, maxAddresses);
-    const isSame = addresses.join() === watched.addresses.join();
-    if (addresses.length === 0 || isSame || this.#watched.get(host) !== watched) return;
-    watched.addresses = addresses;
-    this.#options.onChange(host);
+    if (addressesOf(before).join() === addressesOf(known).join()) return;
+    log.info({ name: host, count: addressesOf(known).length }, "Gateway has other addresses");
+    onChange(host);
   }
 }
 
-const retrySeconds = 5;
-// A load balancer has a few addresses; a name with hundreds would cost a probe a second each.
-const maxAddresses = 16;
-
-/** Zero would be a busy loop, and an hour would outlive the gateway. */
-function clampTtl(ttlSeconds: number): number {
-  return Math.min(60, Math.max(1, ttlSeconds));
-}
-
-// Names of the hosts file are not in DNS and have no TTL.
-const hostsFileTtlSeconds = 30;
-
-async function resolveByDns(host: string): Promise<Resolved> {
-  const resolver = new Resolver({ timeout: 2_000, tries: 2 });
-  const answers = await Promise.allSettled([
-    resolver.resolve4(host, { ttl: true }),
-    resolver.resolve6(host, { ttl: true }),
-  ]);
-  // Half an answer would take away the other family's addresses.
-  const broken = answers.find(
-    (answer) => answer.status === "rejected" && !isNoSuchRecord(answer.reason),
-  );
-  if (broken?.status === "rejected") throw broken.reason;
-  const records = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
-  if (records.length === 0) return resolveBySystem(host);
-  return {
-    addresses: records.map((record) => record.address),
-    ttlSeconds: Math.min(...records.map((record) => record.ttl)),
-  };
-}
-
-function isNoSuchRecord(reason: unknown): boolean {
-  const code = reason instanceof Error && "code" in reason ? reason.code : undefined;
-  return code === "ENODATA" || code === "ENOTFOUND";
-}
-
-async function resolveBySystem(host: string): Promise<Resolved> {
-  const records = await lookup(host, { all: true });
-  return { addresses: records.map(({ address }) => address), ttlSeconds: hostsFileTtlSeconds };
+function failedAnswer(thrown: unknown): Awaited<ReturnType<ResolveHost>> {
+  const failed = { t: "failed", reason: reasonOf(thrown) } as const;
+  return { v4: failed, v6: failed };
 }

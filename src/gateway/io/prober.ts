@@ -66,9 +66,11 @@ export class GatewayProber implements Disposable {
     for (const [key, probed] of this.#probed) {
       if (!wanted.has(key)) this.#drop(key, probed);
     }
-    for (const [key, target] of wanted) {
-      if (!this.#probed.has(key)) this.#add(key, target);
-    }
+    const added = [...wanted].filter(([key]) => !this.#probed.has(key));
+    const intervalMs = this.#options.intervalMs ?? defaultIntervalMs;
+    // A burst of handshakes would be the very lag that voids them; one new address is asked at once.
+    const spreadMs = Math.min(intervalMs, (added.length - 1) * handshakeSpacingMs);
+    for (const [key, target] of added) this.#add(key, target, this.#options.random() * spreadMs);
   }
 
   /** Everything known, for `status`. */
@@ -81,13 +83,12 @@ export class GatewayProber implements Disposable {
     this.#lag[Symbol.dispose]();
   }
 
-  #add(key: string, target: ProbeTarget): void {
+  #add(key: string, target: ProbeTarget, delayMs: number): void {
     const intervalMs = this.#options.intervalMs ?? defaultIntervalMs;
-    // Spread over the interval: a burst of handshakes would be the very lag that voids them.
     const timer = setTimeout(() => {
       probed.timer = setInterval(() => this.#start(probed), intervalMs);
       this.#start(probed);
-    }, this.#options.random() * intervalMs);
+    }, delayMs);
     const probed: Probed = {
       target,
       state: newProbeState,
@@ -185,6 +186,8 @@ export class GatewayProber implements Disposable {
 }
 
 const defaultIntervalMs = 1_000;
+// A handshake costs both of its ends about a millisecond each.
+const handshakeSpacingMs = 20;
 
 function keyOf(target: ProbeTarget): string {
   return `${target.member} ${target.address} ${target.port}`;

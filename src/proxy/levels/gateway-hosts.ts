@@ -1,5 +1,6 @@
 import type { GatewayHost, RemoteExport } from "../../discovery/mesh-service.ts";
 import { proxyZone } from "../../mesh/locality.ts";
+import { gatewayShares } from "./gateway-shares.ts";
 import { placeholderFor } from "./placeholders.ts";
 import type { PlannedHost, PlannedLocality } from "./plan.ts";
 import { endpointWeight } from "./plan.ts";
@@ -33,10 +34,15 @@ export function gatewayLocalities(
   return [main, { ...place, zone: placeholderZone, weight, hosts: [placeholder] }];
 }
 
-/** Dead gateways with a living sibling are left out: as UNHEALTHY hosts they would push traffic away. */
+/**
+ * Dead and draining gateways with a living sibling are left out: as UNHEALTHY hosts they would push
+ * traffic away. Connections through them live on; nobody closes those of a host that left.
+ */
 function chosenGateways(remote: RemoteExport): readonly GatewayHost[] {
   const alive = remote.gateways.filter((gateway) => gateway.isAlive);
-  return alive.length > 0 && remote.isUsable ? alive : remote.gateways;
+  if (alive.length === 0 || !remote.isUsable) return remote.gateways;
+  const staying = alive.filter((gateway) => gateway.isDraining !== true);
+  return staying.length > 0 ? staying : alive;
 }
 
 /**
@@ -53,20 +59,22 @@ function gatewayHosts(
     readonly present: number;
   },
 ): PlannedHost[] {
-  const isServing = part.healthy > 0 && part.remote.isUsable;
+  const { isUsable } = part.remote;
+  const isLeaving = gateways.every((gateway) => gateway.isDraining === true);
+  const isServing = part.healthy > 0 && isUsable && !isLeaving;
   // A drain moves new connections only: UNHEALTHY would have the old ones closed under their callers.
-  const isDraining = part.remote.isUsable && part.draining > 0;
+  const isDraining = isUsable && (part.draining > 0 || isLeaving);
   // One that answers again may have served as the last resort until now: those connections live.
   const isReturning = part.healthy > 0 && part.remote.isReturning;
   const asleep = isDraining || isReturning ? "draining" : "unhealthy";
   // A member that can serve nothing weighs all it has: its level lost that much.
   const sum = isServing ? part.present : part.total * endpointWeight;
-  const weight = Math.max(1, Math.round(sum / gateways.length));
-  return gateways.map((gateway) => ({
+  const shares = gatewayShares(gateways, part.remote.zones);
+  return gateways.map((gateway, index) => ({
     address: gateway.address,
     port: gateway.port,
     health: isServing ? "healthy" : asleep,
-    weight,
+    weight: Math.max(1, Math.round(sum * (shares[index] ?? 0))),
     via: { t: "gateway" },
     ...(part.healthy > 0 && !isServing ? { isInferredDead: true } : {}),
     ...(isReturning ? { isReturning } : {}),

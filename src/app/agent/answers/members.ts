@@ -1,13 +1,15 @@
-import { formatHostPort } from "../../../mesh/address.ts";
+import { nameKey, stateOfEntry } from "../../../gateway/gateway-book.ts";
+import { formatHostPort, isIp } from "../../../mesh/address.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
-import type { MemberAnswer } from "../../api-model.ts";
+import type { GatewayAnswer, MemberAnswer } from "../../api-model.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import { version } from "../../version.ts";
 import type { AgentCore } from "../agent-core.ts";
 import type { AgentView } from "../agent-view.ts";
 
 /** `isthmus members` */
-export function membersOf({ config, core, trust }: AgentView): readonly MemberAnswer[] {
+export function membersOf(view: AgentView): readonly MemberAnswer[] {
+  const { config, core, trust } = view;
   const statuses = new Map(core.catalog.memberStatus().map((status) => [status.member, status]));
   return trust.charter().charter.members.map((entry): MemberAnswer => {
     const { name, cloud, region, network, state: standing } = entry;
@@ -29,7 +31,7 @@ export function membersOf({ config, core, trust }: AgentView): readonly MemberAn
       ageMs: isSelf ? 0 : known?.ageMs,
       rttMs: isSelf ? undefined : core.neighbours.rttOf(name),
       rank: isSelf ? undefined : core.neighbours.rankOf(name),
-      gateways: isSelf ? ownGateways(config) : gatewaysOf(core, name),
+      gateways: isSelf ? ownGateways(config) : gatewaysOf(view, name),
       software: isSelf ? version : core.catalog.shard(name)?.memberRecord()?.software,
     };
   });
@@ -40,19 +42,58 @@ export function ownExports(core: AgentCore): number {
   return [...core.local.services.values()].filter((one) => one.exported !== undefined).length;
 }
 
-function ownGateways(config: AgentConfig): MemberAnswer["gateways"] {
-  return config.gateway.addresses.map((address) => ({
-    address: formatHostPort(address),
-    isAlive: true,
-    rttMs: undefined,
-  }));
+function ownGateways(config: AgentConfig): readonly GatewayAnswer[] {
+  return config.gateway.addresses.map(
+    (address): GatewayAnswer => ({
+      address: formatHostPort(address),
+      isAlive: true,
+      rttMs: undefined,
+      name: address.host,
+      zone: address.zone,
+      state: "own",
+      resolvedMs: undefined,
+    }),
+  );
 }
 
-function gatewaysOf(core: AgentCore, member: MemberName): MemberAnswer["gateways"] {
-  const reports = core.neighbours.reports().filter((report) => report.member === member);
-  return core.neighbours.gatewaysOf(member).map(({ address, port, isAlive }) => ({
-    address: formatHostPort({ host: address, port }),
-    isAlive,
-    rttMs: reports.find((report) => report.address === address && report.port === port)?.rttMs,
-  }));
+function gatewaysOf(
+  { core, clock }: Pick<AgentView, "core" | "clock">,
+  member: MemberName,
+): readonly GatewayAnswer[] {
+  const { neighbours } = core;
+  const reports = neighbours.reports().filter((report) => report.member === member);
+  const ageOf = (name: string): number | undefined => {
+    const atMs = neighbours.resolutionOf(name)?.answeredAtMs;
+    return atMs === undefined ? undefined : Math.round(clock.monotonicMs() - atMs);
+  };
+  const book = neighbours.gatewayBookOf(member);
+  const found = book.map((entry): GatewayAnswer => {
+    const { name, address, port, zone } = entry;
+    const report = reports.find((one) => one.address === address && one.port === port);
+    return {
+      address: formatHostPort({ host: address, port }),
+      isAlive: entry.probe !== "silent",
+      rttMs: report?.rttMs,
+      name,
+      zone,
+      state: stateOfEntry(entry),
+      resolvedMs: ageOf(name),
+    };
+  });
+  const resolved = new Set(book.map(nameKey));
+  const stated = core.catalog.shard(member)?.memberRecord()?.gateways ?? [];
+  const unresolved = stated
+    .filter(({ host, port }) => !isIp(host) && !resolved.has(nameKey({ name: host, port })))
+    .map(
+      ({ host, port, zone }): GatewayAnswer => ({
+        address: formatHostPort({ host, port }),
+        isAlive: false,
+        rttMs: undefined,
+        name: host,
+        zone,
+        state: "unresolved",
+        resolvedMs: ageOf(host),
+      }),
+    );
+  return [...found, ...unresolved];
 }
