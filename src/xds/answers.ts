@@ -68,7 +68,12 @@ export class Answers {
 
   /** `isLatest`: whether no newer version of that name was sent since; its own answer will tell. */
   take(
-    answer: { readonly nonce: string; readonly error?: string },
+    answer: {
+      readonly nonce: string;
+      readonly error?: string;
+      /** Whom the client names, where its dialect says so. */
+      readonly blamed?: readonly string[];
+    },
     options: {
       readonly nowMs: number;
       readonly isLatest: (name: string, version: string) => boolean;
@@ -84,14 +89,23 @@ export class Answers {
     const latest = new Set(
       receipt.names.filter((name, at) => options.isLatest(name, receipt.versions[at] ?? "")),
     );
-    return this.#refuse(receipt, { message: answer.error, atMs: options.nowMs, latest });
+    const { error: message } = answer;
+    const named = answer.blamed ?? blamedNames(message, receipt.names);
+    return this.#refuse(receipt, { message, atMs: options.nowMs, latest, named });
   }
 
   #refuse(
     receipt: Receipt,
-    { message, atMs, latest }: Omit<Nack, "names"> & { readonly latest: ReadonlySet<string> },
+    {
+      message,
+      atMs,
+      latest,
+      named,
+    }: Omit<Nack, "names"> & {
+      readonly latest: ReadonlySet<string>;
+      readonly named: readonly string[];
+    },
   ): Verdict {
-    const named = blamedNames(message, receipt.names);
     const blamed = new Set(receipt.names.length === 1 ? receipt.names : named);
     for (const [index, name] of receipt.names.entries()) {
       if (blamed.size > 0 && !blamed.has(name)) this.forget(name);

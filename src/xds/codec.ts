@@ -1,6 +1,18 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { reasonOf } from "../mesh/errors.ts";
 import type { Resource } from "./resource.ts";
+import {
+  type Decoded,
+  errorText,
+  limited,
+  maxNameBytes,
+  maxNames,
+  maxNodeBytes,
+  maxShortBytes,
+  maxVersionBytes,
+  nameFrom,
+  text,
+} from "./wire-fields.ts";
 
 /** What a client says on a delta stream, with the node still undecoded: only the first one counts. */
 export interface DeltaRequest {
@@ -13,23 +25,11 @@ export interface DeltaRequest {
   readonly nonce: string;
   /** Present: the response of that nonce was refused, even when the text is empty. */
   readonly error?: string;
+  /** Which names that refusal means, where whoever read it knows; else they are looked for in `error`. */
+  readonly blamed?: readonly string[];
   /** An encoded envoy.config.core.v3.Node. */
   readonly node?: Uint8Array;
 }
-
-export type Decoded<T> =
-  | { readonly t: "ok"; readonly value: T }
-  | { readonly t: "refused"; readonly reason: string };
-
-/** A client beyond these is broken or hostile: a large mesh has some thousand names of 100 bytes. */
-const maxNames = 20_000;
-const maxNameBytes = 1024;
-const maxVersionBytes = 128;
-// Envoy's node with its list of extensions takes about 61 kB.
-const maxNodeBytes = 256 * 1024;
-
-const maxErrorBytes = 4096;
-const maxShortBytes = 256;
 
 /** Reads an encoded envoy.service.discovery.v3.DeltaDiscoveryRequest. Never throws, whatever the bytes. */
 export function decodeDeltaRequest(bytes: Uint8Array): Decoded<DeltaRequest> {
@@ -73,11 +73,6 @@ function readDeltaRequest(reader: BinaryReader): DeltaRequest {
   };
 }
 
-function nameFrom(reader: BinaryReader, count: number): string {
-  if (count >= maxNames) throw new RangeError("too many resource names");
-  return text(reader, maxNameBytes, "resource name");
-}
-
 /** One entry of the map field: key 1, value 2. */
 function readVersion(reader: BinaryReader, versions: Map<string, string>): void {
   const entry = new BinaryReader(reader.bytes());
@@ -92,30 +87,6 @@ function readVersion(reader: BinaryReader, versions: Map<string, string>): void 
   }
   if (versions.size >= maxNames) throw new RangeError("too many initial versions");
   versions.set(name, version);
-}
-
-/** The message of a google.rpc.Status, cut to what an operator can read. */
-function errorText(bytes: Uint8Array): string {
-  const reader = new BinaryReader(bytes);
-  let message: Uint8Array = new Uint8Array();
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field === 2 && wireType === WireType.LengthDelimited) message = reader.bytes();
-    else reader.skip(wireType, field);
-  }
-  // Not fatal: the text quotes whatever the client saw, and a cut may split a character.
-  return new TextDecoder().decode(message.subarray(0, maxErrorBytes));
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-function text(reader: BinaryReader, maxBytes: number, what: string): string {
-  return utf8.decode(limited(reader.bytes(), maxBytes, what));
-}
-
-function limited(bytes: Uint8Array, maxBytes: number, what: string): Uint8Array {
-  if (bytes.length > maxBytes) throw new RangeError(`${what} is longer than ${maxBytes} bytes`);
-  return bytes;
 }
 
 export interface DeltaResponse {

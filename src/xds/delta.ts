@@ -1,15 +1,18 @@
 import type { Nack } from "./answers.ts";
 import type { DeltaRequest } from "./codec.ts";
 import { type HeldResource, Ledger } from "./ledger.ts";
-import { type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
+import { type Resource, type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
 import type { Content, Delivery, Responses } from "./responses.ts";
+import type { XdsSession } from "./session.ts";
 import type { View } from "./view.ts";
 
 export interface DeltaOptions {
   readonly view: View;
   /** Shared by all streams of a server. */
-  readonly responses: Responses;
+  readonly responses: Pick<Responses, "deliver">;
   readonly limits?: Partial<DeltaLimits>;
+  /** Types of which each response must hold all changes there are. Default: none. */
+  readonly uncut?: ReadonlySet<XdsType>;
 }
 
 export interface DeltaLimits {
@@ -50,7 +53,7 @@ export type RequestOutcome =
   /** The stream must end. */
   | { readonly t: "refused"; readonly reason: string };
 
-const typeOfUrl: ReadonlyMap<string, XdsType> = new Map(
+export const typeOfUrl: ReadonlyMap<string, XdsType> = new Map(
   xdsTypes.map((type) => [typeUrls[type], type]),
 );
 
@@ -58,16 +61,18 @@ const typeOfUrl: ReadonlyMap<string, XdsType> = new Map(
 // takes its first cluster response for all of them, so listeners wait until the last one was answered.
 const upsertOrder = ["cluster", "endpoint", "secret", "listener", "route"] as const;
 const removalOrder = ["cluster", "endpoint", "secret"] as const;
+const nobody: ReadonlySet<string> = new Set();
 const referring: ReadonlySet<XdsType> = new Set(["listener", "route"]);
 
 /**
  * One delta stream as a state machine. Whoever owns the stream asks `next()` for a response whenever no
  * write is in flight, so that the newest state is always what is sent.
  */
-export class DeltaSession {
+export class DeltaSession implements XdsSession<DeltaRequest> {
   readonly #view: View;
-  readonly #responses: Responses;
+  readonly #responses: Pick<Responses, "deliver">;
   readonly #limits: DeltaLimits;
+  readonly #uncut: ReadonlySet<XdsType>;
   readonly #ledgers = new Map<XdsType, Ledger>();
   #lastPush = 0;
 
@@ -75,6 +80,7 @@ export class DeltaSession {
     this.#view = options.view;
     this.#responses = options.responses;
     this.#limits = { ...defaultLimits, ...options.limits };
+    this.#uncut = options.uncut ?? new Set();
   }
 
   request(request: DeltaRequest, nowMs: number): RequestOutcome {
@@ -112,10 +118,24 @@ export class DeltaSession {
       if (ledger === undefined || ledger.isSent) continue;
       // What comes later in the order must not overtake it.
       if (this.#mustWait(ledger)) return undefined;
-      const taken = ledger.take(this.#limits.maxResponseBytes);
+      const taken = ledger.take(
+        this.#uncut.has(type) ? Number.POSITIVE_INFINITY : this.#limits.maxResponseBytes,
+      );
       if (taken !== undefined) return this.#deliver(ledger, { type, ...taken });
     }
     return this.#removal(nowMs);
+  }
+
+  /** Sends these resources once more, unless an answer of their type is awaited. */
+  repeat(type: XdsType, upserts: readonly Resource[]): Delivery | undefined {
+    const ledger = this.#ledgers.get(type);
+    if (ledger === undefined || this.#mustWait(ledger)) return undefined;
+    return this.#deliver(ledger, { type, upserts, removed: [] });
+  }
+
+  /** Names of a type that are held back while the agent does not know all. */
+  parked(type: XdsType): ReadonlySet<string> {
+    return this.#ledgers.get(type)?.parked ?? nobody;
   }
 
   /** When `next()` may have something to send though nothing else happens; may lie in the past. */

@@ -116,6 +116,11 @@ export class Ledger {
     if (this.#carried.delete(name) && this.#parked.delete(name)) this.#dirty.add(name);
   }
 
+  /** Names held back because the agent may not know yet that they exist, or all that is in them. */
+  get parked(): ReadonlySet<string> {
+    return this.#parked;
+  }
+
   /** Everything the client was to be told of this type is on its way, but for removals. */
   get isSent(): boolean {
     return this.#dirty.size === 0 && !this.#isFirstDue;

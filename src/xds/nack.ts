@@ -13,3 +13,15 @@ export function blamedNames(error: string, sent: readonly string[]): readonly st
 }
 
 const blame = /Error adding\/updating [a-z]+\(s\) /;
+
+/**
+ * Which of the resources of a response gRPC clients blame: they count them, and have taken the others.
+ * The form: `xDS response validation errors: [resource index 0: reason; resource index 2: reason]`.
+ */
+export function blamedIndices(error: string): readonly number[] {
+  if (!error.startsWith("xDS response validation errors: [")) return [];
+  const indices = [...error.matchAll(/resource index (\d{1,6})\b/g)].map((match) =>
+    Number(match[1]),
+  );
+  return [...new Set(indices)];
+}

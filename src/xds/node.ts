@@ -2,7 +2,7 @@ import { fromBinary, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { StructSchema } from "@bufbuild/protobuf/wkt";
 import { reasonOf } from "../mesh/errors.ts";
-import type { Decoded } from "./codec.ts";
+import type { Decoded } from "./wire-fields.ts";
 
 /** The parts of envoy.config.core.v3.Node that are used. Claims, not facts. */
 export interface NodeClaim {

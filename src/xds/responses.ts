@@ -21,9 +21,18 @@ export interface Delivery {
 
 export interface Content {
   readonly type: XdsType;
+  /** What changes for the client. */
   readonly upserts: readonly Resource[];
   readonly removed: readonly string[];
+  /** All that it has afterwards, where the dialect says that and not what changes. */
+  readonly whole?: readonly Resource[];
 }
+
+/** How a dialect of the protocol puts a response into bytes. */
+export type Encode = (content: Content, nonce: string) => Buffer;
+
+const encodeDelta: Encode = ({ type, upserts, removed }, nonce) =>
+  encodeDeltaResponse({ typeUrl: typeUrls[type], nonce, upserts, removed });
 
 // Holds the 1,000 clusters and endpoints of a mesh several times over, while a fleet reconnects.
 const maxCachedBytes = 8 * 1024 * 1024;
@@ -33,9 +42,14 @@ const maxCachedBytes = 8 * 1024 * 1024;
  * included.
  */
 export class Responses {
+  readonly #encodeContent: Encode;
   #lastPush = 0;
   #cachedBytes = 0;
   readonly #cached = new Map<string, Delivery>();
+
+  constructor(encode: Encode = encodeDelta) {
+    this.#encodeContent = encode;
+  }
 
   /** A response for a stream whose latest one was `after`: no nonce comes twice on a stream. */
   deliver(content: Content, options: { readonly after: number }): Delivery {
@@ -53,7 +67,7 @@ export class Responses {
     const { type, upserts, removed } = content;
     const names = upserts.map((resource) => resource.name);
     const versions = upserts.map((resource) => resource.version);
-    const bytes = encodeDeltaResponse({ typeUrl: typeUrls[type], nonce, upserts, removed });
+    const bytes = this.#encodeContent(content, nonce);
     return { bytes, receipt: { type, nonce, names, versions, removed }, push };
   }
 
@@ -70,7 +84,8 @@ export class Responses {
 }
 
 function keyOf(content: Content): string {
-  const parts: string[] = [content.type];
-  for (const resource of content.upserts) parts.push(resource.name, resource.version);
-  return JSON.stringify([parts, content.removed]);
+  const versions = (resources: readonly Resource[] = []): string[] =>
+    resources.flatMap(({ name, version }) => [name, version]);
+  const { type, upserts, removed, whole } = content;
+  return JSON.stringify([type, versions(upserts), removed, versions(whole)]);
 }

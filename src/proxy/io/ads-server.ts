@@ -3,35 +3,48 @@ import { type Server, status } from "@grpc/grpc-js";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { Admission, type AdmissionLimits } from "../../xds/admission.ts";
 import { decodeDeltaRequest } from "../../xds/codec.ts";
-import type { DeltaLimits } from "../../xds/delta.ts";
+import { type DeltaLimits, DeltaSession } from "../../xds/delta.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import type { NodeClaim } from "../../xds/node.ts";
 import { Responses } from "../../xds/responses.ts";
+import { SotwSession, sotwResponses } from "../../xds/sotw.ts";
+import { decodeSotwRequest } from "../../xds/sotw-codec.ts";
+import type { Decoded } from "../../xds/wire-fields.ts";
+import { PeerCount, type PeerLimits } from "../peer-limits.ts";
 import {
   type Admitted,
+  type AdsCall,
   type AdsObserver,
   AdsStream,
-  type DeltaCall,
+  type AnyRequest,
+  type OpenStream,
   type ProxyStatus,
   type StreamHost,
+  type StreamOptions,
 } from "./ads-stream.ts";
 
-export interface AdsOptions {
+/** One way into the agent, and what is known of whoever comes through it. */
+export interface Door {
+  /** Who stands behind a connection, by `call.getPeer()`; undefined: nobody we know. */
+  readonly peerOf: (remote: string) => Peer | undefined;
+  /** Without it a stream from nobody is refused. For benchmarks and local sockets. */
+  readonly allowsAnonymous?: boolean;
+}
+
+export interface AdsOptions extends Door {
   readonly clock: Clock;
   readonly log: Log;
   /** Decides what a new stream sees. The node is a claim; the peer is proven. */
   readonly admit: (node: NodeClaim, peer: Peer | undefined) => Admitted;
   /** Streams wait until then; call `wake()` when it turns true. */
   readonly isWarm: () => boolean;
-  /** Who stands behind a connection, by `call.getPeer()`; undefined: nobody we know. */
-  readonly peerOf: (remote: string) => Peer | undefined;
   /** Destroys a connection that takes no bytes: a status could not reach its client either. */
   readonly cut?: (remote: string) => void;
-  /** Without it a stream from nobody is refused. For benchmarks and local sockets. */
-  readonly allowsAnonymous?: boolean;
   readonly observer?: AdsObserver;
   readonly admission?: Partial<AdmissionLimits>;
   readonly limits?: Partial<DeltaLimits>;
+  /** Streams that one peer may hold open, waiting ones included. */
+  readonly peerLimits?: Partial<PeerLimits>;
 }
 
 // A handshake and a first configuration of 1,000 clusters cost about 5 ms: a fleet that returns at once
@@ -45,18 +58,31 @@ const maxWaitMs = 40_000;
 const maxStuckMs = 120_000;
 const sweepEveryMs = 5000;
 const refusalLogs: AdmissionLimits = { perSecond: 1, burst: 20 };
+// An identity may stand for a whole deployment; a certificate for one workload, with a worker for each core
+// and streams that are about to be noticed as dead.
+const defaultPeerLimits: PeerLimits = { perIdentity: 5000, perCertificate: 64 };
 // Streams flushed in one turn of the event loop: answers and health checks go between.
 const flushSlice = 64;
 
-/** Serves delta ADS on a gRPC server. Streams are paced when they come and share what they are sent. */
+const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
+
+/**
+ * Serves ADS in both dialects on gRPC servers. Streams are paced when they come and share what they are
+ * sent.
+ */
 export class AdsServer implements Disposable {
   readonly #options: AdsOptions;
   readonly #admission: Admission;
   readonly #host: StreamHost;
-  readonly #streams = new Set<AdsStream>();
+  readonly #deltaResponses = new Responses();
+  readonly #sotwResponses = sotwResponses();
+  readonly #perPeer: PeerCount;
+  readonly #streams = new Set<OpenStream>();
+  /** What each stream counts for, to be given back. */
+  readonly #leave = new Map<OpenStream, () => void>();
   /** In the order of their first requests, with the time of those. */
-  readonly #waiting = new Map<AdsStream, number>();
-  #ready: AdsStream[] = [];
+  readonly #waiting = new Map<OpenStream, number>();
+  #ready: OpenStream[] = [];
   #isFlushPlanned = false;
   #nextAdmission: NodeJS.Timeout | undefined;
   readonly #sweep: NodeJS.Timeout;
@@ -70,8 +96,6 @@ export class AdsServer implements Disposable {
     this.#host = {
       clock,
       log,
-      responses: new Responses(),
-      limits: options.limits ?? {},
       observer: options.observer ?? {},
       admit: options.admit,
       schedule: (stream) => this.#schedule(stream),
@@ -79,19 +103,28 @@ export class AdsServer implements Disposable {
       forget: (stream) => this.#forget(stream),
       mayLog: () => logs.take(clock.monotonicMs()),
     };
+    this.#perPeer = new PeerCount("streams", { ...defaultPeerLimits, ...options.peerLimits });
     this.#sweep = setInterval(() => this.#endStuck(), sweepEveryMs);
     this.#sweep.unref();
   }
 
-  register(server: Server): void {
-    server.register(
-      "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-      (call: DeltaCall) => this.#accept(call),
-      // Responses are bytes already.
-      (bytes: Buffer) => bytes,
-      decodeDeltaRequest,
-      "bidi",
-    );
+  /** Serves both dialects there; `door`: if not that of the options. */
+  register(server: Server, door: Door = this.#options): void {
+    const { limits = {} } = this.#options;
+    this.#registerOne(server, {
+      name: "DeltaAggregatedResources",
+      decode: decodeDeltaRequest,
+      door,
+      dialect: "delta",
+      openSession: (view) => new DeltaSession({ view, responses: this.#deltaResponses, limits }),
+    });
+    this.#registerOne(server, {
+      name: "StreamAggregatedResources",
+      decode: decodeSotwRequest,
+      door,
+      dialect: "sotw",
+      openSession: (view) => new SotwSession({ view, responses: this.#sotwResponses, limits }),
+    });
   }
 
   /** The agent knows more than before: lets waiting streams in and looks again at what was held back. */
@@ -118,18 +151,46 @@ export class AdsServer implements Disposable {
     for (const stream of this.#streams) stream.close();
   }
 
-  #accept(call: DeltaCall): void {
-    const peer = this.#options.peerOf(call.getPeer());
-    const stream = new AdsStream(call, {
-      host: this.#host,
-      ...(peer === undefined ? {} : { peer }),
-    });
-    this.#streams.add(stream);
-    const isKnown = peer !== undefined || this.#options.allowsAnonymous === true;
-    if (!isKnown) stream.end(status.UNAUTHENTICATED, "the connection proved no identity");
+  #registerOne<Request extends AnyRequest>(
+    server: Server,
+    method: Pick<StreamOptions<Request>, "dialect" | "openSession"> & {
+      readonly name: string;
+      readonly decode: (bytes: Buffer) => Decoded<Request>;
+      readonly door: Door;
+    },
+  ): void {
+    const { name, decode, door, ...dialect } = method;
+    server.register(
+      `${service}/${name}`,
+      (call: AdsCall<Request>) => {
+        const peer = door.peerOf(call.getPeer());
+        const known = peer === undefined ? {} : { peer };
+        const stream = new AdsStream<Request>(call, { host: this.#host, ...dialect, ...known });
+        this.#accept(stream, door);
+      },
+      // Responses are bytes already.
+      (bytes: Buffer) => bytes,
+      decode,
+      "bidi",
+    );
   }
 
-  #enqueue(stream: AdsStream): void {
+  #accept(stream: OpenStream, door: Door): void {
+    this.#streams.add(stream);
+    const { peer } = stream;
+    if (peer === undefined) {
+      if (door.allowsAnonymous === true) return;
+      return stream.end(status.UNAUTHENTICATED, "the connection proved no identity");
+    }
+    const entry = this.#perPeer.enter(peer);
+    if (entry.t === "ok") this.#leave.set(stream, entry.leave);
+    else {
+      this.#options.observer?.onLimit?.();
+      stream.end(status.RESOURCE_EXHAUSTED, entry.reason);
+    }
+  }
+
+  #enqueue(stream: OpenStream): void {
     if (this.#waiting.size >= maxWaiting) {
       stream.end(status.UNAVAILABLE, "too many streams wait to be let in");
       return;
@@ -153,7 +214,7 @@ export class AdsServer implements Disposable {
     }, this.#admission.waitMs(nowMs));
   }
 
-  #schedule(stream: AdsStream): void {
+  #schedule(stream: OpenStream): void {
     if (stream.isScheduled) return;
     stream.isScheduled = true;
     this.#ready.push(stream);
@@ -175,9 +236,11 @@ export class AdsServer implements Disposable {
     });
   }
 
-  #forget(stream: AdsStream): void {
+  #forget(stream: OpenStream): void {
     this.#streams.delete(stream);
     this.#waiting.delete(stream);
+    this.#leave.get(stream)?.();
+    this.#leave.delete(stream);
   }
 
   #endStuck(): void {

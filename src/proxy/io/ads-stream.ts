@@ -3,15 +3,23 @@ import { status } from "@grpc/grpc-js";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import type { Nack } from "../../xds/answers.ts";
-import type { Decoded, DeltaRequest } from "../../xds/codec.ts";
-import { type DeltaLimits, DeltaSession, type TypeStatus } from "../../xds/delta.ts";
+import type { TypeStatus } from "../../xds/delta.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import { decodeNode, type NodeClaim } from "../../xds/node.ts";
 import type { ResourceKey, XdsType } from "../../xds/resource.ts";
-import type { Responses } from "../../xds/responses.ts";
+import type { XdsSession } from "../../xds/session.ts";
 import type { View } from "../../xds/view.ts";
+import type { Decoded } from "../../xds/wire-fields.ts";
 
-export type DeltaCall = ServerDuplexStream<Decoded<DeltaRequest>, Buffer>;
+/** What requests of both dialects have in common. */
+export interface AnyRequest {
+  readonly node?: Uint8Array;
+}
+
+export type AdsCall<Request extends AnyRequest> = ServerDuplexStream<Decoded<Request>, Buffer>;
+
+/** The two ways of the protocol: what changed, or all there is. */
+export type Dialect = "delta" | "sotw";
 
 export type Admitted =
   | {
@@ -27,13 +35,16 @@ export interface AdsObserver {
   readonly onSent?: (type: XdsType, bytes: number) => void;
   readonly onNack?: (nodeId: string, type: XdsType, nack: Nack) => void;
   readonly onRefused?: (reason: string) => void;
+  /** A peer holds as many streams as it may. */
+  readonly onLimit?: () => void;
 }
 
 /** One open stream, for operators. */
 export interface ProxyStatus {
   readonly nodeId: string;
   readonly userAgent: string;
-  /** Absent on a listener without TLS. */
+  readonly dialect: Dialect;
+  /** Absent on a door without TLS. */
   readonly peer?: Peer;
   readonly connectedAtMs: number;
   /** The client takes no bytes since then (epoch); undefined: it does. */
@@ -45,45 +56,67 @@ export interface ProxyStatus {
 export interface StreamHost {
   readonly clock: Clock;
   readonly log: Log;
-  readonly responses: Responses;
-  readonly limits: Partial<DeltaLimits>;
   readonly observer: AdsObserver;
   readonly admit: (node: NodeClaim, peer: Peer | undefined) => Admitted;
   /** Asks for a call of `flush()` in this turn or a later one. */
-  readonly schedule: (stream: AdsStream) => void;
+  readonly schedule: (stream: OpenStream) => void;
   /** Asks for a call of `admit()` when it is this stream's turn. */
-  readonly enqueue: (stream: AdsStream) => void;
-  readonly forget: (stream: AdsStream) => void;
+  readonly enqueue: (stream: OpenStream) => void;
+  readonly forget: (stream: OpenStream) => void;
   /** Whether one more refusal may be logged now: a fleet that refuses or is refused comes again and again. */
   readonly mayLog: () => boolean;
 }
 
-interface Open {
-  readonly session: DeltaSession;
+/** A stream of either dialect, as the server that owns it sees it. */
+export type OpenStream = Pick<
+  AdsStream<AnyRequest>,
+  | "admit"
+  | "close"
+  | "end"
+  | "flush"
+  | "heldResources"
+  | "isScheduled"
+  | "nodeId"
+  | "peer"
+  | "remote"
+  | "resettle"
+  | "status"
+  | "stuckMs"
+>;
+
+interface Open<Request> {
+  readonly session: XdsSession<Request>;
   readonly node: NodeClaim;
   readonly release: () => void;
 }
 
-/** One delta stream: moves bytes between a gRPC call and its session. */
-export class AdsStream {
-  readonly #call: DeltaCall;
+export interface StreamOptions<Request> {
+  readonly host: StreamHost;
+  readonly peer?: Peer;
+  readonly dialect: Dialect;
+  readonly openSession: (view: View) => XdsSession<Request>;
+}
+
+/** One stream: moves bytes between a gRPC call and its session. */
+export class AdsStream<Request extends AnyRequest> {
+  readonly #call: AdsCall<Request>;
   readonly #host: StreamHost;
-  readonly #peer: Peer | undefined;
+  readonly #options: StreamOptions<Request>;
   readonly #connectedAtMs: number;
-  #first: DeltaRequest | undefined;
-  #open: Open | undefined;
+  #first: Request | undefined;
+  #open: Open<Request> | undefined;
   #isClosed = false;
   #writingSinceMs: number | undefined;
   #wake: NodeJS.Timeout | undefined;
   /** Owned by the host: whether a flush is on its list. */
   isScheduled = false;
 
-  constructor(call: DeltaCall, options: { readonly host: StreamHost; readonly peer?: Peer }) {
+  constructor(call: AdsCall<Request>, options: StreamOptions<Request>) {
     this.#call = call;
     this.#host = options.host;
-    this.#peer = options.peer;
+    this.#options = options;
     this.#connectedAtMs = options.host.clock.nowMs();
-    call.on("data", (decoded: Decoded<DeltaRequest>) => this.#receive(decoded));
+    call.on("data", (decoded: Decoded<Request>) => this.#receive(decoded));
     call.on("end", () => this.close());
     call.on("error", () => this.close());
     call.on("cancelled", () => this.close());
@@ -101,8 +134,7 @@ export class AdsStream {
     const admitted = this.#judge(node);
     if (admitted === undefined) return this.end(status.INTERNAL, "the agent failed");
     if (admitted.t === "refused") return this.end(status.PERMISSION_DENIED, admitted.reason);
-    const { responses, limits } = this.#host;
-    const session = new DeltaSession({ view: admitted.view, responses, limits });
+    const session = this.#options.openSession(admitted.view);
     const listener = (changed: readonly ResourceKey[]): void => {
       if (session.touch(changed)) this.#host.schedule(this);
     };
@@ -138,6 +170,11 @@ export class AdsStream {
     this.#host.schedule(this);
   }
 
+  /** Whoever was proven to stand behind the connection. */
+  get peer(): Peer | undefined {
+    return this.#options.peer;
+  }
+
   /** As `AdsOptions.peerOf` knows the connection. */
   get remote(): string {
     return this.#call.getPeer();
@@ -161,7 +198,8 @@ export class AdsStream {
     return {
       nodeId: this.#open.node.id,
       userAgent: this.#open.node.userAgent,
-      ...(this.#peer === undefined ? {} : { peer: this.#peer }),
+      dialect: this.#options.dialect,
+      ...(this.peer === undefined ? {} : { peer: this.peer }),
       connectedAtMs: this.#connectedAtMs,
       ...(stuckMs < notableStuckMs ? {} : { stuckSinceMs: clock.nowMs() - stuckMs }),
       types: this.#open.session.status(),
@@ -177,7 +215,7 @@ export class AdsStream {
     if (this.#isClosed) return;
     const { observer, log, mayLog } = this.#host;
     observer.onRefused?.(reason);
-    const fields = { node: this.#open?.node.id, peer: this.#peer?.id, reason };
+    const fields = { node: this.#open?.node.id, peer: this.peer?.id, reason };
     if (mayLog()) log.warn(fields, "xDS stream refused");
     this.#call.emit("error", { code, details: reason });
     this.close();
@@ -195,14 +233,14 @@ export class AdsStream {
   /** Undefined: our own fault, in the log; it must not take the other streams along. */
   #judge(node: NodeClaim): Admitted | undefined {
     try {
-      return this.#host.admit(node, this.#peer);
+      return this.#host.admit(node, this.peer);
     } catch (cause) {
       this.#host.log.error({ node: node.id, reason: reasonOf(cause) }, "xDS stream not admitted");
       return undefined;
     }
   }
 
-  #receive(decoded: Decoded<DeltaRequest>): void {
+  #receive(decoded: Decoded<Request>): void {
     if (this.#isClosed) return;
     if (decoded.t === "refused") return this.end(status.INVALID_ARGUMENT, decoded.reason);
     if (this.#open !== undefined) return this.#take(decoded.value);
@@ -213,7 +251,7 @@ export class AdsStream {
     this.#host.enqueue(this);
   }
 
-  #take(request: DeltaRequest): void {
+  #take(request: Request): void {
     if (this.#open === undefined) return;
     const { session, node } = this.#open;
     const outcome = session.request(request, this.#host.clock.nowMs());
