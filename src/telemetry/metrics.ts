@@ -127,7 +127,7 @@ export const metrics: MetricTable = {
   catalogSynced: {
     name: "isthmus_catalog_synced",
     kind: "gauge",
-    help: "1 while some hub holds all that this member publishes",
+    help: "1 while some hub holds all that this member publishes, or another replica sees to it",
     unit: "1",
     of: "agent",
     labels: {},
@@ -138,7 +138,7 @@ export const metrics: MetricTable = {
     help: "Hubs by what they are to this agent: holding all it publishes, behind, one way only, silent",
     unit: "1",
     of: "agent",
-    labels: { state: ["synced", "behind", "read-only", "write-only", "unreachable"] },
+    labels: { state: ["synced", "standby", "behind", "read-only", "write-only", "unreachable"] },
   },
   charterNumber: {
     name: "isthmus_charter_number",

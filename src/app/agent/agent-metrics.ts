@@ -4,7 +4,7 @@ import type { AgentView } from "./agent-view.ts";
 import { membersOf } from "./answers/members.ts";
 import { statusOf } from "./answers/status.ts";
 
-const hubStates = ["synced", "behind", "read-only", "write-only", "unreachable"] as const;
+const hubStates = ["synced", "standby", "behind", "read-only", "write-only", "unreachable"] as const;
 const memberStates = ["live", "stale", "unreachable", "down", "absent"] as const;
 
 /** Gauges are looked up when somebody asks: they cost nothing in between. */
@@ -27,7 +27,7 @@ export function collectAgentMetrics(view: AgentView): void {
     telemetry.set("findings", { severity: "info" }, status.findings.info);
     telemetry.set("charterNumber", {}, status.charterNumber);
     telemetry.set("catalogSeq", {}, status.catalog.seq ?? 0);
-    telemetry.set("catalogSynced", {}, status.catalog.state === "synced" ? 1 : 0);
+    telemetry.set("catalogSynced", {}, ["synced", "standby"].includes(status.catalog.state) ? 1 : 0);
     for (const state of hubStates) {
       const count = status.catalog.hubs.filter((hub) => hub.state === state).length;
       telemetry.set("catalogHubs", { state }, count);

@@ -20,24 +20,31 @@ export interface HubStatus {
   readonly isReadable: boolean;
   /** False after a write that failed, until one succeeds. */
   readonly isWritable: boolean;
-  /** `read-only` and `write-only`: one direction works, the other does not. */
-  readonly state: HubState | "read-only" | "write-only";
+  /**
+   * `standby`: another replica writes there. `read-only` and `write-only`: one direction works, the
+   * other does not.
+   */
+  readonly state: HubState | "standby" | "read-only" | "write-only";
   readonly sinceMs: number;
   readonly lastError?: HubError;
 }
 
 export function hubStatusOf(
   name: string,
-  course: { readonly reading: HubCourse<boolean>; readonly writing: HubCourse<HubState> },
+  course: {
+    readonly reading: HubCourse<boolean>;
+    readonly writing: HubCourse<HubState>;
+    readonly isStandby: boolean;
+  },
 ): HubStatus {
-  const { reading, writing } = course;
+  const { reading, writing, isStandby } = course;
   const errors = [reading.lastError, writing.lastError].filter((one) => one !== undefined);
   const lastError = errors.toSorted((left, right) => right.atMs - left.atMs)[0];
   return {
     name,
     isReadable: reading.state,
     isWritable: writing.state !== "unreachable",
-    state: stateOf(reading.state, writing.state),
+    state: isStandby && reading.state ? "standby" : stateOf(reading.state, writing.state),
     sinceMs: Math.max(reading.sinceMs, writing.sinceMs),
     ...(lastError === undefined ? {} : { lastError }),
   };

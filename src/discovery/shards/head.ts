@@ -19,6 +19,8 @@ export interface ShardOwner {
   readonly instance: string;
   /** Host name, for people. */
   readonly host: string;
+  /** It is one of several agents of its member that share the name: one writes, the others wait. */
+  readonly isReplica?: boolean;
 }
 
 /** What a member states of its shard, and that it lives. */
@@ -89,7 +91,11 @@ function encodeHead(head: Head, signer: string): Uint8Array {
       digest: head.digest,
       timeMs: head.timeMs,
       signer,
-      owner: { instance: head.owner.instance, host: head.owner.host },
+      owner: {
+        instance: head.owner.instance,
+        host: head.owner.host,
+        ...(head.owner.isReplica === true ? { replica: true } : {}),
+      },
     }),
   );
 }
@@ -174,6 +180,7 @@ function headFrom(fields: JsonObject): Head {
     owner: {
       instance: textIn(owner, "instance", { max: 128 }),
       host: textIn(owner, "host", { max: 255 }),
+      ...(owner["replica"] === true ? { isReplica: true } : {}),
     },
   };
 }

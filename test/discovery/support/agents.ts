@@ -23,6 +23,8 @@ export interface World {
   readonly time: VirtualTime;
   readonly trust: FakeTrust;
   readonly hubs: readonly [FaultyHub, FaultyHub];
+  /** Further hubs, for those who need more than two. */
+  readonly moreHubs: (count: number) => readonly FaultyHub[];
   /** An agent on the first hub unless told otherwise; not started. */
   readonly agent: (member: MemberName, change?: AgentChange) => Agent;
   /** Two agents that run and see each other. */
@@ -94,7 +96,11 @@ export async function inWorld(run: (world: World) => Promise<void>): Promise<voi
     return agents;
   };
   try {
-    await run({ time, trust, hubs, agent, pair });
+    const moreHubs = (count: number): readonly FaultyHub[] =>
+      Array.from({ length: count }, (_, index) =>
+        createFaultyHub({ name: `hub-${index + 3}`, ...hubOptions }),
+      );
+    await run({ time, trust, hubs, moreHubs, agent, pair });
   } finally {
     const all = [...running.values()].map((one) => one[Symbol.asyncDispose]());
     await time.until(Promise.all(all));

@@ -56,7 +56,7 @@ export function statusOf(view: AgentView): StatusAnswer {
 /** Any one hub in step carries this member's shard to all others. */
 function catalogStateOf(hubs: readonly HubStatus[]): string {
   const states = hubs.map(({ state }) => state);
-  return states.find((state) => state === "synced") ?? states[0] ?? "behind";
+  return states.find((state) => state === "synced" || state === "standby") ?? states[0] ?? "behind";
 }
 
 function hubAnswer(hub: HubStatus, nowMs: number): HubAnswer {

@@ -21,7 +21,7 @@ import { createOwnShard } from "../../publish/own-shard.ts";
 import type { GatewayRecord, MemberRecord } from "../../shards/records.ts";
 import { schemas } from "../../shards/records.ts";
 import type { SnapshotStore } from "../../shards/snapshot-store.ts";
-import type { CatalogStore } from "../../shards/store.ts";
+import type { CatalogStore, RawRecords } from "../../shards/store.ts";
 import type { SourceChange } from "../../source.ts";
 import type { Timers } from "../../timers.ts";
 import type { CatalogWriter, WriterStatus } from "./catalog-writer.ts";
@@ -54,6 +54,8 @@ export interface CatalogOptions {
   readonly leaseMs?: number;
   /** Deadline of each call to a hub. */
   readonly timeoutMs?: number;
+  /** One of several agents of this member: one of them publishes, the others stand by. */
+  readonly isReplica?: boolean;
   /** Absent: nothing survives a restart. */
   readonly snapshots?: SnapshotStore;
   readonly onEvent: (event: CatalogEvent) => void;
@@ -63,7 +65,7 @@ export interface CatalogOptions {
 export interface Catalog extends AsyncDisposable {
   /**
    * Loads copies from disk, starts to read, and claims this member's name. Throws
-   * MESH_CATALOG_NAME_TAKEN when another living instance holds it.
+   * MESH_CATALOG_NAME_TAKEN when another living instance holds it that is not a replica of this one.
    */
   readonly start: (signal: AbortSignal) => Promise<void>;
   /** All services of this member, when its sources are synced; nothing is published before. */
@@ -186,12 +188,13 @@ export function createCatalog(options: CatalogOptions): Catalog {
       }),
     );
   };
+  const readBase = (): Promise<RawRecords> => readOwnBase({ ...options, mesh, timeoutMs, signal });
   const hubs = (): readonly HubStatus[] => {
-    const written = writer?.status().hubs ?? [];
+    const { hubs: written = [], isStandby = false } = writer?.status() ?? {};
     return readers.map((one, index) => {
       const reading = one.status();
       const writing = written[index] ?? { state: "behind", sinceMs: reading.sinceMs };
-      return hubStatusOf(one.name, { reading, writing });
+      return hubStatusOf(one.name, { reading, writing, isStandby });
     });
   };
   const tick = (): void => {
@@ -226,18 +229,25 @@ export function createCatalog(options: CatalogOptions): Catalog {
       const own = createCatalogWriter({
         ...options,
         mesh,
-        owner: { instance: memory.instance, host: hostname() },
+        owner: {
+          instance: memory.instance,
+          host: hostname(),
+          ...(options.isReplica === true ? { isReplica: true } : {}),
+        },
         leaseMs,
         timeoutMs,
         epoch: memory.epoch,
         saveEpoch,
+        rebase: async () => {
+          const taken = createOwnShard({ exportOptions, base: await readBase() });
+          shard = taken;
+          stageAll();
+          return taken;
+        },
         onPublished: (copy) => saver.touchOwn(self, copy),
       });
       writer = own;
-      const [base] = await Promise.all([
-        readOwnBase({ ...options, mesh, timeoutMs, signal }),
-        own.claim(outer),
-      ]);
+      const [base] = await Promise.all([readBase(), own.claim(outer)]);
       shard = createOwnShard({ exportOptions, base });
       own.begin(shard);
       stageAll();
@@ -283,7 +293,8 @@ export function createCatalog(options: CatalogOptions): Catalog {
       ...shards.findings(),
       ...ownFindings(self, {
         held: shard?.held() ?? [],
-        fencedBy: writer?.status().fencedBy,
+        // That a replica waits is as it should be.
+        fencedBy: writer?.status().isStandby === true ? undefined : writer?.status().fencedBy,
         hubs: hubs(),
       }),
     ],

@@ -18,8 +18,9 @@ import { pause } from "./waiting.ts";
 /** Publishes this member's shard to every hub and renews its lease. */
 export interface CatalogWriter {
   /**
-   * Claims the member's name. Throws MESH_CATALOG_NAME_TAKEN when another instance that lives holds
-   * it; waits up to a lease to see whether it lives.
+   * Claims the member's name; waits up to a lease to see whether another instance that lives holds it.
+   * If one does, a replica waits for its turn when that one is a replica too; anybody else throws
+   * MESH_CATALOG_NAME_TAKEN.
    */
   readonly claim: (signal: AbortSignal) => Promise<void>;
   /** After the claim: publishes this shard from the next kick on. */
@@ -37,8 +38,10 @@ export interface WriterStatus {
   readonly beat: number;
   /** In the order of the stores. */
   readonly hubs: readonly HubCourse<HubState>[];
-  /** Another instance took the name over; this one is silent until that one is. */
+  /** Another instance holds the name; this one is silent until that one is. */
   readonly fencedBy?: ShardOwner;
+  /** That is as it should be: both are replicas. */
+  readonly isStandby: boolean;
 }
 
 export interface WriterOptions {
@@ -56,6 +59,8 @@ export interface WriterOptions {
   /** Highest epoch that this instance remembers. */
   readonly epoch: number;
   readonly saveEpoch: (epoch: number) => Promise<void>;
+  /** The shard anew, on what the name's last writer published; asked for before it is taken over. */
+  readonly rebase: () => Promise<OwnShard>;
   /** Content changed; the copy is taken when it is asked for. */
   readonly onPublished: (copy: () => ShardCopy | undefined) => void;
 }
@@ -65,6 +70,9 @@ const renewalsPerLease = 3.3;
 const retryMs = 1000;
 /** Every so many renewals the records in each hub are compared with their head: a minute by default. */
 const beatsPerAudit = 20;
+
+/** Why a claim ends without the name: another replica has it. */
+const standby = new Error("another replica holds the name");
 
 export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   const { member, clock, log, timers } = options;
@@ -171,10 +179,13 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     heardAtMs = clock.monotonicMs();
     isStale = true;
   };
+  const isSharedWith = (owner: ShardOwner): boolean =>
+    options.owner.isReplica === true && owner.isReplica === true;
   const fence = (owner: ShardOwner): void => {
     if (fencedBy?.instance === owner.instance) return;
     fencedBy = owner;
-    log.error({ member, owner }, "Another instance took over this member's name");
+    if (isSharedWith(owner)) log.info({ member, owner }, "Another replica writes, this one waits");
+    else log.error({ member, owner }, "Another instance took over this member's name");
     watchHolder().catch((cause: unknown) => {
       if (closing.signal.aborted) return;
       log.error({ member, reason: reasonOf(cause) }, "Cannot watch who holds a name");
@@ -273,7 +284,14 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   };
 
   const watchHolder = async (): Promise<void> => {
-    const silence = await watch.silence(closing.signal, { onLife: () => {}, mustSee: true });
+    const silence = await watch.silence(closing.signal, {
+      onLife: (owner) => {
+        fencedBy = owner;
+      },
+      mustSee: true,
+      quorum: fencedBy !== undefined && isSharedWith(fencedBy) ? "most" : "every",
+    });
+    if (shard !== undefined) shard = await options.rebase();
     fencedBy = undefined;
     hasLooked = true;
     log.warn({ member }, "Takes this member's name from an instance that fell silent");
@@ -282,16 +300,20 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
 
   return {
     claim: async (signal) => {
-      const onLife = ({ instance, host }: ShardOwner): never => {
-        throw new MeshError(
-          "MESH_CATALOG_NAME_TAKEN",
-          `Cannot publish as "${member}": instance ${instance} on ${host} holds that name`,
-        );
+      const onLife = (owner: ShardOwner): never => {
+        if (!isSharedWith(owner)) throw nameTaken(member, owner);
+        fence(owner);
+        throw standby;
       };
       // With every hub down a lone agent goes on with what it has.
-      const silence = await watch.silence(signal, { onLife, mustSee: false });
-      epochAbove = silence.newest;
-      ({ hasLooked } = silence);
+      const quorum = options.owner.isReplica === true ? "most" : "every";
+      try {
+        const silence = await watch.silence(signal, { onLife, mustSee: false, quorum });
+        epochAbove = silence.newest;
+        ({ hasLooked } = silence);
+      } catch (thrown) {
+        if (thrown !== standby) throw thrown;
+      }
     },
     begin: (own) => {
       shard = own;
@@ -303,6 +325,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       beat,
       hubs: hubs.map((hub) => hub.status()),
       ...(fencedBy === undefined ? {} : { fencedBy }),
+      isStandby: fencedBy !== undefined && isSharedWith(fencedBy),
     }),
     close: async () => {
       cancelTimer();
@@ -316,4 +339,12 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       );
     },
   };
+}
+
+function nameTaken(member: MemberName, { instance, host, isReplica }: ShardOwner): MeshError {
+  const how = isReplica === true ? "; it shares it with replicas only (catalog.replicas)" : "";
+  return new MeshError(
+    "MESH_CATALOG_NAME_TAKEN",
+    `Cannot publish as "${member}": instance ${instance} on ${host} holds that name${how}`,
+  );
 }

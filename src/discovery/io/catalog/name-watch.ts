@@ -8,16 +8,20 @@ import { pause, within } from "./waiting.ts";
 
 /** Watches over the own name: does another instance publish under it? */
 export interface NameWatch {
-  /** Resolves once no other instance shows life for a lease. */
-  readonly silence: (
-    signal: AbortSignal,
-    look: {
-      /** Called when another instance goes on renewing while we look; what it throws rejects. */
-      readonly onLife: (owner: ShardOwner) => void;
-      /** Go on looking while no hub answers: then silence says nothing. */
-      readonly mustSee: boolean;
-    },
-  ) => Promise<Silence>;
+  /** Resolves once no other instance shows life for a lease, by the quorum asked for. */
+  readonly silence: (signal: AbortSignal, look: Look) => Promise<Silence>;
+}
+
+export interface Look {
+  /** Called when another instance goes on renewing while we look; what it throws rejects. */
+  readonly onLife: (owner: ShardOwner) => void;
+  /** Go on looking while no hub answers: then silence says nothing. */
+  readonly mustSee: boolean;
+  /**
+   * Who must be silent: every hub that answers, or more than half of them. A stranger must never take a
+   * name that lives anywhere; a replica must take it from one that most hubs do not hear any more.
+   */
+  readonly quorum: "every" | "most";
 }
 
 export interface Silence {
@@ -48,38 +52,61 @@ export function createNameWatch(options: {
     const signed = heads.get(member);
     return signed && options.judgeHead(signed);
   };
-  const readHeads = async (): Promise<readonly Head[] | undefined> => {
-    const settled = await Promise.allSettled(options.stores.map(headIn));
-    const answers = settled.filter((one) => one.status === "fulfilled");
-    return answers.length === 0 ? undefined : answers.flatMap((one) => one.value ?? []);
-  };
-
   return {
-    silence: async (signal, { onLife, mustSee }) => {
-      const lease = createLeaseClock();
+    silence: async (signal, { onLife, mustSee, quorum }) => {
+      // Over all hubs: they lag behind each other, and what one shows late is no sign of life.
+      const anywhere = createLeaseClock();
+      let leases = options.stores.map(() => createLeaseClock());
+      let wasAnswered = options.stores.map(() => true);
       let newest = 0;
       let looks = 0;
       let beats = 0;
       for (;;) {
-        const heads = await readHeads();
+        const reads = await Promise.allSettled(options.stores.map(headIn));
         signal.throwIfAborted();
-        newest = Math.max(newest, ...(heads ?? []).map((head) => head.epoch));
-        for (const head of heads ?? []) {
-          if (head.owner.instance === options.owner.instance) continue;
-          // Hubs lag behind each other: two heads in one look are no sign of life.
-          const isNews = looks > 0 && head.epoch >= newest && lease.isNews(head);
-          lease.beat(head, { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
+        const at = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+        const isAnswered = reads.map((read) => read.status === "fulfilled");
+        // What happened while a hub was away nobody knows: its writer may not have had its turn yet.
+        leases = leases.map((lease, index) =>
+          isAnswered[index] === true && wasAnswered[index] === false ? createLeaseClock() : lease,
+        );
+        wasAnswered = isAnswered;
+        const heads = reads.map((read) => (read.status === "fulfilled" ? read.value : undefined));
+        newest = Math.max(newest, ...heads.map((head) => head?.epoch ?? 0));
+        for (const [index, head] of heads.entries()) {
+          if (head === undefined || head.owner.instance === options.owner.instance) continue;
+          // Two heads in one look are no sign of life either.
+          const isNews = looks > 0 && head.epoch >= newest && anywhere.isNews(head);
+          anywhere.beat(head, at);
+          // The writer's clock is not asked: two replicas whose clocks differ would oust each other.
+          if (head.epoch >= newest) leases[index]?.beat(head, { ...at, nowMs: head.timeMs });
           if (isNews) beats += 1;
           // One beat may have been under way when its writer died.
           if (isNews && beats > 1) onLife(head.owner);
         }
-        const isBlind = heads === undefined && mustSee;
-        if (!isBlind && lease.leaseAt(clock.monotonicMs()) === "lost") {
-          return { newest, hasLooked: heads !== undefined || looks > 0 };
-        }
-        if (heads !== undefined) looks += 1;
+        const hasSeen = isAnswered.includes(true);
+        const isQuiet =
+          quorum === "every"
+            ? anywhere.leaseAt(at.monotonicMs) === "lost"
+            : isMostSilent(
+                leases.map((lease, index) => ({
+                  isAnswered: isAnswered[index] === true,
+                  isLive: lease.leaseAt(at.monotonicMs) === "live",
+                })),
+              );
+        if (isQuiet && (hasSeen || !mustSee)) return { newest, hasLooked: hasSeen || looks > 0 };
+        if (hasSeen) looks += 1;
         await pause(options.pollMs, { timers, signal });
       }
     },
   };
+}
+
+/** A hub that stopped to answer counts as long as what it showed last may still hold. */
+function isMostSilent(
+  hubs: readonly { readonly isAnswered: boolean; readonly isLive: boolean }[],
+): boolean {
+  const counted = hubs.filter(({ isAnswered, isLive }) => isAnswered || isLive);
+  const live = counted.filter(({ isLive }) => isLive).length;
+  return live * 2 < counted.length || counted.length === 0;
 }
