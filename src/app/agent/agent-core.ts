@@ -105,6 +105,7 @@ export class AgentCore implements AsyncDisposable {
       log,
       software: version,
       leaseMs: config.catalog.leaseMs,
+      isReplica: config.catalog.replicas !== undefined,
       snapshots: options.snapshots,
       onEvent: (event) => this.#take(event),
     });

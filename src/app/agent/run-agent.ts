@@ -1,11 +1,10 @@
-import { createMemoryHub } from "../../discovery/io/catalog/memory-store.ts";
 import { createLog } from "../../telemetry/io/log.ts";
 import { redact } from "../../telemetry/redact.ts";
 import type { ConfigProblem } from "../config/config-parser.ts";
 import { loadAgentConfig } from "../config/load-config.ts";
 import { runService } from "../lifecycle.ts";
-import { realTimers } from "../real-time.ts";
 import { startAgent } from "./agent.ts";
+import { openHubs } from "./open-hubs.ts";
 
 /** How a service ended: its exit code, or why it never started. */
 export type Ran =
@@ -22,11 +21,9 @@ export async function runAgent(file: string): Promise<Ran> {
     fields: { role: "agent", self: config.member.name },
   });
   log.info({ config: redact(config) }, "Configuration read");
-  // One member alone until the Redis store is there: the hub lives and dies with this process.
-  const hub = createMemoryHub({ name: "memory", timers: realTimers });
   const code = await runService(
     async (signal) => {
-      const agent = await startAgent(config, { stores: [hub.connect()], log, signal });
+      const agent = await startAgent(config, { stores: openHubs(config, { log }), log, signal });
       void agent.whenWarm.then(() => log.info({}, "Serves proxies"));
       return agent;
     },

@@ -56,7 +56,14 @@ const member: Parser<AgentMember> = mapped(
   ({ network, ...rest }) => ({ ...rest, network: network ?? parseNetworkName(rest.name) }),
 );
 
-interface CatalogFields extends Omit<CatalogConfig, "hubs"> {
+// Each is asked every second; two or three are what a site has.
+const maxReplicas = 8;
+const replicas: Parser<readonly HostPort[]> = checked(list(address, 1), (all) =>
+  all.length > maxReplicas ? `it has more than ${maxReplicas}` : undefined,
+);
+
+interface CatalogFields extends Omit<CatalogConfig, "hubs" | "replicas"> {
+  readonly replicas: readonly HostPort[] | undefined;
   readonly memory: true | undefined;
   readonly hubs: readonly HubConfig[] | undefined;
 }
@@ -69,8 +76,12 @@ const catalog: Parser<CatalogConfig> = mapped(
       leaseMs: optional(leaseMs, defaultLeaseMs),
       snapshotDir: required(path),
       expireAfterMs: optional(expireAfterMs, defaultExpireAfterMs),
+      replicas: optional<readonly HostPort[] | undefined>(replicas, undefined),
     }),
-    ({ memory, hubs }) => {
+    ({ memory, hubs, replicas }) => {
+      if (replicas !== undefined && hubs === undefined) {
+        return "it has `replicas`, but they find out over `hubs` which of them writes";
+      }
       if (memory === undefined && hubs === undefined) {
         return "it names no catalog: list `hubs`, or set `memory: true`";
       }
@@ -79,7 +90,11 @@ const catalog: Parser<CatalogConfig> = mapped(
         : undefined;
     },
   ),
-  ({ memory, hubs, ...rest }) => ({ ...rest, ...(hubs === undefined ? {} : { hubs }) }),
+  ({ memory, hubs, replicas, ...rest }) => ({
+    ...rest,
+    ...(hubs === undefined ? {} : { hubs }),
+    ...(replicas === undefined ? {} : { replicas }),
+  }),
 );
 
 const source: Parser<SourceConfig> = mapped(

@@ -41,6 +41,11 @@ export interface CatalogConfig {
   readonly snapshotDir: string;
   /** A member that is down for so long is removed. */
   readonly expireAfterMs: number;
+  /**
+   * The xDS addresses of this member's other agents, which share its name: one of all writes the
+   * member's shard. Absent: this is the only one.
+   */
+  readonly replicas?: readonly HostPort[];
   /** Absent: the catalog lives in the memory of this process. */
   readonly hubs?: readonly HubConfig[];
 }
