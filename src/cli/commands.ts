@@ -97,6 +97,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./check.ts")).check,
   },
   {
+    name: "hub check",
+    summary: "whether a Redis is fit for a catalog",
+    load: async () => (await import("./hub-check.ts")).hubCheck,
+  },
+  {
     name: "version",
     summary: "print the version",
     load: async () => (await import("./version.ts")).version,

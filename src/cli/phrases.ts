@@ -15,6 +15,14 @@ export function rttOf(ms: number | undefined): string {
   return ms === undefined ? "-" : ms < 10 ? `${ms.toFixed(1)} ms` : `${Math.round(ms)} ms`;
 }
 
+/** `512 B`, `34 kB`, `1.2 MB`: decimal units. */
+export function bytesOf(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1_000_000) return `${Math.round(bytes / 1000)} kB`;
+  const mega = bytes / 1_000_000;
+  return mega < 1000 ? `${mega.toFixed(mega < 10 ? 1 : 0)} MB` : `${(mega / 1000).toFixed(1)} GB`;
+}
+
 /** `3 services`, `1 service` */
 export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -52,6 +52,8 @@ export interface Right {
 export interface RightsFacts {
   /** As ACL WHOAMI tells. */
   readonly user: Told<string>;
+  /** No login was given, and none was asked for. */
+  readonly isAnonymous: boolean;
   /** Whose keys were taken for its own; undefined: no member was named. */
   readonly member: string | undefined;
   /** What a member needs to publish and follow. */

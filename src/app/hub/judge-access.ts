@@ -37,13 +37,11 @@ export function judgeTransport(
 /** Whether this member can do its work, and nothing else. */
 export function judgeRights({ rights }: HubFacts, subject: string): readonly HubFinding[] {
   const note = noteAbout(subject);
-  return [
-    ...judgeNeeded(rights.needed, note),
-    ...judgeBeyond(rights.beyond, note, userOf(rights.user)),
-  ];
+  return [...judgeNeeded(rights.needed, note), ...judgeBeyond(rights, note)];
 }
 
-function userOf(user: HubFacts["rights"]["user"]): string {
+function userOf({ user, isAnonymous }: HubFacts["rights"]): string {
+  if (isAnonymous) return "whoever reaches it, without a password,";
   return user.t === "told" ? `user ${user.value}` : "this user";
 }
 
@@ -58,12 +56,13 @@ function judgeNeeded(needed: readonly Right[], note: Note): readonly HubFinding[
   ];
 }
 
-function judgeBeyond(beyond: readonly Right[], note: Note, user: string): readonly HubFinding[] {
+function judgeBeyond(rights: HubFacts["rights"], note: Note): readonly HubFinding[] {
+  const { beyond } = rights;
   const allowed = whatOf(beyond, "allowed");
   if (allowed.length > 0) {
     return [
       note("HUB_RIGHTS_WIDE", "warning", {
-        message: `${user} may ${allowed.join(", ")}; whoever takes this member over could empty the hub, though forge nothing`,
+        message: `${userOf(rights)} may ${allowed.join(", ")}: nothing can be forged that way, but everything lost`,
         remedy: "give each member a user of its own: `isthmus hub acl` prints the users.acl",
       }),
     ];

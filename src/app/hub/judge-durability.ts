@@ -91,7 +91,7 @@ export function judgeReplication(facts: HubFacts, subject: string): readonly Hub
   for (const replica of facts.silent) {
     findings.push(
       note("HUB_REPLICA_SILENT", "warning", {
-        message: `replica ${replica} does not answer from here; after a failover this hub may be lost to this member`,
+        message: `a replica: ${replica}; after a failover this hub may be lost to this member`,
         remedy: "open the way to every server of the hub, with the same TLS and login",
       }),
     );

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { MeshError } from "../../mesh/errors.ts";
 import type { MemberName, MeshDomain, TrustDomain } from "../../mesh/ids.ts";
 import { memberOfTrustDomain } from "../../mesh/ids.ts";
@@ -69,8 +70,24 @@ async function readFirstCertificate(path: string): Promise<Certificate> {
   return parseOf(path, () => parseCertificate(first));
 }
 
-async function loadCharter(dir: string): Promise<Pick<RootFiles, "bundle" | "charter">> {
-  const [bundlePath, charterPath] = [join(dir, "bundle.pem"), join(dir, "charter.json")];
+/**
+ * A folder's charter, or that of a file beside its `bundle.pem`: for who only looks, without keys.
+ * Throws MESH_FILE_UNREADABLE and MESH_TRUST_CHARTER_REFUSED.
+ */
+export async function loadCharterOf(path: string): Promise<TrustedCharter> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => true,
+  );
+  const { charter } = isFolder ? await loadCharter(path) : await loadCharter(dirname(path), path);
+  return charter;
+}
+
+async function loadCharter(
+  dir: string,
+  charterPath: string = join(dir, "charter.json"),
+): Promise<Pick<RootFiles, "bundle" | "charter">> {
+  const bundlePath = join(dir, "bundle.pem");
   const bundlePem = await readText(bundlePath);
   const text = await readText(charterPath);
   const bundle = parseOf(bundlePath, () => parseBundle(bundlePem));

@@ -1,0 +1,91 @@
+import { tell } from "./ask-node.ts";
+import type { Right, RightsFacts, RightVerdict, Told } from "./hub-facts.ts";
+import { beyondOf, neededOf, type Trial } from "./mesh-rights.ts";
+import { type RedisNode, RedisRefusal } from "./redis-node.ts";
+
+/**
+ * What the user of this connection may do. Nothing is changed: ACL DRYRUN judges a command without
+ * running it, and where that is refused, a command is queued in a transaction that is then discarded,
+ * since the server judges rights when it queues.
+ */
+export async function askRights(
+  node: RedisNode,
+  about: {
+    readonly mesh: string;
+    readonly member: string | undefined;
+    /** Some other member: of the charter where it is known. */
+    readonly other: string;
+    readonly isAnonymous: boolean;
+  },
+): Promise<RightsFacts> {
+  const user = await tell(async () => String(await node.call("ACL", "WHOAMI")));
+  const judge = async (trials: readonly Trial[]): Promise<readonly Right[]> => {
+    const rights: Right[] = [];
+    for (const trial of trials) {
+      rights.push({ what: trial.what, verdict: await judgeTrial(node, trial, user) });
+    }
+    return rights;
+  };
+  const { mesh, member, other, isAnonymous } = about;
+  return {
+    user,
+    isAnonymous,
+    member,
+    needed: member === undefined ? [] : await judge(neededOf({ mesh, member })),
+    beyond: await judge(beyondOf({ mesh, other })),
+  };
+}
+
+/** `allowed` as soon as one of its commands is. */
+async function judgeTrial(
+  node: RedisNode,
+  { commands, wants }: Trial,
+  user: Told<string>,
+): Promise<RightVerdict> {
+  const verdicts = new Set<RightVerdict>();
+  for (const command of commands) {
+    const dry = user.t === "told" ? await dryRun(node, user.value, command) : undefined;
+    verdicts.add(dry ?? (await queueAndDiscard(node, command)));
+  }
+  // What is needed is there when all of it is, what is too much when any of it is.
+  const order: readonly RightVerdict[] =
+    wants === "all" ? ["denied", "unknown", "allowed"] : ["allowed", "unknown", "denied"];
+  return order.find((verdict) => verdicts.has(verdict)) ?? "unknown";
+}
+
+/** Undefined where the server does not say. Since Redis 7. */
+async function dryRun(
+  node: RedisNode,
+  user: string,
+  command: readonly string[],
+): Promise<RightVerdict | undefined> {
+  try {
+    const reply = await node.call("ACL", "DRYRUN", user, ...command);
+    if (reply === "OK") return "allowed";
+    return typeof reply === "string" && /no permission/i.test(reply) ? "denied" : undefined;
+  } catch (thrown) {
+    if (thrown instanceof RedisRefusal) return undefined;
+    throw thrown;
+  }
+}
+
+async function queueAndDiscard(
+  node: RedisNode,
+  [name = "", ...args]: readonly string[],
+): Promise<RightVerdict> {
+  try {
+    // Nothing else may be sent unless the server surely collects only.
+    if ((await node.call("MULTI")) !== "OK") return "unknown";
+  } catch (thrown) {
+    if (thrown instanceof RedisRefusal) return "unknown";
+    throw thrown;
+  }
+  try {
+    return (await node.call(name, ...args)) === "QUEUED" ? "allowed" : "unknown";
+  } catch (thrown) {
+    if (!(thrown instanceof RedisRefusal)) throw thrown;
+    return thrown.word === "NOPERM" ? "denied" : "unknown";
+  } finally {
+    await node.call("DISCARD");
+  }
+}

@@ -1,0 +1,7 @@
+import { visibleJson } from "../app/hub/visible.ts";
+import type { Terminal } from "./command.ts";
+
+/** For answers that hold what others wrote: it cannot steer the terminal that shows it. */
+export function printJson(value: unknown, terminal: Terminal): void {
+  terminal.out(`${visibleJson(value)}\n`);
+}
