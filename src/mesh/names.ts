@@ -52,6 +52,16 @@ export function targetOfSni(sni: string): ServiceTarget | undefined {
   }
 }
 
+const outboundShape = /^outbound\|(\d{1,5})\|\|([a-z0-9.-]+)$/;
+
+/** What an Envoy cluster of a sidecar or a gateway leads to; undefined: to no service of the mesh. */
+export function targetOfEnvoyCluster(name: string): ServiceTarget | undefined {
+  const match = outboundShape.exec(name);
+  if (match === null) return targetOfSni(name);
+  const [, port = "", host = ""] = match;
+  return targetOfSni(`outbound_.${port}_._.${host}`);
+}
+
 /** The one SNI that ends inside a gateway process: other members' probes. */
 export function probeSniOf(member: MemberName, mesh: MeshDomain): string {
   return `probe.${member}.${mesh}`;

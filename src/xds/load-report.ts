@@ -18,6 +18,7 @@ export interface ReportedLoad {
   readonly envoyCluster: string;
   /** As EDS named it; undefined: of the cluster as a whole, before an upstream was chosen. */
   readonly zone: string | undefined;
+  readonly priority: number;
   /** Whole numbers >= 0; `active` is the state at the time of the report. */
   readonly row: LoadRow;
 }
@@ -85,7 +86,7 @@ function readCluster(reader: BinaryReader, loads: ReportedLoad[]): void {
   const row = dropped ?? newRow();
   addTo(row, errorField("over-limit"), Math.max(0, droppedInAll - errorsIn(row)));
   roomFor(noBytes, loads.length);
-  loads.push({ envoyCluster, zone: undefined, row });
+  loads.push({ envoyCluster, zone: undefined, priority: 0, row });
 }
 
 const noBytes = new Uint8Array();
@@ -109,9 +110,10 @@ function readDropped(reader: BinaryReader, row: LoadRow): void {
 }
 
 /** envoy.config.endpoint.v3.UpstreamLocalityStats */
-function readLocality(reader: BinaryReader): { readonly zone: string; readonly row: LoadRow } {
+function readLocality(reader: BinaryReader): Omit<ReportedLoad, "envoyCluster"> {
   const row = newRow();
   let zone = "";
+  let priority = 0;
   let failed = 0;
   let metrics = 0;
   eachField(reader, (field) => {
@@ -119,6 +121,7 @@ function readLocality(reader: BinaryReader): { readonly zone: string; readonly r
     else if (field === 2) row[loadField.ok] = count(reader);
     else if (field === 3) row[loadField.active] = count(reader, maxActive);
     else if (field === 4) failed = count(reader);
+    else if (field === 6) priority = reader.uint32();
     else if (field === 8) row[loadField.issued] = count(reader);
     else if (field === 5) {
       if (++metrics > maxMetrics) throw new RangeError("too many metrics");
@@ -128,7 +131,7 @@ function readLocality(reader: BinaryReader): { readonly zone: string; readonly r
   });
   // What no metric of ours explains is what LRS itself knows as an error: an answer of 5xx.
   addTo(row, errorField("status"), Math.max(0, failed - errorsIn(row)));
-  return { zone, row };
+  return { zone, priority, row };
 }
 
 /** envoy.config.core.v3.Locality; the member stands in the zone's name. */

@@ -18,6 +18,7 @@ import type { AgentConfig } from "../config/config.ts";
 import { realTimers } from "../real-time.ts";
 import { version } from "../version.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import { LoadIntake } from "./load-intake.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
 import { createMergeQueue, type MergeQueue } from "./merge-queue.ts";
 import { Neighbours } from "./neighbours.ts";
@@ -60,6 +61,7 @@ export class AgentCore implements AsyncDisposable {
   readonly neighbours: Neighbours;
   readonly local: LocalState;
   readonly mesh: MeshView;
+  readonly load: LoadIntake;
   readonly #waiting: MergeQueue<ServiceId>;
   readonly #options: AgentCoreOptions;
   readonly #sources: readonly WorkloadSource[];
@@ -129,8 +131,16 @@ export class AgentCore implements AsyncDisposable {
       charter,
       shardOf: (member) => this.catalog.shard(member),
       verdictOf: (member) => this.neighbours.verdictOf(member),
+      passageOf: (service, member) => this.load.passageOf(service, member),
       rankOf: (member) => this.neighbours.rankOf(member),
       gatewaysOf: (member) => this.neighbours.gatewaysOf(member),
+    });
+    this.load = new LoadIntake({
+      self,
+      clock,
+      service: (id) => this.resources.service(id),
+      onHeard: (member) => this.neighbours.hear(member),
+      onPassage: ({ service }) => this.#waiting.add(this.mesh.touchService(service)),
     });
     this.#waiting = createMergeQueue<ServiceId>({
       handle: (id) => this.#build(id),
@@ -208,6 +218,7 @@ export class AgentCore implements AsyncDisposable {
       ...[...this.#sourceFindings.values()].flat(),
       ...this.catalog.findings(),
       ...this.neighbours.findings(),
+      ...this.load.findings(),
       ...this.mesh.findings(),
       ...this.#broken.values(),
       ...withheld,
@@ -254,6 +265,7 @@ export class AgentCore implements AsyncDisposable {
         return this.neighbours.setLease(event.member, event.lease);
       case "gone":
         this.#waiting.add(this.mesh.dropMember(event.member));
+        this.load.forget(event.member);
         return this.neighbours.forget(event.member);
       case "charters":
         if (this.#options.trust.offer(event.charters)) this.#adoptCharter();
@@ -314,6 +326,7 @@ export class AgentCore implements AsyncDisposable {
     try {
       const hubs = this.catalog.hubs();
       this.neighbours.tick({ isAnyHubReadable: hubs.some(({ isReadable }) => isReadable) });
+      this.load.tick();
       this.#ticks += 1;
       if (this.#ticks % ticksPerCallers === 0) this.resources.refreshCallers();
       this.#adjustTimeouts();

@@ -1,10 +1,18 @@
+import { errorField, loadErrors, loadField } from "../../telemetry/load/fields.ts";
 import type { MemberAnswer } from "../api-model.ts";
 import { version } from "../version.ts";
 import type { AgentView } from "./agent-view.ts";
 import { membersOf } from "./answers/members.ts";
 import { statusOf } from "./answers/status.ts";
 
-const hubStates = ["synced", "standby", "behind", "read-only", "write-only", "unreachable"] as const;
+const hubStates = [
+  "synced",
+  "standby",
+  "behind",
+  "read-only",
+  "write-only",
+  "unreachable",
+] as const;
 const memberStates = ["live", "stale", "unreachable", "down", "absent"] as const;
 
 /** Gauges are looked up when somebody asks: they cost nothing in between. */
@@ -27,7 +35,11 @@ export function collectAgentMetrics(view: AgentView): void {
     telemetry.set("findings", { severity: "info" }, status.findings.info);
     telemetry.set("charterNumber", {}, status.charterNumber);
     telemetry.set("catalogSeq", {}, status.catalog.seq ?? 0);
-    telemetry.set("catalogSynced", {}, ["synced", "standby"].includes(status.catalog.state) ? 1 : 0);
+    telemetry.set(
+      "catalogSynced",
+      {},
+      ["synced", "standby"].includes(status.catalog.state) ? 1 : 0,
+    );
     for (const state of hubStates) {
       const count = status.catalog.hubs.filter((hub) => hub.state === state).length;
       telemetry.set("catalogHubs", { state }, count);
@@ -35,11 +47,32 @@ export function collectAgentMetrics(view: AgentView): void {
     telemetry.set("xdsStreams", { role: "sidecar" }, status.proxies.sidecars);
     telemetry.set("xdsStreams", { role: "gateway" }, status.proxies.gateways);
     telemetry.set("xdsWithheld", {}, core.resources.withheld().length);
+    setLoad(view);
     const { agent, catalog } = trust.identities;
     telemetry.set("svidEnds", { identity: "agent" }, agent.current().notAfterMs / 1000);
     telemetry.set("svidEnds", { identity: "catalog" }, catalog.current().notAfterMs / 1000);
     telemetry.set("issuerEnds", {}, trust.issuerEndsMs / 1000);
   });
+}
+
+function setLoad({ telemetry, core, proxies }: AgentView): void {
+  const { book } = core.load;
+  const { reports, strange } = core.load.counts();
+  const { series, bytes } = book.size();
+  telemetry.set("loadReporters", {}, proxies.reporters());
+  telemetry.total("loadReports", {}, reports);
+  telemetry.total("loadStrange", {}, strange);
+  telemetry.set("loadSeries", {}, series);
+  telemetry.set("loadBytes", {}, bytes);
+  for (const [name, row] of book.totals()) {
+    const member = name === "" ? "none" : name;
+    telemetry.total("loadBegun", { member }, row[loadField.issued] ?? 0);
+    telemetry.total("loadReceived", { member }, row[loadField.bytesIn] ?? 0);
+    telemetry.set("loadActive", { member }, row[loadField.active] ?? 0);
+    for (const kind of loadErrors) {
+      telemetry.total("loadErrors", { member, kind }, row[errorField(kind)] ?? 0);
+    }
+  }
 }
 
 function setMember({ telemetry }: AgentView, member: MemberAnswer): void {

@@ -4,6 +4,7 @@ import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { AdsServer } from "../../proxy/io/ads-server.ts";
 import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
 import { AgentServer } from "../../proxy/io/agent-server.ts";
+import { type LoadAdmitted, type LoadReporter, LoadService } from "../../proxy/io/load-service.ts";
 import { registerRenewal } from "../../proxy/io/renewal-service.ts";
 import type { SidecarNode } from "../../proxy/node.ts";
 import { doorOf, type ProxyNode, parseNode } from "../../proxy/node.ts";
@@ -28,6 +29,8 @@ export interface AgentProxiesOptions {
   readonly isSettled: () => boolean;
   /** What a sidecar's stream proves. */
   readonly onProof: (claims: readonly SidecarClaim[]) => void;
+  /** Takes what a proxy reports of its traffic. */
+  readonly openLoad: (node: ProxyNode) => LoadReporter;
 }
 
 /** A connected proxy: its stream and what its node said. */
@@ -44,6 +47,8 @@ export interface AgentProxies {
   /** Judges connected peers again, after a new charter. */
   readonly recheck: () => void;
   readonly proxies: () => readonly ConnectedProxy[];
+  /** How many of them report load. */
+  readonly reporters: () => number;
   /** What the proxy was told; undefined: it has no open stream. */
   readonly configOf: (nodeId: string) => ProxyConfigAnswer["resources"] | undefined;
   readonly close: (graceMs: number) => Promise<void>;
@@ -71,6 +76,13 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       onRefused: () => telemetry.count("xdsRefused", {}),
     },
   });
+  const loads = new LoadService({
+    clock,
+    log,
+    peerOf,
+    admit: (node, peer) => admitLoad({ node, peer }, options),
+    onRefused: () => telemetry.count("loadRefused", {}),
+  });
   const renew = async (peer: Peer, csr: Uint8Array): ReturnType<AgentTrust["renew"]> => {
     try {
       const renewed = await trust.renew(peer, csr);
@@ -90,6 +102,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     onRefused: () => telemetry.count("xdsRefused", {}),
     register: (grpc) => {
       ads.register(grpc);
+      loads.register(grpc);
       registerRenewal(grpc, { clock, log, peerOf, renew });
     },
   });
@@ -105,12 +118,14 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
       return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
     },
+    reporters: () => loads.reporters,
     configOf: (nodeId) => {
       const view = views.get(nodeId);
       return ads.heldBy(nodeId)?.map((held) => ({ ...held, resource: contentOf(view, held) }));
     },
     close: async (graceMs) => {
       ads[Symbol.dispose]();
+      loads[Symbol.dispose]();
       await server.close(graceMs);
     },
   };
@@ -146,6 +161,15 @@ function admit(
       log.info({ node: node.id }, "Proxy gone");
     },
   };
+}
+
+function admitLoad(
+  { node, peer }: { readonly node: NodeClaim; readonly peer: Peer },
+  { trust, openLoad }: AgentProxiesOptions,
+): LoadAdmitted {
+  const parsed = parseNode(node, { peer: peer.id, ownTrustDomain: trust.view().ownTrustDomain });
+  if (parsed.t === "refused") return parsed;
+  return { t: "ok", key: `${peer.id} ${node.id}`, reporter: openLoad(parsed.node) };
 }
 
 function claimsOf(node: SidecarNode): readonly SidecarClaim[] {

@@ -110,6 +110,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     isWarm: () => core.isWarm(),
     isSettled: () => core.isSettled(),
     onProof: (claims) => core.prove(claims),
+    openLoad: (node) => core.load.open(node),
   });
   doors.proxies = proxies;
   const stopping = { graceMs: 0 };

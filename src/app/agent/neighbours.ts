@@ -115,6 +115,12 @@ export class Neighbours implements Disposable {
     if (this.#states.setLease({ member, lease, nowMs })) this.#options.onChange([member]);
   }
 
+  /** Proxies of ours get answers or payload from it: that outweighs what probes say. */
+  hear(member: MemberName): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#states.setEvidence({ member, nowMs })) this.#options.onChange([member]);
+  }
+
   forget(member: MemberName): void {
     this.#states.forget(member);
     this.#directory.forget(member);

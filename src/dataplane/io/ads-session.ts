@@ -35,6 +35,8 @@ export interface AdsOptions extends AgentChannelOptions {
   readonly onDelta: (delta: Delta) => Applied;
   /** After the answer to that response was written. */
   readonly onAnswered: (delta: Delta) => void;
+  /** Opens what shares the connection, once the agent has answered. */
+  readonly openBeside?: (client: Client) => { readonly close: () => void };
 }
 
 type Stream = ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
@@ -50,6 +52,7 @@ export class AdsSession {
   };
   readonly #asked = new Set<EngineType>();
   #stream: Stream | undefined;
+  #beside: { readonly close: () => void } | undefined;
   isAnswered = false;
 
   constructor(options: AdsOptions, onEnd: (reason: string) => void) {
@@ -84,6 +87,7 @@ export class AdsSession {
   close(): void {
     const stream = this.#stream;
     this.#stream = undefined;
+    this.#beside?.close();
     stream?.cancel();
     this.#client.close();
   }
@@ -134,6 +138,7 @@ export class AdsSession {
     if (type === undefined)
       return this.#end(`the agent sent type "${response.typeUrl}", which was not asked for`);
     this.isAnswered = true;
+    this.#beside ??= this.#options.openBeside?.(this.#client);
     const delta = deltaOf(type, response);
     const { refused } = onDelta(delta);
     if (refused.length === 0) counters.xdsAcks += 1;

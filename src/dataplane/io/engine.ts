@@ -10,6 +10,7 @@ import { AdsClient } from "./ads-client.ts";
 import type { EngineContext, EngineLimits } from "./context.ts";
 import { closeFlow } from "./flow.ts";
 import { Listeners } from "./listeners.ts";
+import { LoadSession } from "./load-session.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { Sweep } from "./sweep.ts";
 import { takeDelta } from "./take-delta.ts";
@@ -89,6 +90,7 @@ export class Engine {
       counters: context.counters,
       onDelta: (delta) => takeDelta(context, delta),
       onAnswered: () => this.#listeners.refresh(),
+      openBeside: (client) => new LoadSession(client, { ...options, context }),
     });
   }
 

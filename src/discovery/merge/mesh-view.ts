@@ -5,6 +5,7 @@ import type { Endpoint, Finding, LocalService } from "../../mesh/service.ts";
 import type { ContentChange, ShardContent } from "../follow/shard-content.ts";
 import { expiredMembers } from "../members/expiry.ts";
 import type { MemberVerdict } from "../members/member-state.ts";
+import { type Passage, throughPassage } from "../members/proxy-evidence.ts";
 import type { GatewayHost, MeshService } from "../mesh-service.ts";
 import type { ServiceRecord } from "../shards/records.ts";
 import type { SourceChange } from "../source.ts";
@@ -29,6 +30,8 @@ export interface MeshView {
   readonly dropMember: (member: MemberName) => Changed;
   /** Its verdict, gateways or rank changed. */
   readonly touchMember: (member: MemberName) => Changed;
+  /** Whether that service gets through to some member changed. */
+  readonly touchService: (id: ServiceId) => Changed;
   /** Networks and regions may be others. */
   readonly charterChanged: () => Changed;
   /** Undefined: nobody has such a service. */
@@ -44,6 +47,8 @@ export interface MeshViewOptions {
   readonly charter: () => Charter;
   readonly shardOf: (member: MemberName) => ShardContent | undefined;
   readonly verdictOf: (member: MemberName) => MemberVerdict;
+  /** What proxies find out about one service there; absent: they report nothing. */
+  readonly passageOf?: (id: ServiceId, member: MemberName) => Passage;
   /** Order among members of other regions, nearest first. */
   readonly rankOf: (member: MemberName) => number;
   /** Resolved and allowed addresses. */
@@ -92,7 +97,7 @@ export function createMeshView(options: MeshViewOptions): MeshView {
       rank: options.rankOf(member),
       endpoints: isContested ? [] : endpoints,
       gateways: options.gatewaysOf(member),
-      verdict: options.verdictOf(member),
+      verdict: throughPassage(options.verdictOf(member), options.passageOf?.(id, member)),
     };
   };
   const offersOf = (id: ServiceId): readonly RemoteOffer[] =>
@@ -145,6 +150,7 @@ export function createMeshView(options: MeshViewOptions): MeshView {
       const moved = offers.members().filter((one) => before.has(one) !== expired.has(one));
       return invalidate([member, ...moved].flatMap((one) => [...offers.by(one)]));
     },
+    touchService: (id) => invalidate([id]),
     charterChanged: () => {
       for (const id of services()) {
         claimLocal(id);

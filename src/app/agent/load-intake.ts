@@ -1,0 +1,253 @@
+import {
+  createProxyEvidence,
+  type Passage,
+  type PassageKey,
+  type ProxyEvidence,
+} from "../../discovery/members/proxy-evidence.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { MemberName, ServiceId } from "../../mesh/ids.ts";
+import { targetOfEnvoyCluster } from "../../mesh/names.ts";
+import type { Clock } from "../../mesh/ports.ts";
+import type { Finding } from "../../mesh/service.ts";
+import type { LoadReporter } from "../../proxy/io/load-service.ts";
+import type { ProxyNode } from "../../proxy/node.ts";
+import {
+  connectedIn,
+  connectFailuresIn,
+  type LoadRow,
+  loadField,
+} from "../../telemetry/load/fields.ts";
+import { LoadBook, type LoadKey, type LoadSeries } from "../../telemetry/load/load-book.ts";
+import type { ReportedLoad } from "../../xds/load-report.ts";
+import { reportClock } from "./report-clock.ts";
+
+export interface LoadIntakeOptions {
+  readonly self: MemberName;
+  readonly clock: Clock;
+  /** As proxies of this member see it; others are not theirs to report. */
+  readonly service: (id: ServiceId) => MeshService | undefined;
+  /** Proxies hear from that member. */
+  readonly onHeard: (member: MemberName) => void;
+  /** Whether that service of that member is used is no longer what it was. */
+  readonly onPassage: (key: PassageKey) => void;
+}
+
+/** Where one reported locality belongs. */
+interface Place {
+  readonly key: LoadKey;
+  readonly service: ServiceId;
+  /** Undefined: of the own member, which its own probes look after, or no upstream at all. */
+  readonly remote: MemberName | undefined;
+}
+
+// More rows that are not zero than one proxy has; what is open beyond them is not shown.
+const maxActiveRows = 8192;
+// Names of Envoy clusters met so far: a mesh has some thousand.
+const maxNames = 20_000;
+const secondMs = 1000;
+
+/** Takes the load reports of this member's proxies into the load book and, as evidence, into verdicts. */
+export class LoadIntake {
+  readonly book: LoadBook = new LoadBook();
+  readonly #options: LoadIntakeOptions;
+  readonly #evidence: ProxyEvidence = createProxyEvidence();
+  readonly #targets = new Map<string, ServiceId | undefined>();
+  /** By what the zone and role say, for as long as the service is as it is. */
+  readonly #places = new WeakMap<MeshService, Map<string, Place>>();
+  #reports = 0;
+  #strange = 0;
+
+  constructor(options: LoadIntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Reports taken and rows left out since they are of no service that the proxy may use. */
+  counts(): { readonly reports: number; readonly strange: number } {
+    return { reports: this.#reports, strange: this.#strange };
+  }
+
+  passageOf(service: ServiceId, member: MemberName): Passage {
+    return this.#evidence.passageOf({ service, member });
+  }
+
+  open(node: ProxyNode): LoadReporter {
+    const active = new Map<string, { readonly series: LoadSeries; count: number }>();
+    const seconds = reportClock();
+    return {
+      take: (loads) => {
+        this.#reports += 1;
+        const now = this.#second();
+        this.book.advance(now);
+        const second = seconds.secondOf(now);
+        for (const load of loads) this.#take(load, { node, second, active });
+      },
+      close: () => {
+        for (const { series, count } of active.values()) this.book.addActive(series, -count);
+        active.clear();
+      },
+    };
+  }
+
+  /** Once a second. */
+  tick(): void {
+    this.book.advance(this.#second());
+    for (const key of this.#evidence.tick(this.#options.clock.monotonicMs())) {
+      this.#options.onPassage(key);
+    }
+  }
+
+  forget(member: MemberName): void {
+    this.#evidence.forget(member);
+  }
+
+  findings(): readonly Finding[] {
+    return this.#evidence.blocked().map(({ service, member }) => ({
+      code: "PROXY_NO_PASSAGE",
+      severity: "warning",
+      subject: service,
+      message: `no sidecar here gets a connection to it in ${member}; others serve it until that works again`,
+    }));
+  }
+
+  #second(): number {
+    return Math.floor(this.#options.clock.monotonicMs() / secondMs);
+  }
+
+  #take(
+    load: ReportedLoad,
+    from: {
+      readonly node: ProxyNode;
+      readonly second: number;
+      readonly active: Map<string, { readonly series: LoadSeries; count: number }>;
+    },
+  ): void {
+    const place = this.#placeOf(load, from.node);
+    if (place === undefined) return;
+    const series = this.book.series(place.key);
+    if (series === undefined) return;
+    this.book.add(series, load.row, from.second);
+    this.#setActive(load, { series, active: from.active });
+    // A gateway forwards what others begin, and only to workloads of its own member.
+    if (place.remote !== undefined && from.node.t !== "gateway") {
+      this.#testify(load.row, { ...place, member: place.remote, node: from.node });
+    }
+  }
+
+  /** Each row of a proxy says how many are open now; the book holds the sum over all. */
+  #setActive(
+    { envoyCluster, zone, priority, row }: ReportedLoad,
+    at: {
+      readonly series: LoadSeries;
+      readonly active: Map<string, { readonly series: LoadSeries; count: number }>;
+    },
+  ): void {
+    const name = `${envoyCluster}\n${zone ?? ""}\n${priority}`;
+    const count = row[loadField.active] ?? 0;
+    const known = at.active.get(name);
+    if (known !== undefined && known.series !== at.series) {
+      this.book.addActive(known.series, -known.count);
+      at.active.delete(name);
+    }
+    const before = at.active.get(name)?.count ?? 0;
+    if (before === 0 && at.active.size >= maxActiveRows) return;
+    if (count === 0) at.active.delete(name);
+    else at.active.set(name, { series: at.series, count });
+    if (count !== before) this.book.addActive(at.series, count - before);
+  }
+
+  #testify(
+    row: LoadRow,
+    about: {
+      readonly service: ServiceId;
+      readonly member: MemberName;
+      readonly node: ProxyNode;
+    },
+  ): void {
+    const { service, member, node } = about;
+    const nowMs = this.#options.clock.monotonicMs();
+    // An Envoy's LRS knows no bytes, and of TCP only that it was begun; an answer it does know. Our
+    // engine's connections end well without any answer.
+    const isOurs = node.t !== "grpc" && node.engine === "embedded";
+    const isAnswered = !isOurs && (row[loadField.ok] ?? 0) > 0;
+    const hasHeard = isAnswered || (row[loadField.bytesIn] ?? 0) > 0;
+    const passing = {
+      service,
+      member,
+      voter: voterOf(node),
+      hasHeard,
+      hasConnected: connectedIn(row) > 0,
+      hasFailed: connectFailuresIn(row) > 0,
+    };
+    if (!hasHeard && !passing.hasConnected && !passing.hasFailed) return;
+    if (this.#evidence.note(passing, nowMs)) this.#options.onPassage({ service, member });
+    if (hasHeard && this.#evidence.isHeard(member, nowMs)) this.#options.onHeard(member);
+  }
+
+  #placeOf(load: ReportedLoad, node: ProxyNode): Place | undefined {
+    const id = this.#targetOf(load.envoyCluster);
+    // The agent's own cluster, an application behind its sidecar: nobody asked for those.
+    if (id === undefined) return undefined;
+    const service = this.#options.service(id);
+    if (service === undefined) {
+      this.#strange += 1;
+      return undefined;
+    }
+    const places = this.#places.get(service) ?? new Map<string, Place>();
+    this.#places.set(service, places);
+    const by = node.t === "gateway" ? "gateway" : "sidecar";
+    const name = `${by} ${load.zone ?? ""}`;
+    const known = places.get(name);
+    if (known !== undefined) return known;
+    const place = placeIn(service, { zone: load.zone, by, self: this.#options.self });
+    if (place === undefined) this.#strange += 1;
+    else places.set(name, place);
+    return place;
+  }
+
+  #targetOf(envoyCluster: string): ServiceId | undefined {
+    if (this.#targets.has(envoyCluster)) return this.#targets.get(envoyCluster);
+    if (this.#targets.size >= maxNames) this.#targets.clear();
+    const id = targetOfEnvoyCluster(envoyCluster)?.service;
+    this.#targets.set(envoyCluster, id);
+    return id;
+  }
+}
+
+/** The threads of one engine are one witness. */
+function voterOf(node: ProxyNode): string {
+  return node.t === "sidecar" ? `${node.namespace}/${node.workload}` : node.id;
+}
+
+/** Undefined: no such member serves it. A zone that the service does not have is told as `other`. */
+function placeIn(
+  service: MeshService,
+  at: {
+    readonly zone: string | undefined;
+    readonly by: LoadKey["by"];
+    readonly self: MemberName;
+  },
+): Place | undefined {
+  const { id } = service;
+  if (at.zone === undefined) {
+    return {
+      key: { service: id, member: "", zone: "", by: at.by },
+      service: id,
+      remote: undefined,
+    };
+  }
+  const slash = at.zone.indexOf("/");
+  const member = at.zone.slice(0, Math.max(0, slash));
+  const zone = at.zone.slice(slash + 1);
+  const remote = service.remotes.find((one) => one.member === member);
+  if (remote === undefined && member !== at.self) return undefined;
+  const endpoints = remote?.endpoints ?? service.local?.endpoints ?? [];
+  const isKnown =
+    endpoints.some((one) => one.zone === zone) ||
+    (remote !== undefined && (zone === "gateway" || zone === "unhealthy"));
+  return {
+    key: { service: id, member, zone: isKnown ? zone : "other", by: at.by },
+    service: id,
+    // What stands for the missing part of a member is never there.
+    remote: zone === "unhealthy" ? undefined : remote?.member,
+  };
+}

@@ -1,0 +1,88 @@
+import { create } from "@bufbuild/protobuf";
+import { errorField, loadErrors, loadField } from "../telemetry/load/fields.ts";
+import { loadMetrics } from "../telemetry/load/load-metrics.ts";
+import {
+  type ClusterStats,
+  ClusterStatsSchema,
+  type EndpointLoadMetricStats,
+  EndpointLoadMetricStatsSchema,
+  type UpstreamLocalityStats,
+  UpstreamLocalityStatsSchema,
+} from "../xds/gen/envoy/config/endpoint/v3/load_report_pb.ts";
+import type { LocalityLoad } from "./load.ts";
+
+/** LRS's form of what `takeLoads` gave. A connection is a request: begun, ended well, failed, open. */
+export function clusterStatsOf(
+  loads: readonly LocalityLoad[],
+  options: { readonly spanMs: number },
+): readonly ClusterStats[] {
+  const byCluster = new Map<string, LocalityLoad[]>();
+  for (const load of loads) {
+    const known = byCluster.get(load.envoyCluster);
+    if (known === undefined) byCluster.set(load.envoyCluster, [load]);
+    else known.push(load);
+  }
+  return [...byCluster].map(([clusterName, parts]) => {
+    const dropped = parts.flatMap((part) => (part.locality === undefined ? droppedOf(part) : []));
+    return create(ClusterStatsSchema, {
+      clusterName,
+      upstreamLocalityStats: parts.flatMap(({ locality, ...part }) =>
+        locality === undefined ? [] : [localityStats({ locality, ...part })],
+      ),
+      totalDroppedRequests: dropped.reduce((sum, { droppedCount }) => sum + droppedCount, 0n),
+      droppedRequests: dropped,
+      loadReportInterval: {
+        $typeName: "google.protobuf.Duration",
+        seconds: BigInt(Math.floor(options.spanMs / 1000)),
+        nanos: Math.floor((options.spanMs % 1000) * 1e6),
+      },
+    });
+  });
+}
+
+function localityStats(load: LocalityLoad & { readonly locality: string }): UpstreamLocalityStats {
+  const { row, locality, priority } = load;
+  const [region = "", zone = "", subZone = ""] = locality.split("|");
+  const failed = loadErrors.reduce((sum, kind) => sum + (row[errorField(kind)] ?? 0), 0);
+  return create(UpstreamLocalityStatsSchema, {
+    locality: { region, zone, subZone },
+    priority,
+    totalIssuedRequests: BigInt(row[loadField.issued] ?? 0),
+    totalSuccessfulRequests: BigInt(row[loadField.ok] ?? 0),
+    totalErrorRequests: BigInt(failed),
+    totalRequestsInProgress: BigInt(Math.max(0, row[loadField.active] ?? 0)),
+    loadMetricStats: metricsOf(load),
+  });
+}
+
+function metricsOf({ row }: LocalityLoad): EndpointLoadMetricStats[] {
+  const metrics: EndpointLoadMetricStats[] = [];
+  for (const { name, field, in: where } of loadMetrics.values()) {
+    const value = row[field] ?? 0;
+    if (value === 0) continue;
+    const isCount = where === "count";
+    metrics.push(
+      create(EndpointLoadMetricStatsSchema, {
+        metricName: name,
+        numRequestsFinishedWithMetric: isCount ? BigInt(value) : 1n,
+        totalMetricValue: value,
+      }),
+    );
+  }
+  return metrics;
+}
+
+function droppedOf({ row }: LocalityLoad): ClusterStats["droppedRequests"] {
+  return (["no-host", "over-limit"] as const).flatMap((category) => {
+    const count = row[errorField(category)] ?? 0;
+    return count === 0
+      ? []
+      : [
+          {
+            $typeName: "envoy.config.endpoint.v3.ClusterStats.DroppedRequests" as const,
+            category,
+            droppedCount: BigInt(count),
+          },
+        ];
+  });
+}
