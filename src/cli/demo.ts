@@ -1,11 +1,12 @@
 import { type DemoOptions, runDemo } from "../app/demo/demo.ts";
 import { clusterLimits } from "../app/demo/demo-members.ts";
+import type { DemoStoreChoice } from "../app/demo/demo-store.ts";
 import { usage } from "./arguments.ts";
 import { type Arguments, type Command, exitCodes, type Terminal } from "./command.ts";
 
 export const demo: Command = {
   name: "demo",
-  usage: "[--once] [--members N] [--port P] [--json FILE]",
+  usage: "[--once] [--store memory|redis] [--redis URL] [--members N] [--port P] [--json FILE]",
   about: [
     "Runs three clusters in three clouds and one VM site on this machine, each with its own control plane,",
     "gateway and sidecars, sends steady traffic through them, breaks one thing after the other and prints",
@@ -31,9 +32,13 @@ export const demo: Command = {
     store: {
       type: "string",
       hint: "memory|redis",
-      about: "where the catalog lives; redis comes later",
+      about: "where the catalog lives; default memory; redis starts the redis-server it finds",
     },
-    redis: { type: "string", hint: "URL", about: "the Redis to use with --store redis" },
+    redis: {
+      type: "string",
+      hint: "URL",
+      about: "the Redis to use with --store redis, instead of a new one",
+    },
     json: { type: "string", hint: "FILE", about: "also write the phases there, after each round" },
   },
   positionals: { min: 0, max: 0 },
@@ -47,8 +52,10 @@ function optionsFor(args: Arguments, terminal: Terminal): DemoOptions {
   const json = args.text("json");
   const port = args.text("port");
   refuseWhatComesLater(args);
+  const store = storeFor(args);
   return {
     isOnce: args.has("once"),
+    store,
     clusterCount: numberIn(args, { option: "members", fallback: 3, ...clusterLimits }),
     ...(port === undefined
       ? {}
@@ -62,11 +69,17 @@ function optionsFor(args: Arguments, terminal: Terminal): DemoOptions {
 /** Accepting a word and doing something else would be a lie. */
 function refuseWhatComesLater(args: Arguments): void {
   const engine = args.text("engine") ?? "embedded";
-  const store = args.text("store") ?? "memory";
   if (engine !== "embedded")
     throw usage(demo, `--engine ${engine} is not there yet: only embedded is`);
-  if (store !== "memory") throw usage(demo, `--store ${store} is not there yet: only memory is`);
-  if (args.has("redis")) throw usage(demo, "--redis needs --store redis, which is not there yet");
+}
+
+function storeFor(args: Arguments): DemoStoreChoice {
+  const store = args.text("store") ?? "memory";
+  const url = args.text("redis");
+  if (store === "redis") return { t: "redis", ...(url === undefined ? {} : { url }) };
+  if (store !== "memory") throw usage(demo, `--store ${store} is neither memory nor redis`);
+  if (url !== undefined) throw usage(demo, "--redis needs --store redis");
+  return { t: "memory" };
 }
 
 function numberIn(

@@ -1,15 +1,14 @@
 import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createMemoryHub, type MemoryHub } from "../../discovery/io/catalog/memory-store.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import { type MemberName, parseNetworkName } from "../../mesh/ids.ts";
 import { type RunningAgent, startAgent } from "../agent/agent.ts";
 import type { AgentConfig } from "../config/config.ts";
-import { realTimers } from "../real-time.ts";
 import { ChildPart, type ChildPartOptions } from "./child-part.ts";
 import { demoLog } from "./demo-log.ts";
 import { type DemoPlan, servicesDir } from "./demo-plan.ts";
-import { demoMesh, issueTrust, trustDir } from "./demo-trust.ts";
+import { type DemoStore, type DemoStoreChoice, openDemoStore } from "./demo-store.ts";
+import { issueTrust, trustDir } from "./demo-trust.ts";
 import type { Part } from "./part-messages.ts";
 import { pause } from "./pause.ts";
 import { shownService } from "./phases.ts";
@@ -19,6 +18,7 @@ import { type SitePlan, withDraining } from "./site-plan.ts";
 
 export interface DemoMeshOptions {
   readonly plan: DemoPlan;
+  readonly store: DemoStoreChoice;
   /** Told of each step when it is done. */
   readonly onStep: (what: string) => void;
   readonly signal: AbortSignal;
@@ -80,10 +80,13 @@ async function open(options: DemoMeshOptions, stack: AsyncDisposableStack): Prom
   // wait, or a small machine would load all of them before anything is seen to work.
   const callers = parts.fork("callers", callersPart(plan));
   const early = [callers, ...forkSite(home, { parts, dir: plan.dir })];
-  const issued = await orLost(issueTrust(plan));
+  const members = plan.sites.map(({ member }) => member);
+  const opening = openDemoStore(options.store, { dir: plan.dir, members, signal: options.signal });
+  const store = stack.use(await opening);
+  const issued = await orLost(issueTrust(plan, store.mesh));
   options.onStep(`one root, ${plan.sites.length} members in the charter, ${issued} identities`);
-  const agents = await orLost(startAgents(plan, stack));
-  options.onStep(`${agents.length} agents share a catalog of signed shards`);
+  const agents = await orLost(startAgents({ plan, store }, stack));
+  options.onStep(`${agents.length} agents share a catalog of signed shards in ${store.about}`);
   await startAll(early);
   callers.startLoad();
   options.onStep(firstText(await orLost(firstAnswer(watch))));
@@ -154,30 +157,31 @@ function gatewayName(member: MemberName): string {
   return `${member}-gateway`;
 }
 
+interface World {
+  readonly plan: DemoPlan;
+  readonly store: DemoStore;
+}
+
 async function startAgents(
-  plan: DemoPlan,
+  world: World,
   stack: AsyncDisposableStack,
 ): Promise<readonly RunningAgent[]> {
-  const hub = createMemoryHub({ name: "memory", timers: realTimers });
   const start = async (site: SitePlan): Promise<RunningAgent> => {
-    const agent = await startSiteAgent(site, { plan, hub });
+    const agent = await startSiteAgent(site, world);
     const stop = (): Promise<void> => agent.stop({ deadlineMs: stopDeadlineMs });
     // The demo may have been ended while this one was starting.
     if (stack.disposed) await stop();
     else stack.defer(stop);
     return agent;
   };
-  return Promise.all(plan.sites.map(start));
+  return Promise.all(world.plan.sites.map(start));
 }
 
-function startSiteAgent(
-  site: SitePlan,
-  world: { readonly plan: DemoPlan; readonly hub: MemoryHub },
-): Promise<RunningAgent> {
+function startSiteAgent(site: SitePlan, world: World): Promise<RunningAgent> {
   const { dir } = world.plan;
   const { name, cloud, region } = site.member;
   const config: AgentConfig = {
-    mesh: demoMesh,
+    mesh: world.store.mesh,
     member: { name, cloud, region, network: parseNetworkName(name) },
     trust: { dir: trustDir(dir, site) },
     catalog: { leaseMs: 10_000, snapshotDir: join(dir, name, "state"), expireAfterMs: 86_400_000 },
@@ -188,7 +192,7 @@ function startSiteAgent(
     logLevel: "info",
   };
   const log = demoLog(join(dir, `${name}-agent.log`));
-  return startAgent(config, { stores: [world.hub.connect()], log });
+  return startAgent(config, { stores: [world.store.connect(log)], log });
 }
 
 /** As a rollout does it: the endpoint is marked first, then the application asks its callers to leave. */

@@ -1,17 +1,15 @@
 import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type MeshDomain, parseMeshDomain, parseNetworkName } from "../../mesh/ids.ts";
+import { type MeshDomain, parseNetworkName } from "../../mesh/ids.ts";
 import { initTrust, issueGateway, issueMember, issueWorkload } from "../../trust/io/trust-files.ts";
 import type { DemoPlan } from "./demo-plan.ts";
 import type { SitePlan } from "./site-plan.ts";
 
-export const demoMesh: MeshDomain = parseMeshDomain("demo.mesh");
-
 /** What `isthmus trust …` would be typed for; returns how many identities were issued. */
-export async function issueTrust(plan: DemoPlan): Promise<number> {
+export async function issueTrust(plan: DemoPlan, mesh: MeshDomain): Promise<number> {
   const root = join(plan.dir, "root");
   const nowMs = Date.now();
-  await initTrust({ dir: root, mesh: demoMesh, nowMs });
+  await initTrust({ dir: root, mesh, nowMs });
   // One after the other: each raises the number of the charter that the next one extends.
   for (const site of plan.sites) await issueSite(site, { dir: plan.dir, root, nowMs });
   await Promise.all(plan.sites.map((site) => handCharter(site, { dir: plan.dir, root })));

@@ -4,6 +4,7 @@ import { version } from "../version.ts";
 import { type DemoMember, demoMembers } from "./demo-members.ts";
 import { type DemoMesh, openDemoMesh } from "./demo-mesh.ts";
 import { planDemo } from "./demo-plan.ts";
+import type { DemoStoreChoice } from "./demo-store.ts";
 import type { Screen } from "./paint.ts";
 import { pause } from "./pause.ts";
 import { type PhaseJson, phaseJson, playRound, type Stage } from "./phases.ts";
@@ -24,6 +25,7 @@ export interface DemoOptions {
   /** Of the first member's agent; absent: 15080 when it is free, else any free one. */
   readonly httpPort?: number;
   readonly jsonFile?: string;
+  readonly store: DemoStoreChoice;
   readonly screen: Screen;
   readonly out: (text: string) => void;
 }
@@ -31,6 +33,7 @@ export interface DemoOptions {
 /** What `--json` writes after each round. */
 interface DemoJson {
   readonly version: string;
+  readonly store: string;
   readonly members: readonly string[];
   readonly firstRequestMs: number;
   readonly totalMs: number;
@@ -66,7 +69,7 @@ async function play(options: DemoOptions, signal: AbortSignal): Promise<boolean>
   // Measured from the process's own start: what the user waits for includes loading the program.
   const onStep = (what: string): void =>
     say(stepText(view, { what, elapsedMs: performance.now() }));
-  await using mesh = await openDemoMesh({ plan, onStep, signal });
+  await using mesh = await openDemoMesh({ plan, store: options.store, onStep, signal });
   say(mapText(view, mesh.apiUrls));
   let hasFailed = false;
   for (let round = 1; !signal.aborted; round += 1) {
@@ -122,6 +125,7 @@ async function writeJson(
   if (options.jsonFile === undefined) return;
   const document: DemoJson = {
     version,
+    store: options.store.t,
     members: round.members.map(({ name }) => name),
     firstRequestMs: Math.round(round.firstRequestMs),
     totalMs: Math.round(performance.now()),
