@@ -1,0 +1,209 @@
+/** Sidecars of one member in a process of their own: each takes every cluster and its endpoints, as Envoy does. */
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { NodeSchema } from "../../src/xds/gen/envoy/config/core/v3/base_pb.ts";
+import { typeUrls } from "../../src/xds/resource.ts";
+
+export interface SidecarsOrder {
+  readonly agent: { readonly host: string; readonly port: number };
+  readonly count: number;
+  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
+  readonly zone: string;
+  /** Endpoint assignments that make a sidecar complete. */
+  readonly expected: number;
+}
+
+export type ToSidecars =
+  | { readonly t: "start"; readonly order: SidecarsOrder }
+  /** From now on the next assignment of that name is waited for. */
+  | { readonly t: "watch"; readonly name: string }
+  | { readonly t: "stop" };
+
+export type FromSidecars =
+  | { readonly t: "ready"; readonly names: readonly string[] }
+  | { readonly t: "watching" }
+  /** Every sidecar has it and said so; when, by the monotonic clock of this machine. */
+  | {
+      readonly t: "seen";
+      readonly firstNs: string;
+      readonly medianNs: string;
+      readonly lastNs: string;
+    };
+
+const connectionWindowBytes = 1024 * 1024;
+const dialing = 20;
+const sessions: ClientHttp2Session[] = [];
+let watched = "";
+let seen: bigint[] = [];
+let ready = 0;
+let count = 0;
+
+function tell(message: FromSidecars): void {
+  process.send?.(message);
+}
+
+process.on("message", (message: ToSidecars) => {
+  switch (message.t) {
+    case "start":
+      void start(message.order);
+      break;
+    case "watch":
+      watched = message.name;
+      seen = [];
+      tell({ t: "watching" });
+      break;
+    case "stop":
+      for (const session of sessions) session.destroy();
+      process.disconnect();
+      break;
+  }
+});
+
+async function start(order: SidecarsOrder): Promise<void> {
+  ({ count } = order);
+  for (let made = 0; made < order.count; made += dialing) {
+    const size = Math.min(dialing, order.count - made);
+    await Promise.all(Array.from({ length: size }, (_, at) => sidecar(order, made + at)));
+  }
+}
+
+async function sidecar(order: SidecarsOrder, index: number): Promise<void> {
+  const session = connect(`https://${order.agent.host}:${order.agent.port}`, {
+    ...order.tls,
+    checkServerIdentity: () => undefined,
+  });
+  sessions.push(session);
+  await new Promise((resolve) => session.once("connect", resolve));
+  session.setLocalWindowSize(connectionWindowBytes);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  stream.write(framed(subscription("cluster", { node: nodeBytes(index, order.zone) })));
+  await take(stream, order.expected);
+}
+
+/** Answers every response and asks for the endpoints of each cluster; resolves when all are there. */
+function take(stream: ClientHttp2Stream, expected: number): Promise<void> {
+  return new Promise((resolve) => {
+    const asked = new Set<string>();
+    const held = new Set<string>();
+    let isComplete = false;
+    const took = (response: Response): void => {
+      stream.write(framed(answerTo(response)));
+      if (response.typeUrl === typeUrls.cluster) {
+        const names = response.names.filter((name) => !asked.has(name));
+        for (const name of names) asked.add(name);
+        if (names.length > 0) stream.write(framed(subscription("endpoint", { names })));
+        return;
+      }
+      for (const name of response.names) held.add(name);
+      if (response.names.includes(watched)) noteSeen();
+      if (isComplete || held.size < expected || held.size < asked.size) return;
+      isComplete = true;
+      ready += 1;
+      if (ready === count) tell({ t: "ready", names: [...held] });
+      resolve();
+    };
+    readFrames(stream, (frame) => took(decode(frame)));
+    stream.on("error", (error) => {
+      process.stderr.write(`A sidecar failed: ${error.message}\n`);
+      process.exitCode = 1;
+    });
+  });
+}
+
+function noteSeen(): void {
+  seen.push(process.hrtime.bigint());
+  if (seen.length < count) return;
+  watched = "";
+  const at = (place: number): string => String(seen[place] ?? 0n);
+  tell({ t: "seen", firstNs: at(0), medianNs: at(count >> 1), lastNs: at(count - 1) });
+}
+
+function readFrames(stream: ClientHttp2Stream, take: (frame: Uint8Array) => void): void {
+  let rest: Buffer = Buffer.alloc(0);
+  stream.on("data", (chunk: Buffer) => {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
+      const end = 5 + rest.readUInt32BE(1);
+      take(rest.subarray(5, end));
+      rest = rest.subarray(end);
+    }
+  });
+}
+
+interface Response {
+  readonly typeUrl: string;
+  readonly nonce: string;
+  readonly names: readonly string[];
+}
+
+function decode(frame: Uint8Array): Response {
+  const reader = new BinaryReader(frame);
+  const names: string[] = [];
+  let typeUrl = "";
+  let nonce = "";
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 2) names.push(nameIn(reader.bytes()));
+    else if (field === 4) typeUrl = reader.string();
+    else if (field === 5) nonce = reader.string();
+    else reader.skip(wireType, field);
+  }
+  return { typeUrl, nonce, names };
+}
+
+function nameIn(resource: Uint8Array): string {
+  const reader = new BinaryReader(resource);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 3) return reader.string();
+    reader.skip(wireType, field);
+  }
+  return "";
+}
+
+function answerTo({ typeUrl, nonce }: Response): Uint8Array {
+  return new BinaryWriter()
+    .tag(2, WireType.LengthDelimited)
+    .string(typeUrl)
+    .tag(6, WireType.LengthDelimited)
+    .string(nonce)
+    .finish();
+}
+
+function subscription(
+  type: "cluster" | "endpoint",
+  of: { readonly node?: Uint8Array; readonly names?: readonly string[] },
+): Uint8Array {
+  const writer = new BinaryWriter();
+  if (of.node !== undefined) writer.tag(1, WireType.LengthDelimited).bytes(of.node);
+  writer.tag(2, WireType.LengthDelimited).string(typeUrls[type]);
+  for (const name of of.names ?? []) writer.tag(3, WireType.LengthDelimited).string(name);
+  return writer.finish();
+}
+
+function nodeBytes(index: number, zone: string): Uint8Array {
+  const workload = `frontend-${index}`;
+  const metadata = {
+    role: "sidecar",
+    engine: "envoy",
+    namespace: "shop",
+    workload,
+    serviceAccount: "frontend",
+    zone,
+  };
+  const id = `sidecar/shop/${workload}/bench`;
+  return toBinary(NodeSchema, create(NodeSchema, { id, metadata }));
+}
+
+function framed(message: Uint8Array): Buffer {
+  const frame = Buffer.alloc(5 + message.length);
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, 5);
+  return frame;
+}

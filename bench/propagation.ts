@@ -1,0 +1,264 @@
+/** A change in one member until every sidecar of another holds it: real agents, gateways, Redis and xDS streams. */
+import type { ChildProcess } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { HubConfig } from "../src/app/config/config.ts";
+import { makeGateway, makeMember, makeRoot, makeWorkload } from "../src/app/trust-tasks.ts";
+import { freePorts } from "../test/app/support/free-port.ts";
+import { type RedisServer, startRedis } from "../test/faults/support/redis-server.ts";
+import {
+  openRegions,
+  type Region,
+  regionNames,
+  whyNoRegions,
+} from "../test/support/regions/regions.ts";
+import { forkHere, ToldProcess } from "../test/support/told-process.ts";
+import type { FromAgent, ToAgent } from "./load/mesh-agent.ts";
+import type { FromSidecars, ToSidecars } from "./load/sidecar-fleet.ts";
+import { type Figure, quantile, report } from "./report.ts";
+
+const services = Number(process.env["SERVICES"] ?? 1000);
+const sidecars = Number(process.env["SIDECARS"] ?? 100);
+const rounds = Number(process.env["ROUNDS"] ?? 200);
+const parts = (process.env["PARTS"] ?? "loopback,regions").split(",");
+/** Other changes in the same member per second, and what p50 and p99 must not exceed. */
+const loads: readonly { perSecond: number; p50Ms?: number; p99Ms: number }[] = [
+  { perSecond: 0, p50Ms: 4, p99Ms: 15 },
+  { perSecond: 10, p50Ms: 6, p99Ms: 30 },
+  { perSecond: 50, p50Ms: 6, p99Ms: 30 },
+  { perSecond: 200, p99Ms: 100 },
+];
+const agentFile = fileURLToPath(new URL("load/mesh-agent.ts", import.meta.url));
+const fleetFile = fileURLToPath(new URL("load/sidecar-fleet.ts", import.meta.url));
+// Longer than one change takes, and no divisor of the others' rhythm.
+const restMs = 23;
+
+type Agent = ToldProcess<ToAgent, FromAgent>;
+type Sidecars = ToldProcess<ToSidecars, FromSidecars>;
+
+/** Where a member is, and how processes are started there. */
+interface Place {
+  readonly host: string;
+  readonly run: (path: string) => ChildProcess;
+}
+
+const dir = await mkdtemp(join(tmpdir(), "isthmus-bench-"));
+try {
+  await prepare();
+  if (parts.includes("loopback")) await onLoopback();
+  if (parts.includes("regions")) await inRegions();
+} finally {
+  await rm(dir, { recursive: true, force: true });
+}
+
+async function prepare(): Promise<void> {
+  await makeRoot({ mesh: "acme.mesh", dir: join(dir, "root") });
+  for (const name of ["east", "west"]) {
+    await makeMember({
+      name,
+      dir: join(dir, "root"),
+      out: join(dir, name, "trust"),
+      cloud: "aws",
+      region: name,
+      network: undefined,
+      gatewayRanges: ["127.0.0.0/8", "10.0.0.0/8"],
+      mayExport: ["shop"],
+      renew: false,
+    });
+    const trust = join(dir, name, "trust");
+    await makeGateway({ dir: trust, out: join(dir, name, "gateway") });
+    await makeWorkload({ account: "shop/frontend", dir: trust, out: join(dir, name, "frontend") });
+  }
+}
+
+async function onLoopback(): Promise<void> {
+  await using redis = await startRedis();
+  const at: Place = { host: "127.0.0.1", run: forkHere };
+  await using stage = await openStage({ east: at, west: at, hubs: [hubAt(redis)] });
+  const figures: Figure[] = [];
+  for (const load of loads) {
+    const samples = await measure(stage, load.perSecond);
+    const name = load.perSecond === 0 ? "idle" : `${load.perSecond} other changes/s`;
+    figures.push(...figuresOf(name, samples, load));
+  }
+  report({
+    claim:
+      "a zone lost or back in one member: all sidecars of another hold it, one Redis on loopback",
+    setup: { services, sidecars, rounds, mTls: true, hubs: 1 },
+    figures,
+  });
+}
+
+async function inRegions(): Promise<void> {
+  const missing = whyNoRegions();
+  if (missing !== undefined) {
+    process.stderr.write(`Left out: ${missing}\n`);
+    return;
+  }
+  await using regions = await openRegions();
+  await using stack = new AsyncDisposableStack();
+  const place = (region: Region): Place => ({
+    host: regions.address(region),
+    run: (path) =>
+      regions.spawn(region, [process.execPath, "--disable-warning=DEP0123", path], {
+        stdio: ["ignore", "inherit", "inherit", "ipc"],
+      }),
+  });
+  const hubs: HubConfig[] = [];
+  for (const region of regionNames) {
+    const redis = await startRedis({
+      host: regions.address(region),
+      port: 6379,
+      isReachable: false,
+      args: ["--protected-mode", "no"],
+      spawn: (command) => regions.spawn(region, command, { stdio: "ignore" }),
+    });
+    stack.use(redis);
+    hubs.push(hubAt(redis));
+  }
+  for (const [from, to, rttMs] of [
+    ["eu", "us", 60],
+    ["us", "ap", 90],
+    ["eu", "ap", 120],
+  ] as const) {
+    await using stage = await openStage({ east: place(from), west: place(to), hubs });
+    const samples = await measure(stage, 0);
+    report({
+      claim: `the same from ${from} to ${to}, a hub in each of three regions`,
+      setup: { services, sidecars, rounds, mTls: true, hubs: hubs.length, rttMs },
+      figures: figuresOf("idle", samples, { p50Ms: rttMs / 2 + 10 }),
+    });
+  }
+}
+
+interface Stage extends AsyncDisposable {
+  readonly east: Agent;
+  readonly fleet: Sidecars;
+  readonly nameOf: (index: number) => string;
+}
+
+/** Members east, that changes, and west, with the sidecars that hear of it. */
+async function openStage(of: {
+  readonly east: Place;
+  readonly west: Place;
+  readonly hubs: readonly HubConfig[];
+}): Promise<Stage> {
+  await using opened = new AsyncDisposableStack();
+  const start = async (member: "east" | "west", exports: number): Promise<[Agent, number]> => {
+    const { host, run } = of[member];
+    const agent: Agent = opened.use(new ToldProcess(run(agentFile)));
+    const started = agent.hear("started");
+    const warm = agent.hear("warm");
+    const [gatewayPort = 0] = await freePorts(1);
+    await rm(join(dir, member, "state"), { recursive: true, force: true });
+    agent.tell({
+      t: "start",
+      order: {
+        member,
+        region: member,
+        dir: join(dir, member),
+        host,
+        gatewayPort,
+        hubs: of.hubs,
+        services: exports,
+      },
+    });
+    const { xdsPort } = await started;
+    await warm;
+    return [agent, xdsPort];
+  };
+  const [[east], [, xdsPort]] = await Promise.all([start("east", services), start("west", 0)]);
+  const fleet: Sidecars = opened.use(new ToldProcess(of.west.run(fleetFile)));
+  const ready = fleet.hear("ready");
+  const svid = join(dir, "west", "frontend");
+  const [cert, key, ca] = await Promise.all(
+    ["svid.pem", "svid.key", "bundle.pem"].map((file) => readFile(join(svid, file), "utf8")),
+  );
+  fleet.tell({
+    t: "start",
+    order: {
+      agent: { host: of.west.host, port: xdsPort },
+      count: sidecars,
+      tls: { cert: cert ?? "", key: key ?? "", ca: ca ?? "" },
+      zone: "a",
+      expected: services,
+    },
+  });
+  const { names } = await ready;
+  const owned = opened.move();
+  return {
+    east,
+    fleet,
+    nameOf: (index) => {
+      const found = names.find((name) => name.includes(`||s${index}.shop.`));
+      if (found === undefined) throw new Error(`no sidecar was told of s${index}`);
+      return found;
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Samples {
+  /** Until the last of all sidecars held it. */
+  readonly lastMs: readonly number[];
+  readonly firstMs: readonly number[];
+}
+
+async function measure(stage: Stage, perSecond: number): Promise<Samples> {
+  stage.east.tell({ t: "noise", perSecond });
+  const lastMs: number[] = [];
+  const firstMs: number[] = [];
+  // The first rounds warm the compiler up.
+  for (let round = -20; round < rounds; round += 1) {
+    await wait(restMs);
+    const index = (round + 20) % 10;
+    const watching = stage.fleet.hear("watching");
+    stage.fleet.tell({ t: "watch", name: stage.nameOf(index) });
+    await watching;
+    const seen = stage.fleet.hear("seen");
+    const said = stage.east.hear("said");
+    stage.east.tell({ t: "turn", index });
+    const { atNs } = await said;
+    const { firstNs, lastNs } = await seen;
+    if (round < 0) continue;
+    const sinceMs = (ns: string): number => Number(BigInt(ns) - BigInt(atNs)) / 1e6;
+    lastMs.push(sinceMs(lastNs));
+    firstMs.push(sinceMs(firstNs));
+  }
+  stage.east.tell({ t: "noise", perSecond: 0 });
+  return { lastMs, firstMs };
+}
+
+function figuresOf(
+  name: string,
+  { lastMs, firstMs }: Samples,
+  target: { readonly p50Ms?: number; readonly p99Ms?: number },
+): readonly Figure[] {
+  const { p50Ms, p99Ms } = target;
+  return [
+    { name: `${name}: first sidecar`, unit: "ms", samples: firstMs },
+    {
+      name: `${name}: last sidecar`,
+      unit: "ms",
+      samples: lastMs,
+      ...(p50Ms === undefined ? {} : { target: { atMost: p50Ms } }),
+    },
+    ...(p99Ms === undefined
+      ? []
+      : [
+          {
+            name: `${name}: last sidecar, p99`,
+            unit: "ms",
+            samples: [quantile(lastMs, 0.99)],
+            target: { atMost: p99Ms },
+          },
+        ]),
+  ];
+}
+
+function hubAt(redis: RedisServer): HubConfig {
+  return { url: `redis://${redis.host}:${redis.port}`, name: `${redis.host}:${redis.port}` };
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { setTimeout as wait } from "node:timers/promises";
+import { type Region, type Regions, regionNames } from "../../support/regions/regions.ts";
+import { type Fault, measureFault, targetMs, timeToReaders } from "../support/fault.ts";
+import { startRedis } from "../support/redis-server.ts";
+import { openRegionStage, type RegionStage } from "../support/region-stage.ts";
+
+const faultMs = 8000;
+const redisPort = 6379;
+
+/** What wide networks do; a hub in each region unless told otherwise. */
+export const regionFaults: readonly Fault[] = [
+  regionFault(
+    "partition",
+    "two regions cannot reach each other; changes go around",
+    async (stage) => {
+      await stage.regions.partition("eu", "us");
+      await wait(1000);
+      await assertChangesPass(stage);
+      await wait(faultMs);
+      await stage.regions.heal();
+    },
+  ),
+  regionFault(
+    "one-way-partition",
+    "packets are lost in one direction only",
+    async ({ regions }) => {
+      await regions.partition("eu", "us", { isOneWay: true });
+      await wait(faultMs);
+      await regions.heal();
+    },
+  ),
+  regionFault("isolated-region", "a region is cut off from all others", async ({ regions }) => {
+    await regions.isolate("ap");
+    await wait(faultMs);
+    await regions.heal();
+  }),
+  regionFault("lossy-links", "links lose 10 % of all packets in each direction", async (stage) => {
+    for (const [a, b] of pairs) await stage.regions.link(a, b, { lossRatio: 0.1, jitterMs: 10 });
+    await wait(faultMs);
+    for (const [a, b] of pairs) await stage.regions.link(a, b, { lossRatio: 0, jitterMs: 0 });
+  }),
+];
+
+const pairs: readonly (readonly [Region, Region])[] = [
+  ["eu", "us"],
+  ["us", "ap"],
+  ["eu", "ap"],
+];
+
+function regionFault(
+  name: string,
+  title: string,
+  strike: (stage: RegionStage) => Promise<void>,
+): Fault {
+  return {
+    name,
+    title,
+    run: async () => {
+      await using stage = await openRegionStage(hubInEach);
+      return await measureFault(stage, () => strike(stage));
+    },
+  };
+}
+
+async function hubInEach(
+  regions: Regions,
+  opened: AsyncDisposableStack,
+): Promise<readonly string[]> {
+  return await Promise.all(
+    regionNames.map(async (region) => {
+      const host = regions.address(region);
+      opened.use(
+        await startRedis({
+          host,
+          port: redisPort,
+          args: ["--protected-mode", "no"],
+          isReachable: false,
+          spawn: (command) => regions.spawn(region, command, { stdio: "ignore" }),
+        }),
+      );
+      return `redis://${host}:${redisPort}`;
+    }),
+  );
+}
+
+async function assertChangesPass(stage: RegionStage): Promise<void> {
+  await stage.setLoad(0);
+  const tookMs = await timeToReaders(stage);
+  assert.ok(tookMs < targetMs, `a change took ${Math.round(tookMs)} ms while the fault lasted`);
+  await stage.setLoad(10);
+}

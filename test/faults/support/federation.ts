@@ -1,0 +1,168 @@
+import { realClock } from "../../../src/app/real-time.ts";
+import type { CatalogEvent } from "../../../src/discovery/follow/catalog-event.ts";
+import { createRemoteShard } from "../../../src/discovery/follow/remote-shard.ts";
+import type { ShardContent } from "../../../src/discovery/follow/shard-content.ts";
+import type { Catalog } from "../../../src/discovery/io/catalog/catalog-client.ts";
+import type { CatalogStore } from "../../../src/discovery/shards/store.ts";
+import type { MemberName } from "../../../src/mesh/ids.ts";
+import { anyClaim, createFakeTrust, type FakeTrust } from "../../discovery/support/fake-trust.ts";
+import { charterOf, east, mesh, south, west } from "../../discovery/support/made.ts";
+import type { Struck } from "./fault.ts";
+import { createSite, recordsOf, type Site } from "./site.ts";
+
+/** One hub as the sites of a federation and the judge of the test reach it. */
+export interface FaultHub {
+  /** A connection of its own for each life of a member's agent. */
+  readonly connect: (member: MemberName) => CatalogStore;
+  /** The judge's way, which no fault disturbs. */
+  readonly judge: CatalogStore;
+}
+
+/** A few members with steady changes, and the judge of what each knows of the others. */
+export interface Federation extends Struck, AsyncDisposable {
+  readonly sites: readonly Site[];
+  readonly trust: FakeTrust;
+}
+
+const servicesPerSite = 20;
+
+export async function openFederation(options: {
+  readonly hubs: readonly FaultHub[];
+  readonly members?: readonly MemberName[];
+}): Promise<Federation> {
+  const { hubs, members = [east, west, south] } = options;
+  const trust = createFakeTrust(mesh);
+  const charter = charterOf(members);
+  const wronglyRemoved: string[] = [];
+  const wentBack: string[] = [];
+  const sites: Site[] = members.map((member) =>
+    createSite({
+      member,
+      charter,
+      trust,
+      services: servicesPerSite,
+      stores: () => hubs.map((hub) => hub.connect(member)),
+      onEvent: createWatch({ reader: member, sites: () => sites, wronglyRemoved, wentBack }),
+    }),
+  );
+  let changes = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const inHubs = async (): Promise<readonly string[]> => {
+    const found = hubs.map(async ({ judge }) => {
+      const shards = sites.map((writer) => hubDifferences(judge, { writer, trust }));
+      return (await Promise.all(shards)).flat();
+    });
+    return (await Promise.all(found)).flat();
+  };
+  const inReaders = (): readonly string[] =>
+    sites.flatMap((reader) => {
+      if (!reader.isAlive()) return [`${reader.member} does not run`];
+      const writers = sites.filter((one) => one !== reader);
+      return writers.flatMap((writer) =>
+        differencesOf(writer, reader.catalog().shard(writer.member), `${reader.member}`),
+      );
+    });
+
+  await Promise.all(sites.map((site) => site.start()));
+  return {
+    sites,
+    trust,
+    setLoad: (changesPerSecond) => {
+      clearInterval(timer);
+      if (changesPerSecond === 0) return;
+      timer = setInterval(() => {
+        for (const site of sites) site.change();
+        changes += sites.length;
+      }, 1000 / changesPerSecond);
+    },
+    changeAll: () => {
+      for (const site of sites) if (site.isAlive()) site.change();
+    },
+    readerDifferences: async () => inReaders(),
+    differences: async () => {
+      // Readers first: they need no network, and mostly it is them that are late.
+      const found = inReaders();
+      return found.length > 0 ? found : inHubs();
+    },
+    tally: async () => ({ changes, wronglyRemoved, wentBack }),
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await Promise.all(sites.map((site) => (site.isAlive() ? site.stop() : undefined)));
+      await Promise.all(hubs.map(({ judge }) => judge[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+/** Looks at every change that a reader takes over, at the moment when it does. */
+function createWatch(of: {
+  readonly reader: MemberName;
+  readonly sites: () => readonly Site[];
+  readonly wronglyRemoved: string[];
+  readonly wentBack: string[];
+}): (event: CatalogEvent, catalog: Catalog) => void {
+  const { reader } = of;
+  const newest = new WeakMap<Catalog, Map<MemberName, number>>();
+  return (event, catalog) => {
+    if (event.t === "gone") of.wronglyRemoved.push(`${reader} dropped ${event.member}`);
+    if (event.t !== "shard") return;
+    const { member } = event;
+    const writer = of.sites().find((site) => site.member === member);
+    const content = catalog.shard(member);
+    for (const id of event.change.services) {
+      if (content?.service(id) === undefined && writer?.services.has(id) === true) {
+        of.wronglyRemoved.push(`${reader} dropped ${id} of ${member}`);
+      }
+    }
+    const version = Math.max(
+      0,
+      ...[...(content?.services() ?? [])].map((id) => content?.service(id)?.createdAtMs ?? 0),
+    );
+    const known = newest.get(catalog) ?? new Map<MemberName, number>();
+    newest.set(catalog, known);
+    if (version < (known.get(member) ?? 0)) {
+      of.wentBack.push(`${reader} went back on ${member} to version ${version}`);
+    }
+    known.set(member, version);
+  };
+}
+
+async function hubDifferences(
+  hub: CatalogStore,
+  of: { readonly writer: Site; readonly trust: FakeTrust },
+): Promise<readonly string[]> {
+  const { member } = of.writer;
+  const where = hub.name;
+  const shard = createRemoteShard({
+    mesh,
+    member,
+    verify: of.trust.verify,
+    checkClaim: anyClaim,
+  });
+  try {
+    const snapshot = await hub.readSnapshot(member, AbortSignal.timeout(1000));
+    if (snapshot === undefined) return [`${where} has nothing of ${member}`];
+    const at = { nowMs: realClock.nowMs(), monotonicMs: realClock.monotonicMs() };
+    const { problem } = shard.take({ t: "snapshot", snapshot }, at);
+    if (problem !== undefined) return [`${where}: ${member}: ${problem.message}`];
+    return differencesOf(of.writer, shard.content, where);
+  } catch (thrown) {
+    return [`${where} cannot be read: ${String(thrown)}`];
+  }
+}
+
+function differencesOf(
+  writer: Site,
+  content: ShardContent | undefined,
+  where: string,
+): readonly string[] {
+  if (content === undefined) return [`${where} has nothing of ${writer.member}`];
+  const wrong = recordsOf(writer).flatMap((record) => {
+    const held = content.service(record.id);
+    if (held === undefined) return [`${where} lacks ${record.id} of ${writer.member}`];
+    const isSame = JSON.stringify(held) === JSON.stringify(record);
+    return isSame ? [] : [`${where} has an old ${record.id} of ${writer.member}`];
+  });
+  const extra = [...content.services()].filter((id) => !writer.services.has(id));
+  return [...wrong, ...extra.map((id) => `${where} still has ${id} of ${writer.member}`)];
+}
