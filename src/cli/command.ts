@@ -5,6 +5,10 @@ export interface Terminal {
   /** Width of the terminal; undefined when output goes elsewhere. */
   readonly columns: number | undefined;
   readonly isColourful: boolean;
+  /** Whether whoever read the output is gone; absent: never. */
+  readonly isClosed?: () => boolean;
+  /** The size now, where a page may be drawn over and over; absent: output goes elsewhere. */
+  readonly screen?: () => { readonly columns: number; readonly rows: number };
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 

@@ -82,6 +82,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./endpoints.ts")).endpoints,
   },
   {
+    name: "top",
+    summary: "traffic per service and locality, live",
+    load: async () => (await import("./top.ts")).top,
+  },
+  {
     name: "proxy list",
     summary: "which proxy has which configuration",
     load: async () => (await import("./proxy-list.ts")).proxyList,
@@ -100,6 +105,16 @@ export const commands: readonly CommandEntry[] = [
     name: "hub check",
     summary: "whether a Redis is fit for a catalog",
     load: async () => (await import("./hub-check.ts")).hubCheck,
+  },
+  {
+    name: "catalog dump",
+    summary: "what the hubs hold of each member",
+    load: async () => (await import("./catalog-dump.ts")).catalogDump,
+  },
+  {
+    name: "catalog verify",
+    summary: "whether what the hubs hold is signed, whole and allowed",
+    load: async () => (await import("./catalog-verify.ts")).catalogVerify,
   },
   {
     name: "version",

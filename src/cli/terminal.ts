@@ -6,11 +6,18 @@ export function processTerminal(): Terminal {
   const { env, stdout } = process;
   const isForced = env["FORCE_COLOR"] !== undefined && env["FORCE_COLOR"] !== "0";
   const isRefused = (env["NO_COLOR"] ?? "") !== "" || env["TERM"] === "dumb";
+  let isClosed = false;
   return {
-    out: (text) => writeAll(1, text),
-    err: (text) => writeAll(2, text),
+    out: (text) => {
+      isClosed ||= !writeAll(1, text);
+    },
+    err: (text) => void writeAll(2, text),
+    isClosed: () => isClosed,
     columns: stdout.isTTY ? stdout.columns : columnsIn(env["COLUMNS"]),
     isColourful: !isRefused && (isForced || stdout.isTTY === true),
+    ...(stdout.isTTY && env["TERM"] !== "dumb"
+      ? { screen: () => ({ columns: stdout.columns, rows: stdout.rows }) }
+      : {}),
     env,
   };
 }
@@ -20,8 +27,11 @@ function columnsIn(text: string | undefined): number | undefined {
   return Number.isInteger(columns) && columns >= 20 ? columns : undefined;
 }
 
-/** Synchronous, so that nothing is lost when the process ends; a closed pipe is not our failure. */
-function writeAll(fd: 1 | 2, text: string): void {
+/**
+ * Synchronous, so that nothing is lost when the process ends; a closed pipe is not our failure. False:
+ * nobody reads any more.
+ */
+function writeAll(fd: 1 | 2, text: string): boolean {
   const bytes = Buffer.from(text);
   let offset = 0;
   while (offset < bytes.length) {
@@ -30,8 +40,9 @@ function writeAll(fd: 1 | 2, text: string): void {
     } catch (thrown) {
       const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
       if (code === "EAGAIN") continue;
-      if (code === "EPIPE") return;
+      if (code === "EPIPE") return false;
       throw thrown;
     }
   }
+  return true;
 }

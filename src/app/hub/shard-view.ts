@@ -21,6 +21,8 @@ export interface ShardView {
   readonly state: ShardState;
   /** As stated; believed by nobody before it verifies. */
   readonly head: Head | undefined;
+  /** Of its last beat, by the writer's clock and ours. */
+  readonly ageMs: number | undefined;
   /** SHA-256 (hex) of the certificate beside the head, and when that ends. */
   readonly signer: { readonly sha256: string; readonly endsAtMs: number | undefined } | undefined;
   readonly records: number;
@@ -82,6 +84,7 @@ export function viewShard(
     member,
     state: stateOf(outcome.problem?.code, claims.length),
     head,
+    ageMs: head && judge.nowMs - head.timeMs,
     signer: leaf && { sha256: hash("sha256", leaf, "hex"), endsAtMs: endOf(leaf) },
     records: snapshot.records.size,
     bytes: bytesOf(snapshot.records),
@@ -116,6 +119,7 @@ function absentView(member: MemberName): ShardView {
     member,
     state: "absent",
     head: undefined,
+    ageMs: undefined,
     signer: undefined,
     records: 0,
     bytes: 0,

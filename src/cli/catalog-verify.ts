@@ -1,0 +1,53 @@
+import type { CatalogView } from "../app/hub/catalog-view.ts";
+import { readTarget } from "../app/hub/hub-target.ts";
+import { readCatalog } from "../app/hub/open-catalog.ts";
+import { exitCodeOf as reachability } from "./catalog-dump.ts";
+import { catalogJson } from "./catalog-json.ts";
+import { type Command, exitCodes, type Terminal } from "./command.ts";
+import { findingLines } from "./finding-lines.ts";
+import { hubOptions, hubWords, printProblems } from "./hub-options.ts";
+import { counted } from "./phrases.ts";
+import { printJson } from "./print-json.ts";
+import { painted } from "./table.ts";
+
+export const catalogVerify: Command = {
+  name: "catalog verify",
+  usage: "[MEMBER…] (--config F | --url URL --trust DIR [LOGIN]) [--json]",
+  about:
+    "Judges what each hub holds as an agent does: is each head signed by its member for this purpose and mesh, do\n" +
+    "the records fit its digest, may the member claim what they say, do the hubs agree. Says which record or\n" +
+    "member does not, and what to do. Exit code 1 when anything does not verify, 69 when no hub answers.",
+  options: hubOptions,
+  positionals: { min: 0, max: 100 },
+  run: async (args, terminal) => {
+    const read = await readTarget(hubWords(args));
+    if (read.t === "misconfigured") {
+      printProblems(read, terminal);
+      return exitCodes.config;
+    }
+    const view = await readCatalog(read.target, { members: args.positionals, withContent: false });
+    if (args.has("json")) printJson(catalogJson(view), terminal);
+    else terminal.out(page(view, terminal));
+    return exitCodeOf(view);
+  },
+};
+
+function exitCodeOf(view: CatalogView): number {
+  const isBroken = view.findings.some(
+    ({ severity, code }) => severity === "error" && code !== "HUB_UNREACHABLE",
+  );
+  if (isBroken) return exitCodes.failed;
+  const isAnyAway = view.findings.some(({ code }) => code === "HUB_UNREACHABLE");
+  return isAnyAway ? exitCodes.unreachable : reachability(view);
+}
+
+function page(view: CatalogView, terminal: Terminal): string {
+  const { hubs, findings } = view;
+  const shards = hubs.flatMap((hub) => hub.shards).filter(({ state }) => state !== "absent");
+  const good = shards.filter(({ state }) => state === "fits").length;
+  const records = shards.reduce((sum, shard) => sum + shard.records, 0);
+  const text = `${good} of ${counted(shards.length, "shard")} verify, ${counted(records, "record")} in ${counted(hubs.length, "hub")}`;
+  const isGood = good === shards.length && shards.length > 0;
+  const sum = painted({ text, tone: isGood ? "good" : "bad" }, terminal);
+  return `${findingLines(findings, terminal)}${sum}\n`;
+}
