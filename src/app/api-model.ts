@@ -19,11 +19,19 @@ export interface StatusAnswer {
   readonly catalog: {
     /** Names of the hubs. */
     readonly store: string;
-    /** `synced` while some hub holds all that this member publishes. */
+    /** `synced` while some hub holds all that this member publishes; `standby`: a replica writes. */
     readonly state: string;
     readonly epoch: number | undefined;
     readonly seq: number | undefined;
     readonly hubs: readonly HubAnswer[];
+    /** The other instance that writes as this member. */
+    readonly heldBy: { readonly instance: string; readonly host: string } | undefined;
+    /** The other agents of this member. */
+    readonly replicas: readonly {
+      readonly address: string;
+      readonly isReachable: boolean;
+      readonly forMs: number;
+    }[];
   };
   readonly services: { readonly local: number; readonly exported: number; readonly remote: number };
   readonly members: Readonly<Record<string, number>>;
@@ -167,6 +175,50 @@ export interface ProxyConfigAnswer {
     /** As Envoy's own JSON; no private key is ever part of a resource. */
     readonly resource: unknown;
   }[];
+}
+
+/** What proxies of this member reported; a second is shown when it has closed, two seconds later. */
+export interface LoadAnswer {
+  readonly member: string;
+  /** What rates, ratios and latencies are taken over. */
+  readonly seconds: number;
+  /** How far back the agent remembers. */
+  readonly historySeconds: number;
+  /** Proxies that report now. */
+  readonly reporters: number;
+  readonly rows: readonly LoadRowAnswer[];
+}
+
+/** One service × upstream locality. */
+export interface LoadRowAnswer {
+  readonly service: string;
+  /** Who serves; empty: no host was tried. */
+  readonly member: string;
+  /** `gateway`: behind the gateways of its member. */
+  readonly zone: string;
+  /** `sidecar`: what callers here do; `gateway`: what other members send here. */
+  readonly by: "sidecar" | "gateway";
+  /** Connections or, where the proxy speaks HTTP, requests. */
+  readonly begunPerSecond: number;
+  /** 0..1; absent without any. */
+  readonly successRatio: number | undefined;
+  /** Counts by kind over `seconds`; kinds without any are left out. */
+  readonly errors: Readonly<Record<string, number>>;
+  /** Until the connection stood, handshake included; absent where the proxy measures none. */
+  readonly connect: LoadLatency | undefined;
+  /** From then to the first byte of the upstream. */
+  readonly firstByte: LoadLatency | undefined;
+  readonly active: number;
+  readonly receivedBytesPerSecond: number;
+  readonly sentBytesPerSecond: number;
+  /** Per second, oldest first. */
+  readonly begun: readonly number[];
+  readonly failed: readonly number[];
+}
+
+export interface LoadLatency {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
 export interface FindingsAnswer {

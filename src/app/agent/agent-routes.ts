@@ -1,7 +1,8 @@
 import type { FindingsAnswer } from "../api-model.ts";
 import type { HttpQuery, HttpRoute } from "../http-server.ts";
-import type { AgentView } from "./agent-view.ts";
+import { type AgentView, findingsOf } from "./agent-view.ts";
 import { endpointsOf } from "./answers/endpoints.ts";
+import { loadOf } from "./answers/load.ts";
 import { membersOf } from "./answers/members.ts";
 import { proxiesOf, proxyConfigOf } from "./answers/proxies.ts";
 import { servicesOf } from "./answers/services.ts";
@@ -15,9 +16,10 @@ export function agentRoutes(view: AgentView): readonly HttpRoute[] {
     json("/api/v1/members", () => ({ members: membersOf(view) })),
     json("/api/v1/services", () => ({ services: servicesOf(view) })),
     json("/api/v1/endpoints", (query) => ({ ports: endpointsOf(view, query) })),
+    json("/api/v1/load", (query) => loadOf(view, query)),
     json("/api/v1/proxies", () => ({ proxies: proxiesOf(view) })),
     json("/api/v1/proxies/:node/config", (query) => proxyConfigOf(view, query)),
-    json("/api/v1/findings", (): FindingsAnswer => ({ findings: core.findings() })),
+    json("/api/v1/findings", (): FindingsAnswer => ({ findings: findingsOf(view) })),
     {
       path: "/metrics",
       answer: async () => ({
