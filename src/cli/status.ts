@@ -27,6 +27,7 @@ function page(answer: StatusAnswer, terminal: Terminal): string {
     ["charter", { text: `number ${answer.charterNumber}` }],
     ["catalog", catalog(answer)],
     ...hubRows(answer),
+    ...replicaRows(answer),
     ["members", { text: membersLine(answer) }],
     ["services", { text: servicesLine(answer) }],
     ["proxies", proxies(answer)],
@@ -46,23 +47,39 @@ function warmth(answer: StatusAnswer): Cell {
     : { text: `not yet: waiting for ${answer.waitingFor.join(", ")}`, tone: "warn" };
 }
 
-function catalog({ catalog: { store, state, epoch, seq, hubs } }: StatusAnswer): Cell {
+function catalog({ catalog: { store, state, epoch, seq, hubs, heldBy } }: StatusAnswer): Cell {
   const position = epoch === undefined ? "" : `, epoch ${epoch} seq ${seq ?? 0}`;
   const synced = hubs.filter((hub) => hub.state === "synced").length;
+  if (state === "standby") {
+    return { text: `standby: ${heldBy?.host ?? "another replica"} writes for this member` };
+  }
   const where = hubs.length === 1 ? `${store}: ${state}` : `${synced}/${hubs.length} hubs synced`;
   return { text: `${where}${position}`, tone: synced === hubs.length ? "plain" : "warn" };
 }
 
 /** One line per hub where there are several, or where the only one is not well. */
 function hubRows({ catalog: { hubs } }: StatusAnswer): readonly (readonly [string, Cell])[] {
-  if (hubs.length === 1 && hubs[0]?.state === "synced") return [];
+  if (hubs.length === 1 && isWell(hubs[0]?.state)) return [];
   return hubs.map(({ name, state, forMs, lastError }) => {
     const error =
       lastError === undefined
         ? ""
         : `; last error ${spanOf(lastError.agoMs)} ago: ${lastError.reason}`;
-    const tone = state === "synced" ? "plain" : state === "unreachable" ? "bad" : "warn";
+    const tone = isWell(state) ? "plain" : state === "unreachable" ? "bad" : "warn";
     return ["  hub", { text: `${name}: ${state} for ${spanOf(forMs)}${error}`, tone }];
+  });
+}
+
+function isWell(state: string | undefined): boolean {
+  return state === "synced" || state === "standby";
+}
+
+function replicaRows({
+  catalog: { replicas },
+}: StatusAnswer): readonly (readonly [string, Cell])[] {
+  return replicas.map(({ address, isReachable, forMs }) => {
+    const text = `${address}: ${isReachable ? "answers" : "does not answer"}, for ${spanOf(forMs)}`;
+    return ["  replica", { text, tone: isReachable ? "plain" : "warn" }];
   });
 }
 

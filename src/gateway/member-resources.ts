@@ -4,7 +4,7 @@ import { meshResources } from "../proxy/mesh-resources.ts";
 import type { ProxyNode } from "../proxy/node.ts";
 import { sidecarNodeResources } from "../proxy/node-resources.ts";
 import { dependsOn, inboundProtocolIn, outboundProtocolIn } from "../proxy/protocols.ts";
-import type { Sealed, Withheld } from "../proxy/seal.ts";
+import { nothingSealed, type Sealed, type Withheld } from "../proxy/seal.ts";
 import type { ResourceContext } from "../proxy/service-resources.ts";
 import type { ProxySettings } from "../proxy/settings.ts";
 import { SubjectSet } from "../proxy/subject-set.ts";
@@ -83,15 +83,21 @@ export class MemberResources {
     this.#services.refreshCallers();
   }
 
-  /** What a stream of this node views. The newest stream's claims replace those of an older one. */
+  /**
+   * What a stream of this node views. The newest stream's claims replace those of an older one. Throws
+   * MESH_XDS_REQUEST_REFUSED.
+   */
   open(node: ProxyNode): OpenView {
+    const shared = this.#services.enter(node);
     const key = nodeKey(node);
     const content = this.#nodes.get(key)?.content ?? new SubjectSet(`node/${node.id}`);
     const streams = (this.#nodes.get(key)?.streams ?? 0) + 1;
     const known = { node, content, streams };
     this.#nodes.set(key, known);
     this.#build(known);
-    const view = { sets: [content.set, ...this.#services.enter(node), this.#mesh.set] };
+    // A gRPC program has no listeners of its own and judges nobody by our secrets.
+    const sets = node.t === "grpc" ? shared : [content.set, ...shared, this.#mesh.set];
+    const view = { sets };
     let isOpen = true;
     const close = (): void => {
       if (isOpen) this.#leave(node);
@@ -143,6 +149,7 @@ export class MemberResources {
 
   #sealed(node: ProxyNode): Sealed {
     const { trust } = this.#context;
+    if (node.t === "grpc") return nothingSealed;
     if (node.t === "gateway") return gatewayNodeResources(node, { settings: this.#gateway, trust });
     return sidecarNodeResources(node, {
       trust,
@@ -154,5 +161,5 @@ export class MemberResources {
 
 /** An id is only a claim: who borrows another account's must not replace that one's listeners. */
 function nodeKey(node: ProxyNode): string {
-  return node.t === "gateway" ? node.id : `${node.id} ${node.serviceAccount}`;
+  return node.t === "sidecar" ? `${node.id} ${node.serviceAccount}` : node.id;
 }

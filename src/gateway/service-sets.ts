@@ -1,8 +1,9 @@
 import type { MeshService } from "../discovery/mesh-service.ts";
+import { MeshError } from "../mesh/errors.ts";
 import type { ServiceId } from "../mesh/ids.ts";
 import type { Callers } from "../proxy/levels/callers.ts";
 import { coarseCallers, isSameCallers } from "../proxy/levels/callers.ts";
-import type { ProxyNode } from "../proxy/node.ts";
+import type { GrpcNode, ProxyNode, SidecarNode } from "../proxy/node.ts";
 import type { Withheld } from "../proxy/seal.ts";
 import type { ResourceContext } from "../proxy/service-resources.ts";
 import {
@@ -14,6 +15,7 @@ import {
 import type { Viewer } from "../proxy/viewer.ts";
 import type { ResourceSet } from "../xds/resource-set.ts";
 import { Audience } from "./audience.ts";
+import { GrpcSets } from "./grpc-sets.ts";
 import { gatewayResources } from "./resources.ts";
 
 interface Zone {
@@ -22,13 +24,17 @@ interface Zone {
   callers: number;
 }
 
-/** The resources of all services: for gateways, for sidecars, and for sidecars of one zone. */
+// Each costs an assignment of every service, and a zone is only a claim. No region has as many.
+const maxZones = 64;
+
+/** The resources of all services: for gateways, for sidecars and gRPC programs, and for those of one zone. */
 export class ServiceSets {
   readonly #place: Omit<Viewer, "zone" | "callers">;
   readonly #services = new Map<ServiceId, MeshService>();
   readonly #sidecar: Audience;
   readonly #routes: Audience;
   readonly #gateway: Audience;
+  readonly #grpc: GrpcSets;
   readonly #zones = new Map<string, Zone>();
   #context: ResourceContext;
   #callers: Callers | undefined;
@@ -47,6 +53,11 @@ export class ServiceSets {
       services,
       build: (service) => gatewayResources(service, { place, settings: this.#context.settings }),
       isSame: (a, b) => a.local === b.local,
+    });
+    this.#grpc = new GrpcSets({
+      services,
+      context: () => this.#context,
+      viewer: (zone) => this.viewer(zone),
     });
   }
 
@@ -82,9 +93,11 @@ export class ServiceSets {
     for (const audience of this.#audiences()) audience.rebuild();
   }
 
-  /** What a stream of this node views; `leave` it when the stream ends. */
+  /** What a stream of this node views; `leave` it when the stream ends. Throws MESH_XDS_REQUEST_REFUSED. */
   enter(node: ProxyNode): readonly ResourceSet[] {
     if (node.t === "gateway") return [this.#gateway.set()];
+    this.#refuseOneZoneTooMany(node);
+    if (node.t === "grpc") return this.#grpc.enter(node);
     const shared = [this.#sidecar.set(), ...(node.engine === "envoy" ? [this.#routes.set()] : [])];
     const zone = this.#zones.get(node.zone) ?? this.#newZone(node.zone);
     zone.callers += 1;
@@ -92,6 +105,7 @@ export class ServiceSets {
   }
 
   leave(node: ProxyNode): void {
+    if (node.t === "grpc") return this.#grpc.leave(node);
     const known = node.t === "sidecar" ? this.#zones.get(node.zone) : undefined;
     if (node.t === "gateway" || known === undefined) return;
     known.callers -= 1;
@@ -105,6 +119,7 @@ export class ServiceSets {
     if (this.#callers !== undefined && isSameCallers(callers, this.#callers)) return;
     this.#callers = callers;
     for (const { audience } of this.#zones.values()) audience.rebuild();
+    for (const audience of this.#grpc.zones()) audience.rebuild();
   }
 
   withheld(): readonly Withheld[] {
@@ -127,6 +142,15 @@ export class ServiceSets {
 
   #audiences(): readonly Audience[] {
     const zones = [...this.#zones.values()].map(({ audience }) => audience);
-    return [this.#gateway, this.#sidecar, this.#routes, ...zones];
+    return [this.#gateway, this.#sidecar, this.#routes, ...zones, ...this.#grpc.audiences()];
+  }
+
+  #refuseOneZoneTooMany(node: SidecarNode | GrpcNode): void {
+    const isKnown = node.t === "grpc" ? this.#grpc.hasZone(node) : this.#zones.has(node.zone);
+    if (isKnown || this.#zones.size + this.#grpc.zoneCount < maxZones) return;
+    throw new MeshError(
+      "MESH_XDS_REQUEST_REFUSED",
+      `Cannot serve zone "${node.zone}": callers in ${maxZones} zones are served already`,
+    );
   }
 }

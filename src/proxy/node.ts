@@ -8,7 +8,7 @@ import type { Fields } from "./node-fields.ts";
 import { fieldsOf, refuse } from "./node-fields.ts";
 
 /** What an xDS client says it is, after comparison with what its certificate proves. */
-export type ProxyNode = SidecarNode | GatewayNode;
+export type ProxyNode = SidecarNode | GatewayNode | GrpcNode;
 
 /** The proxy of one workload. */
 export interface SidecarNode {
@@ -33,6 +33,24 @@ export interface GatewayNode {
   readonly engine: ProxyEngine;
   readonly listen: HostPort;
 }
+
+/** A program that needs no sidecar: its gRPC library asks for endpoints itself. */
+export interface GrpcNode {
+  readonly t: "grpc";
+  /** `grpc/<whatever names it>` */
+  readonly id: string;
+  readonly engine: "grpc";
+  /** Empty when unknown. */
+  readonly zone: string;
+  readonly security: GrpcSecurity;
+}
+
+/**
+ * `mtls`: only what proves its identity, here and behind gateways. `plaintext`: only workloads of the own
+ * member that have no sidecar.
+ */
+export const grpcSecurities = ["mtls", "plaintext"] as const;
+export type GrpcSecurity = (typeof grpcSecurities)[number];
 
 export type ProxyEngine = "embedded" | "envoy";
 
@@ -67,6 +85,15 @@ export type NodeVerdict =
 export interface NodeInput {
   readonly id: string;
   readonly metadata?: unknown;
+  /** Of its locality; empty or absent when unknown. */
+  readonly zone?: string;
+}
+
+/** What is proven about whoever sends a node. */
+export interface NodeProof {
+  /** Absent: it came through a door that proves nothing but its right to be there. */
+  readonly peer?: SpiffeId;
+  readonly ownTrustDomain: TrustDomain;
 }
 
 // A proxy that claims more is broken or hostile; each entry costs a listener.
@@ -74,10 +101,7 @@ const maxUpstreams = 1_000;
 const maxInbound = 100;
 
 /** Believes only what the peer's certificate proves: role, namespace, service account, own member. */
-export function parseNode(
-  input: NodeInput,
-  proof: { readonly peer: SpiffeId; readonly ownTrustDomain: TrustDomain },
-): NodeVerdict {
+export function parseNode(input: NodeInput, proof: NodeProof): NodeVerdict {
   try {
     return { t: "ok", node: nodeOf(input, proof) };
   } catch (thrown) {
@@ -86,17 +110,25 @@ export function parseNode(
   }
 }
 
-function nodeOf(
-  input: NodeInput,
-  proof: { readonly peer: SpiffeId; readonly ownTrustDomain: TrustDomain },
-): ProxyNode {
+function nodeOf(input: NodeInput, proof: NodeProof): ProxyNode {
+  const fields = fieldsOf(input.metadata, "metadata");
+  const role = fields.oneOf("role", ["sidecar", "gateway", "grpc"] as const);
+  if (proof.peer === undefined) {
+    // It sees where services are and nothing that belongs to one proxy.
+    if (role === "grpc") return grpcOf(input, fields);
+    return refuse("role", role, "its connection proved no identity");
+  }
   const { trustDomain, path } = spiffePartsOf(proof.peer);
   if (trustDomain !== proof.ownTrustDomain) refuse("peer", proof.peer, "it is of another member");
-  const fields = fieldsOf(input.metadata, "metadata");
-  const role = fields.oneOf("role", ["sidecar", "gateway"] as const);
-  return role === "sidecar"
-    ? sidecarOf(input.id, { fields, path })
-    : gatewayOf(input.id, { fields, path });
+  switch (role) {
+    case "sidecar":
+      return sidecarOf(input.id, { fields, path });
+    case "gateway":
+      return gatewayOf(input.id, { fields, path });
+    case "grpc":
+      if (!path.startsWith("/ns/")) refuse("identity", path, "it is not a workload's");
+      return grpcOf(input, fields);
+  }
 }
 
 interface Claim {
@@ -132,6 +164,19 @@ function gatewayOf(id: string, { fields, path }: Claim): GatewayNode {
   if (path !== "/isthmus/gateway") refuse("identity", path, "it is not a gateway's");
   checkId(id, "gateway/");
   return { t: "gateway", id, engine: engineOf(fields), listen: fields.address("listen") };
+}
+
+function grpcOf({ id, zone = "" }: NodeInput, fields: Fields): GrpcNode {
+  checkId(id, "grpc/");
+  const isSecuritySaid = fields.optionalText("security") !== undefined;
+  return {
+    t: "grpc",
+    id,
+    engine: "grpc",
+    zone: zone === "" ? "" : fieldsOf({ zone }, "locality").name("zone"),
+    // What is not asked for in so many words is never sent in the clear.
+    security: isSecuritySaid ? fields.oneOf("security", grpcSecurities) : "mtls",
+  };
 }
 
 function engineOf(fields: Fields): ProxyEngine {

@@ -25,7 +25,7 @@ export interface MetricDeclaration<
 }
 
 const xdsTypes = ["cluster", "endpoint", "secret", "listener", "route"] as const;
-const roles = ["sidecar", "gateway"] as const;
+const roles = ["sidecar", "gateway", "grpc"] as const;
 
 interface MetricTable {
   readonly buildInfo: MetricDeclaration<"gauge", "version">;
@@ -45,6 +45,7 @@ interface MetricTable {
   readonly xdsSentBytes: MetricDeclaration<"counter", "type">;
   readonly xdsNacks: MetricDeclaration<"counter", "type">;
   readonly xdsRefused: MetricDeclaration<"counter", never>;
+  readonly xdsLimited: MetricDeclaration<"counter", "limit">;
   readonly xdsWithheld: MetricDeclaration<"gauge", never>;
   readonly renewals: MetricDeclaration<"counter", "result">;
   readonly loadReporters: MetricDeclaration<"gauge", never>;
@@ -208,6 +209,14 @@ export const metrics: MetricTable = {
     unit: "1",
     of: "agent",
     labels: {},
+  },
+  xdsLimited: {
+    name: "isthmus_xds_limited_total",
+    kind: "counter",
+    help: "Connections, streams and renewals refused because one identity had its share",
+    unit: "1",
+    of: "agent",
+    labels: { limit: ["connections", "streams", "renewals"] },
   },
   xdsWithheld: {
     name: "isthmus_xds_withheld",

@@ -10,6 +10,8 @@ export interface NodeClaim {
   readonly metadata: JsonValue;
   /** `envoy`, `isthmus`, …; empty when the client does not say. */
   readonly userAgent: string;
+  /** Of its locality; empty when the client does not say. */
+  readonly zone: string;
 }
 
 const maxTextBytes = 1024;
@@ -31,15 +33,28 @@ function readNode(reader: BinaryReader): NodeClaim {
   let id = "";
   let metadata: JsonValue = {};
   let userAgent = "";
+  let zone = "";
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
     if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
     else if (field === 1) id = shortText(reader.bytes());
     else if (field === 3) metadata = toJson(StructSchema, fromBinary(StructSchema, reader.bytes()));
+    else if (field === 4) zone = zoneOf(new BinaryReader(reader.bytes()));
     else if (field === 6) userAgent = shortText(reader.bytes());
     else reader.skip(wireType, field);
   }
-  return { id, metadata, userAgent };
+  return { id, metadata, userAgent, zone };
+}
+
+/** Of an envoy.config.core.v3.Locality. */
+function zoneOf(reader: BinaryReader): string {
+  let zone = "";
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === 2 && wireType === WireType.LengthDelimited) zone = shortText(reader.bytes());
+    else reader.skip(wireType, field);
+  }
+  return zone;
 }
 
 function shortText(bytes: Uint8Array): string {

@@ -15,7 +15,8 @@ import { type View, viewed } from "../../xds/view.ts";
 import type { ProxyConfigAnswer } from "../api-model.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import { resourceJson } from "./resource-json.ts";
-import type { SidecarClaim } from "./sidecar-proofs.ts";
+import { registerReplicas } from "./replica-service.ts";
+import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
 
 export interface AgentProxiesOptions {
   readonly listen: HostPort;
@@ -29,6 +30,8 @@ export interface AgentProxiesOptions {
   readonly isSettled: () => boolean;
   /** What a sidecar's stream proves. */
   readonly onProof: (claims: readonly SidecarClaim[]) => void;
+  /** What the other agents of this member may ask for. */
+  readonly proofs: SidecarProofs;
   /** Takes what a proxy reports of its traffic. */
   readonly openLoad: (node: ProxyNode) => LoadReporter;
 }
@@ -103,6 +106,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     register: (grpc) => {
       ads.register(grpc);
       loads.register(grpc);
+      registerReplicas(grpc, { agentId: trust.agentId, peerOf, proofs: options.proofs });
       registerRenewal(grpc, { clock, log, peerOf, renew });
     },
   });

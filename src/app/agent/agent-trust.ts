@@ -7,7 +7,7 @@ import {
 } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import { trustDomainOf } from "../../mesh/ids.ts";
+import { infrastructureSpiffeId, type SpiffeId, trustDomainOf } from "../../mesh/ids.ts";
 import type { Clock, Log, Peer, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { TrustView } from "../../proxy/trust-view.ts";
@@ -24,6 +24,8 @@ import type { AgentConfig } from "../config/config.ts";
 export interface AgentTrust {
   readonly charter: () => TrustedCharter;
   readonly identities: AgentIdentities;
+  /** Of this agent and of every other one of its member. */
+  readonly agentId: SpiffeId;
   /** Epoch milliseconds. */
   readonly issuerEndsMs: number;
   readonly verifier: Verifier;
@@ -107,6 +109,7 @@ export async function openAgentTrust(
   return {
     charter: () => current,
     identities,
+    agentId: infrastructureSpiffeId(files.trustDomain, "agent"),
     issuerEndsMs: issuer.certificate.notAfterMs,
     verifier,
     checkClaim: (member, claim) => judgeClaim(current.charter, { member, claim }),

@@ -1,9 +1,11 @@
 import type { Clock } from "../../mesh/ports.ts";
+import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import type { ReplicaWatch } from "./replica-watch.ts";
 
 /** A running agent as its HTTP port and its metrics look at it. */
 export interface AgentView {
@@ -11,7 +13,13 @@ export interface AgentView {
   readonly core: AgentCore;
   readonly trust: AgentTrust;
   readonly proxies: AgentProxies;
+  readonly replicas: ReplicaWatch;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly startedAtMs: number;
+}
+
+/** All that an operator should know of. */
+export function findingsOf({ core, replicas }: AgentView): readonly Finding[] {
+  return [...core.findings(), ...replicas.findings()];
 }

@@ -15,6 +15,7 @@ import { agentRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
 import { openProofFile } from "./proof-file.ts";
+import { watchReplicas } from "./replica-watch.ts";
 import { createSidecarProofs } from "./sidecar-proofs.ts";
 
 /** What the world around an agent is made of; tests and the demo pass their own. */
@@ -110,16 +111,27 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     isWarm: () => core.isWarm(),
     isSettled: () => core.isSettled(),
     onProof: (claims) => core.prove(claims),
+    proofs,
     openLoad: (node) => core.load.open(node),
   });
   doors.proxies = proxies;
   const stopping = { graceMs: 0 };
   opened.defer(() => proxies.close(stopping.graceMs));
+  const replicas = watchReplicas({
+    replicas: config.catalog.replicas ?? [],
+    agentId: trust.agentId,
+    identity: trust.identities.agent,
+    onProofs: (claims) => core.prove(claims),
+    clock,
+    log,
+  });
+  opened.use(replicas);
   const view: AgentView = {
     config,
     core,
     trust,
     proxies,
+    replicas,
     telemetry,
     clock,
     startedAtMs,

@@ -60,7 +60,8 @@ export function openProofFile(options: {
   };
 }
 
-function claimsIn(value: unknown): readonly SidecarClaim[] {
+/** Throws on anything else than a list of claims. */
+export function claimsIn(value: unknown): readonly SidecarClaim[] {
   if (!Array.isArray(value)) throw new TypeError("it is no list");
   return value.map((item: unknown) => {
     const claim = (item ?? {}) as Partial<Record<keyof SidecarClaim, unknown>>;

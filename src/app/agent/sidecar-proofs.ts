@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { type HostPort, parseIp } from "../../mesh/address.ts";
 import type { Namespace, ServiceId } from "../../mesh/ids.ts";
 import { namespaceOf } from "../../mesh/ids.ts";
@@ -20,6 +21,8 @@ export interface SidecarProofs {
   /** The service with `sidecars` filled in where proofs fit. */
   readonly applyTo: (service: LocalService) => LocalService;
   readonly all: () => readonly SidecarClaim[];
+  /** Changes with every new claim, and is another one after a restart. */
+  readonly version: () => string;
   /** Forgets what fits no endpoint any more. */
   readonly retain: (services: Iterable<LocalService>) => void;
 }
@@ -28,6 +31,8 @@ export interface SidecarProofs {
 const maxProofsPerAccount = 20_000;
 
 export function createSidecarProofs(): SidecarProofs {
+  const life = randomUUID();
+  let changes = 0;
   // By account first: what one says of an endpoint must not displace what another has proven.
   const accounts = new Map<string, Map<string, SidecarClaim>>();
   const proofOf = (
@@ -52,6 +57,7 @@ export function createSidecarProofs(): SidecarProofs {
       const oldest = claims.keys().next().value;
       if (claims.size >= maxProofsPerAccount && oldest !== undefined) claims.delete(oldest);
       claims.set(key, plain(claim));
+      changes += 1;
       return true;
     },
     applyTo: (service) => {
@@ -68,6 +74,7 @@ export function createSidecarProofs(): SidecarProofs {
       });
       return { ...service, endpoints };
     },
+    version: () => `${life} ${changes}`,
     all: () => [...accounts.values()].flatMap((claims) => [...claims.values()]),
     retain: (services) => {
       const kept = new Set<string>();

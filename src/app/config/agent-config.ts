@@ -7,7 +7,14 @@ import {
   parseNetworkName,
 } from "../../mesh/ids.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
-import type { AgentConfig, AgentMember, CatalogConfig, HubConfig, SourceConfig } from "./config.ts";
+import type {
+  AgentConfig,
+  AgentMember,
+  CatalogConfig,
+  HubConfig,
+  SourceConfig,
+  XdsSocket,
+} from "./config.ts";
 import {
   address,
   checked,
@@ -159,6 +166,23 @@ function withPort(value: string, port: number): HostPort {
   return parseHostPort(value.includes(":") ? `[${value}]:${port}` : `${value}:${port}`);
 }
 
+// What fits into the kernel's `sun_path`, its end marker included.
+const maxSocketPathBytes = 107;
+
+const socketPath: Parser<string> = checked(path, (value) =>
+  Buffer.byteLength(value) > maxSocketPathBytes
+    ? `"${value}" is longer than the ${maxSocketPathBytes} bytes that a socket's path may have`
+    : undefined,
+);
+
+const xdsSocket: Parser<XdsSocket> = either(
+  mapped(socketPath, (at) => ({ path: at, mode: "0600" as const })),
+  object<XdsSocket>({
+    path: required(socketPath),
+    mode: optional<XdsSocket["mode"]>(oneOf(["0600", "0660"]), "0600"),
+  }),
+);
+
 /** agent.yaml */
 export const agentConfigParser: Parser<AgentConfig> = object<AgentConfig>({
   mesh: required(text(parseMeshDomain)),
@@ -178,11 +202,12 @@ export const agentConfigParser: Parser<AgentConfig> = object<AgentConfig>({
   gateway: optional<AgentConfig["gateway"]>(gateway, { addresses: [] }),
   xds: optional<AgentConfig["xds"]>(
     mapped(
-      object<{ listen: HostPort; socket?: undefined }>({
+      object<{ listen: HostPort; socket: XdsSocket | undefined }>({
         listen: optional(address, defaultXds),
-        socket: notYet("use `listen`"),
+        // Whoever opens it learns where every service of the mesh is: only who is told so.
+        socket: optional<XdsSocket | undefined>(xdsSocket, undefined),
       }),
-      ({ listen }) => ({ listen }),
+      ({ listen, socket }) => ({ listen, ...(socket === undefined ? {} : { socket }) }),
     ),
     { listen: defaultXds },
   ),

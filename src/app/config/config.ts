@@ -16,7 +16,7 @@ export interface AgentConfig {
     /** What this member's gateways read of a ClientHello at most; absent: what a TLS record holds. */
     readonly maxClientHelloBytes?: number;
   };
-  readonly xds: { readonly listen: HostPort };
+  readonly xds: { readonly listen: HostPort; readonly socket?: XdsSocket };
   readonly http: { readonly listen: HostPort };
   readonly logLevel: LogLevel;
 }
@@ -25,6 +25,14 @@ export interface AgentConfig {
 export interface GatewayAddress extends HostPort {
   /** Whose endpoints the gateways behind it serve first; absent: all alike. */
   readonly zone?: string;
+}
+
+/** Where programs of this machine that prove nothing may ask for endpoints. */
+export interface XdsSocket {
+  /** Absolute. */
+  readonly path: string;
+  /** Of the file: the agent's account alone, or its group, too. */
+  readonly mode: "0600" | "0660";
 }
 
 export interface AgentMember {

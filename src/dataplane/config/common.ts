@@ -71,6 +71,9 @@ export function upstreamTlsOf(
     return unsupported(path, "is no upstream socket");
   const common = message.commonTlsContext;
   requireOwnIdentity(common, path);
+  if ((common?.alpnProtocols.length ?? 0) > 0) {
+    unsupported(`${path}.alpnProtocols`, "is not empty, and what passes through is not looked at");
+  }
   return { sni: message.sni, validation: validationOf(common, path) };
 }
 
@@ -90,7 +93,8 @@ export function downstreamTlsOf(
       "is not true, and callers without identity are not served",
     );
   }
-  return { validation: validationOf(message.commonTlsContext, path) };
+  const common = message.commonTlsContext;
+  return { validation: validationOf(common, path), alpn: common?.alpnProtocols ?? [] };
 }
 
 function configOf(socket: TransportSocket): Parameters<typeof unpackExtension>[0] {

@@ -143,7 +143,7 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
   [
     `${tls}.CommonTlsContext`,
     rule(
-      "tlsParams tlsCertificateSdsSecretConfigs validationContextSdsSecretConfig combinedValidationContext",
+      "tlsParams tlsCertificateSdsSecretConfigs validationContextSdsSecretConfig combinedValidationContext alpnProtocols",
     ),
   ],
   [

@@ -39,6 +39,8 @@ export type ChainEnd =
 
 export interface DownstreamTls {
   readonly validation: ValidationRef;
+  /** Protocols to choose from, where a caller offers some (ALPN); empty: none is chosen. */
+  readonly alpn: readonly string[];
   /** Undefined: the engine's own limit. */
   readonly handshakeTimeoutMs?: number;
 }

@@ -127,7 +127,7 @@ function choose(
   admit(flow);
 }
 
-function startTls(flow: Flow, { validation, handshakeTimeoutMs }: DownstreamTls): void {
+function startTls(flow: Flow, { validation, handshakeTimeoutMs, alpn }: DownstreamTls): void {
   const { context, raw } = flow;
   const model = context.config.secret.get(validation.secret)?.model;
   if (model === undefined) return refuse(flow, "no-validation", { resource: validation.secret });
@@ -141,7 +141,7 @@ function startTls(flow: Flow, { validation, handshakeTimeoutMs }: DownstreamTls)
   raw.once("close", () => {
     if (handshakes.get(key) === flow) handshakes.delete(key);
   });
-  context.tls.server(model).emit("connection", raw);
+  context.tls.server(model, alpn).emit("connection", raw);
 }
 
 /**

@@ -34,7 +34,8 @@ export class TlsContexts {
   readonly #spiffeIdOf: SpiffeIdOf;
   readonly #onSecure: (socket: TLSSocket) => void;
   readonly #clients = new Map<string, SecureContext>();
-  readonly #servers = new Map<string, Server>();
+  /** By protocols and bundle. */
+  readonly #servers = new Map<string, { readonly server: Server; readonly bundlePem: string }>();
   readonly #ids = new Map<string, SpiffeId>();
   readonly #unsubscribe: () => void;
 
@@ -59,11 +60,13 @@ export class TlsContexts {
   }
 
   /** A TLS server without a port: accepted sockets are handed to it by its `connection` event. */
-  server({ bundlePem }: ValidationModel): Server {
-    const known = this.#servers.get(bundlePem);
+  server({ bundlePem }: ValidationModel, alpn: readonly string[]): Server {
+    const key = [...alpn, bundlePem].join("\n");
+    const known = this.#servers.get(key)?.server;
     if (known !== undefined) return known;
     const server = createServer({
       ...this.#serverOptions(bundlePem),
+      ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
       requestCert: true,
       rejectUnauthorized: true,
       // Bounds run in the engine's own sweep.
@@ -74,7 +77,7 @@ export class TlsContexts {
     // The socket's own close tells the flow; without a listener the error would end the process.
     server.on("tlsClientError", (_error, socket) => socket.destroy());
     bound(this.#servers, maxBundles);
-    this.#servers.set(bundlePem, server);
+    this.#servers.set(key, { server, bundlePem });
     return server;
   }
 
@@ -129,7 +132,7 @@ export class TlsContexts {
 
   #renew(): void {
     this.#clients.clear();
-    for (const [bundlePem, server] of this.#servers)
+    for (const { server, bundlePem } of this.#servers.values())
       server.setSecureContext(this.#serverOptions(bundlePem));
   }
 }
@@ -140,7 +143,7 @@ export function isNamed({ names }: ValidationModel, id: SpiffeId): boolean {
 }
 
 // Old bundles leave no trace; more than a few at once only ever means a rotation.
-const maxBundles = 8;
+const maxBundles = 16;
 const maxIds = 4_096;
 
 function bound(map: Map<string, unknown>, max: number): void {

@@ -13,6 +13,8 @@ import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Identity, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
 import { Admission } from "../../xds/admission.ts";
 import { peerChain } from "../peer-chain.ts";
+import { PeerCount, type PeerLimits } from "../peer-limits.ts";
+import { grpcOptions } from "./grpc-options.ts";
 
 export interface AgentServerOptions {
   readonly listen: HostPort;
@@ -26,6 +28,10 @@ export interface AgentServerOptions {
   readonly register: (server: Server) => void;
   /** Connections that have proven nothing yet; over it the oldest goes. Default 4,096. */
   readonly maxUnproven?: number;
+  /** Connections that one peer may hold. */
+  readonly peerLimits?: Partial<PeerLimits>;
+  /** Called for each connection that was closed because its peer has its share. */
+  readonly onLimit?: () => void;
 }
 
 interface Connection {
@@ -50,15 +56,9 @@ const refusalLogs = { perSecond: 1, burst: 20 };
 // returns at once stopped everything else for a second.
 const handshakesPerTurn = 8;
 
-const grpcOptions = {
-  // Finds proxies that vanished without a word; pings are off by default.
-  "grpc.keepalive_time_ms": 30_000,
-  "grpc.keepalive_timeout_ms": 20_000,
-  "grpc.max_receive_message_length": 4 * 1024 * 1024,
-  // One ADS stream, a renewal, a reflection or two: more is not a proxy.
-  "grpc.max_concurrent_streams": 16,
-  "grpc.enable_channelz": 0,
-} as const;
+// A quarter of what the port takes: an identity may stand for a whole deployment, and still leaves room for
+// the others. A certificate is one workload, with a worker for each core and what it just left behind.
+const defaultPeerLimits: PeerLimits = { perIdentity: 5000, perCertificate: 64 };
 
 /**
  * The agent's gRPC port: TLS of our own before gRPC, because the library shows a leaf at most, and which
@@ -80,6 +80,7 @@ export class AgentServer implements AsyncDisposable {
   readonly #stopRenewal: () => void;
   readonly #sweep: NodeJS.Timeout;
   readonly #logs: Admission;
+  readonly #perPeer: PeerCount;
   #address: HostPort;
 
   private constructor(options: AgentServerOptions) {
@@ -87,6 +88,7 @@ export class AgentServer implements AsyncDisposable {
     this.#options = options;
     this.#address = options.listen;
     this.#logs = new Admission(refusalLogs, clock.monotonicMs());
+    this.#perPeer = new PeerCount("connections", { ...defaultPeerLimits, ...options.peerLimits });
     this.#grpc = new Server(grpcOptions);
     options.register(this.#grpc);
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
@@ -220,6 +222,12 @@ export class AgentServer implements AsyncDisposable {
     if (verdict.t === "refused") return this.#refused(socket, verdict.reason);
     // Two connections cannot share both ends; if they seem to, the key would mix up their peers.
     if (this.#connections.has(remote)) return this.#refused(socket, "its address is taken");
+    const entry = this.#perPeer.enter(verdict.peer);
+    if (entry.t === "refused") {
+      this.#options.onLimit?.();
+      return this.#refused(socket, entry.reason, verdict.peer);
+    }
+    socket.once("close", entry.leave);
     this.#connections.set(remote, { socket, chain, peer: verdict.peer });
     this.#injector.injectConnection(socket);
   }
@@ -230,11 +238,12 @@ export class AgentServer implements AsyncDisposable {
     return this.#options.verifyPeer(chain, { nowMs: this.#options.clock.nowMs() });
   }
 
-  #refused(socket: TLSSocket | undefined, reason: string): void {
+  #refused(socket: TLSSocket | undefined, reason: string, peer?: Peer): void {
     const { log, clock, onRefused } = this.#options;
     onRefused?.(reason);
     if (this.#logs.take(clock.monotonicMs())) {
-      log.warn({ remote: socket?.remoteAddress, reason }, "Connection to the agent refused");
+      const fields = { remote: socket?.remoteAddress, peer: peer?.id, reason };
+      log.warn(fields, "Connection to the agent refused");
     }
     socket?.destroy();
   }

@@ -1,7 +1,7 @@
 import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import { type ErrorCode, MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
-import { Admission } from "../../xds/admission.ts";
+import { Admission, type AdmissionLimits } from "../../xds/admission.ts";
 import {
   decodeRenewRequest,
   encodeRenewResponse,
@@ -9,6 +9,7 @@ import {
   type RenewResponse,
   renewPath,
 } from "../../xds/renewal.ts";
+import { PeerPace } from "../peer-pace.ts";
 
 export interface RenewalOptions {
   readonly clock: Clock;
@@ -16,7 +17,15 @@ export interface RenewalOptions {
   readonly peerOf: (remote: string) => Peer | undefined;
   /** Issues a certificate for the peer's own identity and the CSR's key. Throws MESH_TRUST_…. */
   readonly renew: (peer: Peer, csr: Uint8Array) => Promise<RenewResponse>;
+  /** How often one identity may ask. */
+  readonly pace?: AdmissionLimits;
+  /** Called when an identity asks more often. */
+  readonly onLimit?: () => void;
 }
+
+// A deployment of a thousand replicas may restart at once under one identity. From then on one signature
+// takes about a millisecond: whoever asks without end costs a fiftieth of a core.
+const defaultPace: AdmissionLimits = { perSecond: 20, burst: 1000 };
 
 // A launcher whose renewal is refused tries again and again.
 const refusalLogs = { perSecond: 1, burst: 20 };
@@ -24,6 +33,7 @@ const refusalLogs = { perSecond: 1, burst: 20 };
 /** Serves `isthmus.identity.v1.IdentityService/Renew`. */
 export function registerRenewal(server: Server, options: RenewalOptions): void {
   const { clock, log, peerOf } = options;
+  const paces = new PeerPace(options.pace ?? defaultPace);
   const logs = new Admission(refusalLogs, clock.monotonicMs());
   const refuse = (error: unknown, remote: string): void => {
     if (!logs.take(clock.monotonicMs())) return;
@@ -32,7 +42,7 @@ export function registerRenewal(server: Server, options: RenewalOptions): void {
   server.register<RenewRequest, RenewResponse>(
     renewPath,
     (call: ServerUnaryCall<RenewRequest, RenewResponse>, reply: sendUnaryData<RenewResponse>) => {
-      void answer(call, options).then(
+      void answer(call, { ...options, paces }).then(
         (response) => reply(null, response),
         (error: unknown) => {
           refuse(error, call.getPeer());
@@ -48,7 +58,7 @@ export function registerRenewal(server: Server, options: RenewalOptions): void {
 
 async function answer(
   call: ServerUnaryCall<RenewRequest, RenewResponse>,
-  options: RenewalOptions,
+  options: RenewalOptions & { readonly paces: PeerPace },
 ): Promise<RenewResponse> {
   const peer = options.peerOf(call.getPeer());
   if (peer === undefined) {
@@ -59,6 +69,12 @@ async function answer(
   }
   if (call.request.csr.length === 0) {
     throw new MeshError("MESH_TRUST_CSR_REFUSED", "Cannot renew: the request holds no sound CSR");
+  }
+  const waitMs = options.paces.take(peer.id, options.clock.monotonicMs());
+  if (waitMs > 0) {
+    options.onLimit?.();
+    const truth = `this identity asks too often, come again in ${Math.ceil(waitMs / 1000)} s`;
+    throw new MeshError("MESH_XDS_LIMIT", `Cannot renew "${peer.id}": ${truth}`);
   }
   return await options.renew(peer, call.request.csr);
 }
@@ -82,6 +98,7 @@ const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
   MESH_TRUST_CSR_REFUSED: status.INVALID_ARGUMENT,
   MESH_TRUST_ISSUE_REFUSED: status.PERMISSION_DENIED,
   MESH_TRUST_IDENTITY_REFUSED: status.PERMISSION_DENIED,
+  MESH_XDS_LIMIT: status.RESOURCE_EXHAUSTED,
 };
 
 function refusalOf(error: unknown): { code: status; details: string } {

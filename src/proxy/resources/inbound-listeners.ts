@@ -54,13 +54,17 @@ function inboundListener(
     filterChains: [
       {
         filters: [allowCallers(workloadsOf(options.trust)), proxy],
-        transportSocket: downstreamTls(),
+        transportSocket: downstreamTls(applicationProtocols),
         // A caller that connects and says nothing must not hold a connection.
         transportSocketConnectTimeout: ms(handshakeTimeoutMs),
       },
     ],
   });
 }
+
+// gRPC libraries refuse a peer that chooses none. Sidecars that forward bytes offer none, and nothing is
+// chosen then; those that speak HTTP offer the one that the application speaks.
+const applicationProtocols = ["h2", "http/1.1"];
 
 // Callers across continents need three round trips of up to 300 ms, with losses.
 const handshakeTimeoutMs = 10_000;

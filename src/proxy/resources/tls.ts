@@ -67,8 +67,11 @@ const contextTowards = remembered((service: ServiceId) =>
   }),
 );
 
-/** mTLS for callers: any member of the mesh may knock, RBAC says who comes in. */
-export function downstreamTls(): Extension {
+/**
+ * mTLS for callers: any member of the mesh may knock, RBAC says who comes in. `alpnProtocols`: for callers
+ * that offer some.
+ */
+export function downstreamTls(alpnProtocols: readonly string[] = []): Extension {
   return extension(tlsSocketName, DownstreamTlsContextSchema, {
     requireClientCertificate: true,
     // A resumed session shows no certificate: it would outlive it, its issuer and any root.
@@ -76,6 +79,7 @@ export function downstreamTls(): Extension {
     disableStatefulSessionResumption: true,
     commonTlsContext: {
       tlsParams,
+      alpnProtocols: [...alpnProtocols],
       tlsCertificateSdsSecretConfigs: [identitySecret],
       validationContextType: {
         case: "validationContextSdsSecretConfig",

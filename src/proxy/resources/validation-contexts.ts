@@ -16,11 +16,15 @@ import { remembered } from "./remembered.ts";
  * member's. Undefined when there is none: a context without a name accepts everybody.
  */
 export function serviceValidation(service: MeshService, trust: TrustView): Secret | undefined {
-  const identities = [
-    ...new Set([...ownIdentities(service, trust), ...remoteIdentities(service, trust)]),
-  ];
-  const matchers = identities.sort().map((id) => ({ case: "exact", value: id }) as const);
+  const identities = identitiesOf(service, trust);
+  const matchers = identities.map((id) => ({ case: "exact", value: id }) as const);
   return validationSecret(validationName(service.id), { trust, matchers });
+}
+
+/** Exact names of the own workloads behind a service and of every importing member's, in order. */
+export function identitiesOf(service: MeshService, trust: TrustView): readonly SpiffeId[] {
+  const all = [...ownIdentities(service, trust), ...remoteIdentities(service, trust)];
+  return [...new Set(all)].sort();
 }
 
 /** Which callers may knock: any name of any member that is not denied. RBAC says who comes in. */

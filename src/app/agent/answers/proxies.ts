@@ -12,7 +12,7 @@ export function proxiesOf({ proxies, clock }: AgentView): readonly ProxyAnswer[]
       node: status.nodeId,
       role: node?.t ?? "unknown",
       engine: node?.engine ?? "unknown",
-      zone: node?.t === "sidecar" ? node.zone : "",
+      zone: node === undefined || node.t === "gateway" ? "" : node.zone,
       identity: status.peer?.id,
       userAgent: status.userAgent,
       connectedMs: Math.round(clock.nowMs() - status.connectedAtMs),

@@ -1,7 +1,7 @@
 import type { HubStatus } from "../../../discovery/publish/hub-status.ts";
 import type { HubAnswer, StatusAnswer } from "../../api-model.ts";
 import { version } from "../../version.ts";
-import type { AgentView } from "../agent-view.ts";
+import { type AgentView, findingsOf } from "../agent-view.ts";
 import { membersOf, ownExports } from "./members.ts";
 
 /** `isthmus status` */
@@ -10,7 +10,7 @@ export function statusOf(view: AgentView): StatusAnswer {
   const writer = core.catalog.writerStatus();
   const hubs = core.catalog.hubs();
   const connected = proxies.proxies();
-  const findings = core.findings();
+  const findings = findingsOf(view);
   const countOf = (severity: string): number =>
     findings.filter((finding) => finding.severity === severity).length;
   const services = [...core.resources.services()];
@@ -29,6 +29,12 @@ export function statusOf(view: AgentView): StatusAnswer {
       epoch: writer?.epoch,
       seq: writer?.seq,
       hubs: hubs.map((hub) => hubAnswer(hub, clock.nowMs())),
+      heldBy: writer?.fencedBy,
+      replicas: view.replicas.status().map(({ address, isReachable, sinceMs }) => ({
+        address,
+        isReachable,
+        forMs: Math.max(0, Math.round(clock.nowMs() - sinceMs)),
+      })),
     },
     services: {
       local: core.local.services.size,

@@ -1,0 +1,65 @@
+import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
+import type { SpiffeId } from "../../mesh/ids.ts";
+import type { Peer } from "../../mesh/ports.ts";
+import { claimsIn } from "./proof-file.ts";
+import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
+
+/**
+ * What replicas tell each other: the sidecars that one of them has seen, so that all of them give the
+ * same answer to a proxy. JSON, because both ends are of one release or the next.
+ */
+export interface ReplicaKnowledge {
+  /** Changes with the content; a caller that names it is spared the content. */
+  readonly version: string;
+  /** Absent: as at the version that was asked with. */
+  readonly proofs?: readonly SidecarClaim[];
+}
+
+/** gRPC path; request: the version that the caller has, as JSON text. */
+export const sharePath = "/isthmus.agent.v1.ReplicaService/Share";
+
+/** As many as an agent keeps, with long names. */
+export const maxShareBytes: number = 16 * 1024 * 1024;
+const maxVersionBytes = 128;
+
+/** Serves this agent's knowledge to the other agents of its member, and to nobody else. */
+export function registerReplicas(
+  server: Server,
+  options: {
+    /** Every agent of this member has it. */
+    readonly agentId: SpiffeId;
+    readonly peerOf: (remote: string) => Peer | undefined;
+    readonly proofs: Pick<SidecarProofs, "all" | "version">;
+  },
+): void {
+  const { agentId, peerOf, proofs } = options;
+  server.register<string, ReplicaKnowledge>(
+    sharePath,
+    (call: ServerUnaryCall<string, ReplicaKnowledge>, reply: sendUnaryData<ReplicaKnowledge>) => {
+      if (peerOf(call.getPeer())?.id !== agentId) {
+        return reply({
+          code: status.PERMISSION_DENIED,
+          details: "only agents of this member share",
+        });
+      }
+      const version = proofs.version();
+      reply(null, call.request === version ? { version } : { version, proofs: proofs.all() });
+    },
+    (knowledge) => Buffer.from(JSON.stringify(knowledge)),
+    (bytes) => (bytes.length > maxVersionBytes ? "" : bytes.toString("utf8")),
+    "unary",
+  );
+}
+
+/** Throws what is wrong with it. */
+export function decodeKnowledge(bytes: Uint8Array): ReplicaKnowledge {
+  const value = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
+    readonly version?: unknown;
+    readonly proofs?: unknown;
+  };
+  if (typeof value.version !== "string") throw new TypeError("it has no version");
+  return {
+    version: value.version.slice(0, maxVersionBytes),
+    ...(value.proofs === undefined ? {} : { proofs: claimsIn(value.proofs) }),
+  };
+}

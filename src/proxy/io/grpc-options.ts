@@ -1,0 +1,12 @@
+import type { ServerOptions } from "@grpc/grpc-js";
+
+/** What every gRPC server of an agent is set to. */
+export const grpcOptions: ServerOptions = {
+  // Finds proxies that vanished without a word; pings are off by default.
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 20_000,
+  "grpc.max_receive_message_length": 4 * 1024 * 1024,
+  // One ADS stream, a renewal, a reflection or two: more is not a proxy.
+  "grpc.max_concurrent_streams": 16,
+  "grpc.enable_channelz": 0,
+};
