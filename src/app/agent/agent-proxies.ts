@@ -1,11 +1,13 @@
-import type { MemberResources } from "../../gateway/member-resources.ts";
+import type { MemberResources, OpenView } from "../../gateway/member-resources.ts";
 import type { HostPort } from "../../mesh/address.ts";
+import { MeshError } from "../../mesh/errors.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { AdsServer } from "../../proxy/io/ads-server.ts";
 import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
 import { AgentServer } from "../../proxy/io/agent-server.ts";
 import { type LoadAdmitted, type LoadReporter, LoadService } from "../../proxy/io/load-service.ts";
 import { registerRenewal } from "../../proxy/io/renewal-service.ts";
+import { SocketServer } from "../../proxy/io/socket-server.ts";
 import type { SidecarNode } from "../../proxy/node.ts";
 import { doorOf, type ProxyNode, parseNode } from "../../proxy/node.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
@@ -13,13 +15,15 @@ import type { HeldResource } from "../../xds/ledger.ts";
 import type { NodeClaim } from "../../xds/node.ts";
 import { type View, viewed } from "../../xds/view.ts";
 import type { ProxyConfigAnswer } from "../api-model.ts";
+import type { XdsSocket } from "../config/config.ts";
 import type { AgentTrust } from "./agent-trust.ts";
-import { resourceJson } from "./resource-json.ts";
 import { registerReplicas } from "./replica-service.ts";
+import { resourceJson } from "./resource-json.ts";
 import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
 
 export interface AgentProxiesOptions {
   readonly listen: HostPort;
+  readonly socket?: XdsSocket;
   readonly trust: AgentTrust;
   readonly resources: MemberResources;
   readonly clock: Clock;
@@ -77,6 +81,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       },
       onNack: (_node, type) => telemetry.count("xdsNacks", { type }),
       onRefused: () => telemetry.count("xdsRefused", {}),
+      onLimit: () => telemetry.count("xdsLimited", { limit: "streams" }),
     },
   });
   const loads = new LoadService({
@@ -103,14 +108,20 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     clock,
     log,
     onRefused: () => telemetry.count("xdsRefused", {}),
+    onLimit: () => telemetry.count("xdsLimited", { limit: "connections" }),
     register: (grpc) => {
       ads.register(grpc);
       loads.register(grpc);
+      const onLimit = (): void => telemetry.count("xdsLimited", { limit: "renewals" });
       registerReplicas(grpc, { agentId: trust.agentId, peerOf, proofs: options.proofs });
-      registerRenewal(grpc, { clock, log, peerOf, renew });
+      registerRenewal(grpc, { clock, log, peerOf, renew, onLimit });
     },
   });
   peers.server = server;
+  const socket = await openSocket(options, ads).catch(async (thrown: unknown) => {
+    await server.close(0);
+    throw thrown;
+  });
   return {
     address: server.address,
     wake: () => ads.wake(),
@@ -130,9 +141,25 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     close: async (graceMs) => {
       ads[Symbol.dispose]();
       loads[Symbol.dispose]();
-      await server.close(graceMs);
+      await Promise.all([server.close(graceMs), socket?.close(graceMs)]);
     },
   };
+}
+
+/** Nobody behind it has a name: it serves endpoints, and no certificates. */
+async function openSocket(
+  { socket, log }: AgentProxiesOptions,
+  ads: AdsServer,
+): Promise<SocketServer | undefined> {
+  if (socket === undefined) return undefined;
+  const opened = await SocketServer.listen({
+    path: socket.path,
+    mode: Number.parseInt(socket.mode, 8),
+    log,
+    register: (grpc) => ads.register(grpc, { peerOf: () => undefined, allowsAnonymous: true }),
+  });
+  log.info({ address: socket.path }, "Serves programs of this machine");
+  return opened;
 }
 
 function admit(
@@ -145,15 +172,16 @@ function admit(
   options: AgentProxiesOptions,
 ): Admitted {
   const { trust, resources, log } = options;
-  if (claim.peer === undefined) return { t: "refused", reason: "it proved no identity" };
   const { ownTrustDomain } = trust.view();
-  const parsed = parseNode(claim.node, { peer: claim.peer.id, ownTrustDomain });
+  const proven = claim.peer === undefined ? {} : { peer: claim.peer.id };
+  const parsed = parseNode(claim.node, { ...proven, ownTrustDomain });
   if (parsed.t === "refused") return parsed;
   const { node } = parsed;
   // Before the first answer: what it proves may change what it is told.
   if (node.t === "sidecar") options.onProof(claimsOf(node));
-  const opened = resources.open(node);
-  log.info({ node: node.id, id: claim.peer.id }, "Proxy connected");
+  const opened = opens(resources, node);
+  if (opened.t === "refused") return opened;
+  log.info({ node: node.id, id: claim.peer?.id }, "Proxy connected");
   const view = { ...opened.view, isSettled: options.isSettled };
   claim.views.set(node.id, view);
   return {
@@ -174,6 +202,18 @@ function admitLoad(
   const parsed = parseNode(node, { peer: peer.id, ownTrustDomain: trust.view().ownTrustDomain });
   if (parsed.t === "refused") return parsed;
   return { t: "ok", key: `${peer.id} ${node.id}`, reporter: openLoad(parsed.node) };
+}
+
+function opens(
+  resources: MemberResources,
+  node: ProxyNode,
+): ({ readonly t: "ok" } & OpenView) | { readonly t: "refused"; readonly reason: string } {
+  try {
+    return { t: "ok", ...resources.open(node) };
+  } catch (thrown) {
+    if (thrown instanceof MeshError) return { t: "refused", reason: thrown.message };
+    throw thrown;
+  }
 }
 
 function claimsOf(node: SidecarNode): readonly SidecarClaim[] {

@@ -102,7 +102,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(core);
   const proxies = await serveProxies({
-    listen: config.xds.listen,
+    ...config.xds,
     trust,
     resources: core.resources,
     clock,
