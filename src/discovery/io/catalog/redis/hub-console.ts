@@ -1,5 +1,10 @@
 import type { HostPort } from "../../../../mesh/address.ts";
-import type { RedisDeps, RedisHub } from "./redis-store.ts";
+import type { Reply } from "./connection.ts";
+import { createServerFinder } from "./find-server.ts";
+import { readAccess } from "./hub-access.ts";
+import { brokenBy, HubFailure, unavailable } from "./hub-failure.ts";
+import { parseHubUrl } from "./hub-url.ts";
+import type { RedisDeps, RedisHub } from "./redis-hub.ts";
 
 /** One connection to the server of a hub that may be written, for questions of an operator. */
 export interface HubConsole extends AsyncDisposable {
@@ -14,11 +19,37 @@ export interface HubConsole extends AsyncDisposable {
 }
 
 /** Throws MESH_CATALOG_UNAVAILABLE when the hub does not answer or refuses the credentials. */
-export function connectHub(
+export async function connectHub(
   hub: RedisHub,
   deps: Pick<RedisDeps, "mesh" | "timers" | "clock">,
   signal: AbortSignal,
 ): Promise<HubConsole> {
-  signal.throwIfAborted();
-  throw new RangeError(`Cannot connect to "${hub.name}" of ${deps.mesh}: not built yet`);
+  const url = parseHubUrl(hub.url);
+  const finder = createServerFinder(url, deps.mesh);
+  const saying = async <Result>(doing: string, run: () => Promise<Result>): Promise<Result> => {
+    try {
+      return await run();
+    } catch (thrown) {
+      if (signal.aborted) throw signal.reason;
+      throw unavailable({ hub: hub.name, doing }, brokenBy(thrown));
+    }
+  };
+  const connection = await saying("ask for anything", async () =>
+    finder.connect({ ...deps, access: await readAccess(hub), isTls: url.isTls, signal }),
+  );
+  return {
+    shape: url.t,
+    address: connection.address,
+    call: (name, ...parts) =>
+      saying(`run ${name}`, async () => plain(await connection.call([name, ...parts]))),
+    [Symbol.asyncDispose]: async () => {
+      connection.close(new HubFailure("other", "all questions were asked"));
+      await connection.closed;
+    },
+  };
+}
+
+function plain(reply: Reply): unknown {
+  if (Buffer.isBuffer(reply)) return reply.toString("utf8");
+  return Array.isArray(reply) ? (reply as readonly Reply[]).map(plain) : reply;
 }

@@ -1,30 +1,195 @@
-import type { MeshDomain } from "../../../../mesh/ids.ts";
-import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
-import type { CatalogStore } from "../../../shards/store.ts";
-import type { Timers } from "../../../timers.ts";
+import { MeshError } from "../../../../mesh/errors.ts";
+import type { MemberName } from "../../../../mesh/ids.ts";
+import type { CatalogStore, PublishResult, SignedHead } from "../../../shards/store.ts";
+import { type Ask, nothingForJunk, rangeOf } from "./asking.ts";
+import { createChainMemory } from "./chain-memory.ts";
+import { createCharterShelf } from "./charter-shelf.ts";
+import {
+  decodeStoredHead,
+  encodeEntryHead,
+  encodeHead,
+  encodePosition,
+  maxHeadValueBytes,
+  recordsFrom,
+} from "./codec.ts";
+import type { HubConnection, Reply } from "./connection.ts";
+import { createServerFinder } from "./find-server.ts";
+import { followHubAccess } from "./hub-access.ts";
+import { brokenBy, HubFailure, unavailable } from "./hub-failure.ts";
+import { createHubLink, type HubLink } from "./hub-link.ts";
+import { parseHubUrl } from "./hub-url.ts";
+import { shardKeys } from "./keys.ts";
+import { createLogReader } from "./log-reader.ts";
+import { type MasterWatch, watchMaster } from "./master-watch.ts";
+import type { RedisDeps, RedisHub } from "./redis-hub.ts";
+import { createScriptSender, type ScriptSender } from "./script-sender.ts";
+import { snapshotScript, writeScript } from "./scripts.ts";
 
-/** One Redis; what `catalog.hubs` says of it. Paths are absolute; the files are watched. */
-export interface RedisHub {
-  /** See `parseHubUrl`. */
-  readonly url: string;
-  readonly name: string;
-  readonly username?: string;
-  readonly passwordFile?: string;
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly serverName?: string;
-}
-
-export interface RedisDeps {
-  readonly mesh: MeshDomain;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly log: Log;
-}
+/** Readers that fell back further read the snapshot. A rough bound: Redis cuts whole blocks. */
+const maxLogEntries = 1024;
+/** As in `remote-shard.ts`, which refuses more. */
+const maxShard = { bytes: 67_108_864, records: 100_000 } as const;
 
 /** Returns at once; the hub need not be reachable. Throws MESH_ADDRESS_INVALID for a wrong url. */
 export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
-  throw new RangeError(`Cannot open "${hub.name}" of ${deps.mesh}: not built yet`);
+  const { mesh, clock, meter } = deps;
+  const url = parseHubUrl(hub.url);
+  const finder = createServerFinder(url, mesh);
+  const links: HubLink[] = [];
+  const access = followHubAccess(hub, {
+    timers: deps.timers,
+    onChange: () => {
+      for (const link of links) link.renew();
+    },
+  });
+  const openLink = (): HubLink => {
+    const link = createHubLink({
+      ...deps,
+      hub: hub.name,
+      finder,
+      access,
+      isTls: url.isTls,
+      onChange: () => {
+        const up = links.filter((one) => one.current() !== undefined).length;
+        meter?.connections(hub.name, up);
+      },
+      onFailure: ({ kind }) => meter?.failed(hub.name, kind),
+    });
+    links.push(link);
+    return link;
+  };
+  const commands = openLink();
+  // A blocked connection answers nothing else.
+  const blocking = openLink();
+  const watch: MasterWatch = watchMaster({ ...deps, finder, access, isTls: url.isTls, links });
+  const chains = createChainMemory();
+  const senders = new WeakMap<HubConnection, { write: ScriptSender; snapshot: ScriptSender }>();
+  const sendersOf = (
+    connection: HubConnection,
+  ): { write: ScriptSender; snapshot: ScriptSender } => {
+    const known = senders.get(connection);
+    if (known !== undefined) return known;
+    const write = createScriptSender(connection, writeScript);
+    const made = { write, snapshot: createScriptSender(connection, snapshotScript, "_RO") };
+    senders.set(connection, made);
+    return made;
+  };
+
+  /** The one place where a failure becomes what callers know. */
+  const ask: Ask = async (call, doing, options) => {
+    const startedMs = clock.monotonicMs();
+    try {
+      const result = await (options.link ?? commands).use(options.run, options.signal);
+      meter?.called(hub.name, call, (clock.monotonicMs() - startedMs) / 1000);
+      return result;
+    } catch (thrown) {
+      if (options.signal.aborted) throw options.signal.reason;
+      if (thrown instanceof MeshError) throw thrown;
+      const failure = brokenBy(thrown);
+      // A lost connection was counted where it was lost.
+      if (!failure.isFatal) meter?.failed(hub.name, failure.kind);
+      throw unavailable({ hub: hub.name, doing }, failure);
+    }
+  };
+
+  const readHeads: CatalogStore["readHeads"] = async (members, signal) => {
+    const values = await ask("heads", "read the heads", {
+      signal,
+      // Each by itself and cut: with MGET one member's huge value would take all others' along.
+      run: (connection) =>
+        Promise.all(
+          members.map((member) =>
+            rangeOf(connection, { key: shardKeys(mesh, member).head, bytes: maxHeadValueBytes }),
+          ),
+        ),
+    });
+    charters.know(members);
+    const heads = new Map<MemberName, SignedHead>();
+    for (const [index, member] of members.entries()) {
+      const stored = decodeStoredHead(values[index] ?? Buffer.alloc(0));
+      if (stored === undefined) continue;
+      chains.learn(stored.head);
+      heads.set(member, stored.head);
+    }
+    return heads;
+  };
+  const charters = createCharterShelf({ mesh, clock, ask });
+  const log = createLogReader({
+    mesh,
+    timers: deps.timers,
+    clock,
+    chains,
+    ask,
+    blocking,
+    readHeads,
+  });
+
+  return {
+    name: hub.name,
+    publish: (write, signal) => {
+      const keys = shardKeys(mesh, write.member);
+      chains.learn(write.head);
+      const pairs = [...write.changed].flatMap(([key, record]) => [key, bufferOf(record)]);
+      return ask("publish", `write the shard of "${write.member}"`, {
+        signal,
+        run: async (connection) => {
+          const reply = await sendersOf(connection).write(
+            [keys.head, keys.records, keys.log],
+            [
+              write.t,
+              encodePosition(write.expected),
+              encodePosition(write.position),
+              encodeHead(write.head),
+              write.t === "beat" ? "" : encodeEntryHead(write.head),
+              maxLogEntries,
+              write.changed.size,
+              ...pairs,
+              ...write.removed,
+            ],
+          );
+          return publishResult(reply);
+        },
+      });
+    },
+    readSnapshot: (member, signal) => {
+      const keys = shardKeys(mesh, member);
+      return ask("snapshot", `read the shard of "${member}"`, {
+        signal,
+        run: async (connection) => {
+          const args = [maxShard.bytes, maxShard.records];
+          const reply = await sendersOf(connection)
+            .snapshot([keys.head, keys.records], args)
+            .catch(nothingForJunk);
+          if (!Array.isArray(reply)) return undefined;
+          const [value, flat] = reply as readonly Reply[];
+          const stored = Buffer.isBuffer(value) ? decodeStoredHead(value) : undefined;
+          if (stored === undefined || !Array.isArray(flat)) return undefined;
+          chains.learn(stored.head);
+          const records = recordsFrom((flat as readonly Reply[]).filter(Buffer.isBuffer));
+          return { records, head: stored.head, cursor: stored.cursor };
+        },
+      });
+    },
+    readHeads,
+    readLog: log.read,
+    readCharters: charters.read,
+    putCharter: charters.put,
+    [Symbol.asyncDispose]: async () => {
+      access.close();
+      await watch.close();
+      await Promise.all(links.map((link) => link[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+function publishResult(reply: Reply): PublishResult {
+  if (reply === 1) return { t: "stored" };
+  if (!Buffer.isBuffer(reply)) throw new HubFailure("junk", "its answer makes no sense");
+  const stored = decodeStoredHead(reply);
+  if (stored === undefined) return { t: "moved", held: undefined };
+  return { t: "moved", held: { position: stored.position, head: stored.head } };
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -1,0 +1,268 @@
+import { connect, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import { AbstractConnector, Redis } from "ioredis";
+import { type HostPort, isIp } from "../../../../mesh/address.ts";
+import type { Clock } from "../../../../mesh/ports.ts";
+import type { Timers } from "../../../timers.ts";
+import type { HubAccess } from "./hub-access.ts";
+import { brokenBy, HubFailure, refusalOf } from "./hub-failure.ts";
+import { createReplyGuard, type ReplyLimits } from "./reply-guard.ts";
+
+/** RESP2; errors inside a list stay values. */
+export type Reply = Buffer | number | null | Error | readonly Reply[];
+export type CommandPart = string | Buffer | number;
+export type Command = readonly [string, ...CommandPart[]];
+
+/**
+ * One connection to one server, used once: it is never reconnected behind the back of its owner, so
+ * no command is ever sent twice and none waits in a queue for another server.
+ */
+export interface HubConnection {
+  readonly address: HostPort;
+  /** Sent at once, in the order of the calls. Rejects with a HubFailure. */
+  readonly call: (command: Command, options?: CallOptions) => Promise<Reply>;
+  /** Resolves with the reason when the connection is of no use any more. */
+  readonly closed: Promise<HubFailure>;
+  readonly close: (reason: HubFailure) => void;
+  /** Commands without a reply. */
+  readonly outstanding: () => number;
+}
+
+export interface CallOptions {
+  /** How long the server may keep silent because it was told to wait. */
+  readonly waitMs?: number;
+}
+
+export interface DialOptions {
+  readonly access: HubAccess;
+  readonly isTls: boolean;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly timers: Timers;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A server that owes a reply and sends nothing for so long is given up. More than the second that a
+ * slow one may take; less than the callers' deadline, so that they learn why.
+ */
+export const silenceMs = 2000;
+/** After a first finding: this process may itself have been held up with the bytes at its door. */
+const graceMs = 200;
+/** To another continent and back several times. A lost first packet is sent again by the next attempt. */
+const connectMs = 1000;
+const limits: ReplyLimits = { maxBytes: 100_663_296, maxElements: 600_000, maxDepth: 5 };
+
+/**
+ * Connects, says who we are and asks the first question: only a server that answers is worth having.
+ * Throws HubFailure. The signal ends the attempt, not what came of it.
+ */
+export async function dial(
+  address: HostPort,
+  first: Command,
+  options: DialOptions,
+): Promise<{ readonly connection: HubConnection; readonly reply: Reply }> {
+  const { signal, access } = options;
+  const socket = await openSocket(address, options);
+  const connection = await wrapSocket(socket, { ...options, address });
+  const onAbort = (): void => connection.close(brokenBy(signal.reason));
+  signal.addEventListener("abort", onAbort, { once: true });
+  const { username, password } = access;
+  try {
+    if (password !== undefined) {
+      const user = username === undefined ? [] : [username];
+      await connection.call(["AUTH", ...user, password.reveal()]);
+    }
+    // For CLIENT LIST. Not every server lets everybody.
+    connection.call(["CLIENT", "SETNAME", "isthmus"]).catch(() => undefined);
+    return { connection, reply: await connection.call(first) };
+  } catch (thrown) {
+    const failure = withoutSecret(brokenBy(thrown), password?.reveal());
+    connection.close(failure);
+    throw failure;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function openSocket(address: HostPort, options: DialOptions): Promise<Socket> {
+  const { isTls, signal, timers } = options;
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const { host, port } = address;
+    const socket = isTls
+      ? connectTls({ host, port, ...tlsOptions(host, options.access) })
+      : connect({ host, port });
+    const give = (reason: unknown): void => {
+      settle();
+      // Destroyed sockets may still fail.
+      socket.on("error", () => undefined);
+      socket.destroy();
+      reject(reason);
+    };
+    const giveUp = (): void =>
+      give(new HubFailure("silent", `no connection within ${connectMs} ms`, { isFatal: true }));
+    const onError = (error: Error): void => give(brokenBy(error));
+    const onAbort = (): void => give(signal.reason);
+    const onTcp = (): void => {
+      if (!isTls) return onReady();
+      // The handshake is the server's turn.
+      cancel();
+      cancel = timers.after(silenceMs, giveUp);
+    };
+    const onReady = (): void => {
+      settle();
+      resolve(socket);
+    };
+    const settle = (): void => {
+      cancel();
+      socket.removeListener("error", onError);
+      socket.removeListener("connect", onTcp);
+      socket.removeListener("secureConnect", onReady);
+      signal.removeEventListener("abort", onAbort);
+    };
+    let cancel = timers.after(connectMs, giveUp);
+    socket.on("error", onError);
+    socket.on("connect", onTcp);
+    socket.on("secureConnect", onReady);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function tlsOptions(host: string, access: HubAccess): ConnectionOptions {
+  const name = access.serverName ?? host;
+  return {
+    minVersion: "TLSv1.2",
+    // Server names are names: an IP address is compared with the certificate, but not sent.
+    ...(isIp(name) ? {} : { servername: name }),
+    ...(access.ca === undefined ? {} : { ca: access.ca }),
+    ...(access.cert === undefined ? {} : { cert: access.cert }),
+    ...(access.key === undefined ? {} : { key: access.key.reveal() }),
+  };
+}
+
+async function wrapSocket(
+  socket: Socket,
+  options: DialOptions & { readonly address: HostPort },
+): Promise<HubConnection> {
+  const { clock, timers, address } = options;
+  let asked = 0;
+  let heardAtMs = clock.monotonicMs();
+  let waitMs = 0;
+  let isSuspect = false;
+  let isWatching = false;
+  let reason: HubFailure | undefined;
+  let onClosed = (_: HubFailure): void => {};
+  const closed = new Promise<HubFailure>((resolve) => {
+    onClosed = resolve;
+  });
+  const guard = createReplyGuard(limits, () => asked);
+  const outstanding = (): number => (reason === undefined ? asked - guard.replies() : 0);
+  const close = (why: HubFailure): void => {
+    if (reason !== undefined) return;
+    reason = why;
+    client.disconnect();
+    socket.destroy();
+    onClosed(why);
+  };
+  guardSocket(socket, (chunk) => {
+    heardAtMs = clock.monotonicMs();
+    isSuspect = false;
+    const wrong = guard.judge(chunk);
+    if (wrong !== undefined) close(new HubFailure("junk", wrong, { isFatal: true }));
+    return wrong === undefined;
+  });
+
+  const watch = (): void => {
+    isWatching = true;
+    const limitMs = silenceMs + waitMs;
+    const restMs = isSuspect ? graceMs : heardAtMs + limitMs - clock.monotonicMs();
+    timers.after(Math.max(restMs, graceMs), () => {
+      isWatching = false;
+      if (outstanding() === 0) return;
+      const isSilent = clock.monotonicMs() - heardAtMs >= limitMs;
+      if (isSilent && isSuspect) {
+        return close(new HubFailure("silent", `no answer for ${limitMs} ms`, { isFatal: true }));
+      }
+      isSuspect = isSilent;
+      watch();
+    });
+  };
+
+  const client = clientOn(socket);
+  client.on("error", (error: unknown) => close(brokenBy(error)));
+  client.on("end", () => close(new HubFailure("unreachable", "it closed the connection")));
+  await client.connect().catch((thrown: unknown) => {
+    throw brokenBy(thrown);
+  });
+
+  const call = async (command: Command, callOptions: CallOptions = {}): Promise<Reply> => {
+    if (reason !== undefined) throw reason;
+    if (outstanding() === 0) heardAtMs = clock.monotonicMs();
+    waitMs = callOptions.waitMs ?? 0;
+    asked += 1;
+    const [name, ...parts] = command;
+    const reply = client.callBuffer(name, parts);
+    if (!isWatching) watch();
+    try {
+      return (await reply) as Reply;
+    } catch (thrown) {
+      // The library's errors carry the command with its arguments: they go no further.
+      const failure = reason ?? failureOf(thrown);
+      if (failure.isFatal) close(failure);
+      throw failure;
+    }
+  };
+  return { address, call, closed, close, outstanding };
+}
+
+/**
+ * The library, told to do nothing on its own account: no reconnecting, no resending, no queue, no
+ * questions at the start. Which server to connect to and when is decided in `hub-link.ts`.
+ */
+function clientOn(socket: Socket): Redis {
+  class GivenSocket extends AbstractConnector {
+    constructor() {
+      super(0);
+    }
+    connect(): Promise<Socket> {
+      return Promise.resolve(socket);
+    }
+    override disconnect(): void {
+      socket.destroy();
+    }
+  }
+  return new Redis({
+    Connector: GivenSocket,
+    lazyConnect: true,
+    protocol: 2,
+    retryStrategy: null,
+    maxRetriesPerRequest: null,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    connectTimeout: 0,
+  });
+}
+
+/** Shows each chunk to `admit` before anybody else hears of it; what is not admitted ends there. */
+function guardSocket(socket: Socket, admit: (chunk: Buffer) => boolean): void {
+  const emit = socket.emit.bind(socket) as (event: string | symbol, ...args: unknown[]) => boolean;
+  socket.emit = ((event: string | symbol, ...args: unknown[]): boolean => {
+    if (event === "data" && !admit(args[0] as Buffer)) return true;
+    return emit(event, ...args);
+  }) as typeof socket.emit;
+}
+
+function failureOf(thrown: unknown): HubFailure {
+  const isReply = thrown instanceof Error && thrown.name === "ReplyError";
+  return isReply ? refusalOf(thrown.message) : brokenBy(thrown);
+}
+
+/** A server may repeat what it was told. */
+function withoutSecret(failure: HubFailure, secret: string | undefined): HubFailure {
+  if (secret === undefined || !failure.message.includes(secret)) return failure;
+  const { kind, isFatal, word } = failure;
+  return new HubFailure(kind, failure.message.replaceAll(secret, "[redacted]"), { isFatal, word });
+}

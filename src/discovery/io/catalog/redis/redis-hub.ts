@@ -1,0 +1,53 @@
+import type { MeshDomain } from "../../../../mesh/ids.ts";
+import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
+import type { Timers } from "../../../timers.ts";
+
+/** One Redis; what `catalog.hubs` says of it. Paths are absolute; the files are watched. */
+export interface RedisHub {
+  /** See `parseHubUrl`. */
+  readonly url: string;
+  readonly name: string;
+  readonly username?: string;
+  readonly passwordFile?: string;
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly serverName?: string;
+}
+
+export interface RedisDeps {
+  readonly mesh: MeshDomain;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly log: Log;
+  /** Told of everything that is counted; absent: nobody counts. */
+  readonly meter?: HubMeter;
+}
+
+/** What a hub's metrics are made of. */
+export interface HubMeter {
+  /** Connections to the server in use: one for commands, one for the logs. */
+  readonly connections: (hub: string, count: number) => void;
+  readonly called: (hub: string, call: HubCall, seconds: number) => void;
+  readonly failed: (hub: string, kind: HubFailureKind) => void;
+}
+
+export type HubCall = "publish" | "snapshot" | "heads" | "log" | "charters";
+
+export const hubFailureKinds = [
+  "unreachable",
+  "silent",
+  "tls",
+  "auth",
+  "forbidden",
+  "full",
+  "replica",
+  "moved",
+  "busy",
+  "junk",
+  "other",
+] as const;
+
+/** Why a call failed, for a metric's label and for how long to wait. */
+export type HubFailureKind = (typeof hubFailureKinds)[number];
