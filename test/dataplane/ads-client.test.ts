@@ -41,3 +41,36 @@ test("an engine says when its agent goes and when it is back", async () => {
     agent.stop();
   }
 });
+
+test("an engine goes to another agent when its own is gone, keeps its configuration, and stays there", async () => {
+  const trust = await testTrust();
+  const agentIdentity = await trust.identity("spiffe://east.acme.mesh/isthmus/agent");
+  const identity = identitySource(
+    await trust.identity("spiffe://east.acme.mesh/ns/shop/sa/frontend"),
+  );
+  const [first, second] = [
+    await FakeAgent.start(agentIdentity),
+    await FakeAgent.start(agentIdentity),
+  ];
+  const otherAgents = [{ host: "127.0.0.1", port: second.port }];
+  const engine = startEngine({ agentPort: first.port, otherAgents, identity });
+  try {
+    await engine.ready;
+    assert.equal(second.requests.length, 0);
+    const moved = once(second, "stream");
+    first.stop();
+    await moved;
+    await second.answered("listener");
+    assert.ok(engine.status().isConnected);
+    const streams = engine.status().counters.xdsStreams;
+    await first.listen(agentIdentity, first.port);
+    const back = once(first, "stream");
+    second.stop();
+    await back;
+    assert.equal(engine.status().counters.xdsStreams, streams + 1, "it left only when it had to");
+  } finally {
+    await engine.close();
+    first.stop();
+    second.stop();
+  }
+});

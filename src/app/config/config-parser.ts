@@ -102,9 +102,9 @@ function fieldIn<T>(place: Place, key: string, field: Field<T>): T | typeof inva
   return field.otherwise === undefined ? refuse(inner, "it is missing") : field.otherwise();
 }
 
-/** A plain text in short, or a mapping that says more. */
+/** A plain text in short, or a mapping or list that says more. */
 export function either<T>(short: Parser<T>, long: Parser<T>): Parser<T> {
-  return (place) => (isMap(place.node) ? long(place) : short(place));
+  return (place) => (isMap(place.node) || isSeq(place.node) ? long(place) : short(place));
 }
 
 export function list<T>(parse: Parser<T>, atLeast = 0): Parser<readonly T[]> {

@@ -84,6 +84,8 @@ export interface SourceConfig {
 export interface EngineConfig {
   /** The agent's xDS port. */
   readonly agent: HostPort;
+  /** Asked in this order while that one does not answer: the replicas of the member's agent. */
+  readonly otherAgents?: readonly HostPort[];
   /** Holds `svid.pem`, `svid.key` and `bundle.pem`; renewed in place. Absolute. */
   readonly identity: { readonly dir: string };
   readonly engine: "embedded";

@@ -12,6 +12,7 @@ import type {
 import {
   address,
   checked,
+  either,
   integer,
   list,
   mapped,
@@ -41,8 +42,18 @@ const identity: Parser<EngineConfig["identity"]> = mapped(
   ({ dir }) => ({ dir }),
 );
 
+// As many as an agent has replicas.
+const maxAgents = 9;
+const agents: Parser<readonly HostPort[]> = checked(
+  either(
+    mapped(address, (only) => [only]),
+    list(address, 1),
+  ),
+  (all) => (all.length > maxAgents ? `it has more than ${maxAgents}` : undefined),
+);
+
 const engineFields = {
-  agent: required(address),
+  agent: required(agents),
   identity: required(identity),
   engine: optional<"embedded">(oneOf(["embedded"], ["envoy"]), "embedded"),
   workers: optional(integer({ min: 1, max: maxWorkers }), defaultWorkers),
@@ -51,10 +62,26 @@ const engineFields = {
 } as const;
 
 /** gateway.yaml */
-export const gatewayConfigParser: Parser<GatewayConfig> = object<GatewayConfig>({
-  ...engineFields,
-  listen: optional(address, defaultGatewayListen),
-});
+export const gatewayConfigParser: Parser<GatewayConfig> = mapped(
+  object<Written<GatewayConfig>>({
+    ...engineFields,
+    listen: optional(address, defaultGatewayListen),
+  }),
+  withAgents,
+);
+
+/** `agent` as it stands in a file: one address, or several. */
+type Written<Config extends EngineConfig> = Omit<Config, "agent" | "otherAgents"> & {
+  readonly agent: readonly HostPort[];
+};
+
+function withAgents<Config extends EngineConfig>(
+  written: Written<Config>,
+): Omit<Config, "agent" | "otherAgents"> & Pick<EngineConfig, "agent" | "otherAgents"> {
+  const [agent, ...otherAgents] = written.agent;
+  if (agent === undefined) throw new RangeError("A list that needs one is empty");
+  return { ...written, agent, ...(otherAgents.length === 0 ? {} : { otherAgents }) };
+}
 
 const upstream: Parser<SidecarUpstream> = object<SidecarUpstream>({
   service: required(text(parseServiceId)),
@@ -73,7 +100,7 @@ function ipAddress(): Parser<HostPort> {
   return checked(address, ({ host }) => (isIp(host) ? undefined : `"${host}" is no IP address`));
 }
 
-type SidecarFields = Omit<SidecarConfig, "zone"> & { readonly zone: string | undefined };
+type SidecarFields = Omit<Written<SidecarConfig>, "zone"> & { readonly zone: string | undefined };
 
 /** sidecar.yaml */
 export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
@@ -90,7 +117,7 @@ export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
     }),
     doubleListen,
   ),
-  ({ zone, ...rest }) => ({ ...rest, ...(zone === undefined ? {} : { zone }) }),
+  ({ zone, ...rest }) => withAgents<SidecarConfig>({ ...rest, ...(zone === undefined ? {} : { zone }) }),
 );
 
 function doubleListen(config: SidecarFields): string | undefined {

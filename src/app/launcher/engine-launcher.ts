@@ -98,7 +98,7 @@ async function launch(
   const agentId = infrastructureSpiffeId(spiffePartsOf(identity.current().id).trustDomain, "agent");
   const renewing = renewIdentity({
     holder: identity,
-    requestSvid: renewFrom({ agent: config.agent, agentId, identity }),
+    requestSvid: renewFrom({ ...config, agentId, identity }),
     save: (next) => saveIdentity(config.identity.dir, next),
     clock,
     random,
@@ -112,6 +112,7 @@ async function launch(
   const engine = engineFor(config, {
     node: { id: `${node.id}/${randomBytes(4).toString("hex")}`, metadata: node.metadata },
     agent: config.agent,
+    otherAgents: config.otherAgents ?? [],
     agentId,
     identity,
     log,

@@ -23,26 +23,43 @@ const timeoutMs = 10_000;
  */
 export function renewFrom(options: {
   readonly agent: HostPort;
+  readonly otherAgents?: readonly HostPort[];
   /** Only this identity may issue. */
   readonly agentId: SpiffeId;
   readonly identity: IdentitySource;
 }): RequestSvid {
   return async (csrDer) => {
-    const client = openAgentChannel({ ...options, spiffeIdOf });
-    try {
-      return await ask(client, csrDer);
-    } catch (cause) {
-      const isRefused =
-        cause instanceof Error && "code" in cause && refusals.has(Number(cause.code));
-      throw new MeshError(
-        isRefused ? "MESH_TRUST_ISSUE_REFUSED" : "MESH_UNREACHABLE",
-        `Cannot renew at agent ${formatHostPort(options.agent)}: ${reasonOf(cause)}`,
-        { cause },
-      );
-    } finally {
-      client.close();
+    const others = options.otherAgents ?? [];
+    for (const [turn, agent] of [options.agent, ...others].entries()) {
+      try {
+        return await askAt({ ...options, agent }, csrDer);
+      } catch (thrown) {
+        const isSilent = thrown instanceof MeshError && thrown.code === "MESH_UNREACHABLE";
+        // A refusal is an answer; and the last one's silence is told.
+        if (!isSilent || turn === others.length) throw thrown;
+      }
     }
+    throw new RangeError("There is at least one agent");
   };
+}
+
+async function askAt(
+  options: Parameters<typeof renewFrom>[0],
+  csrDer: Uint8Array,
+): Promise<SvidAnswer> {
+  const client = openAgentChannel({ ...options, spiffeIdOf });
+  try {
+    return await ask(client, csrDer);
+  } catch (cause) {
+    const isRefused = cause instanceof Error && "code" in cause && refusals.has(Number(cause.code));
+    throw new MeshError(
+      isRefused ? "MESH_TRUST_ISSUE_REFUSED" : "MESH_UNREACHABLE",
+      `Cannot renew at agent ${formatHostPort(options.agent)}: ${reasonOf(cause)}`,
+      { cause },
+    );
+  } finally {
+    client.close();
+  }
 }
 
 // INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED

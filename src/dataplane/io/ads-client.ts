@@ -1,4 +1,4 @@
-import { formatHostPort } from "../../mesh/address.ts";
+import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { type AdsOptions, AdsSession } from "./ads-session.ts";
 
 const baseBackoffMs = 200;
@@ -8,18 +8,24 @@ const maxBackoffMs = 5_000;
 const failuresToldEach = 5;
 const failuresPerLine = 15;
 
-/** Keeps one delta ADS stream to the agent; without one the engine keeps what it has. */
+/**
+ * Keeps one delta ADS stream to the agent, or to one of its replicas; without one the engine keeps what
+ * it has. It stays with whom it found: all of them say the same.
+ */
 export class AdsClient {
   readonly #options: AdsOptions;
+  readonly #agents: readonly HostPort[];
   readonly #unsubscribe: () => void;
   #session: AdsSession | undefined;
   #retry: NodeJS.Timeout | undefined;
   #failures = 0;
+  #turn = 0;
   #suppressed = 0;
   #isClosed = false;
 
   constructor(options: AdsOptions) {
     this.#options = options;
+    this.#agents = [options.agent, ...(options.otherAgents ?? [])];
     // A stream lives on its connection's certificate, so a new one needs a new connection.
     this.#unsubscribe = options.identity.onChange(() => this.#restart());
     this.#open();
@@ -52,6 +58,7 @@ export class AdsClient {
     const { onAnswered } = this.#options;
     const options: AdsOptions = {
       ...this.#options,
+      agent: this.#agent(),
       onAnswered: (delta) => {
         this.#noteAnswer();
         onAnswered(delta);
@@ -68,8 +75,12 @@ export class AdsClient {
   }
 
   #waitAndOpen(reason: string): void {
-    const { log, random, agent } = this.#options;
-    const ceilingMs = Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(this.#failures, 10));
+    const { log, random } = this.#options;
+    const agent = this.#agent();
+    this.#turn += 1;
+    // Rounds are what is spaced out: the next agent of a round may well be there.
+    const rounds = Math.ceil(this.#failures / this.#agents.length);
+    const ceilingMs = Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(rounds, 10));
     const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
     if (isToldAlone(this.#failures)) {
       log.warn(
@@ -83,11 +94,18 @@ export class AdsClient {
     this.#retry = setTimeout(() => this.#open(), delayMs);
   }
 
+  #agent(): HostPort {
+    return this.#agents[this.#turn % this.#agents.length] ?? this.#options.agent;
+  }
+
   /** An outage has an end that can be found in the log. */
   #noteAnswer(): void {
     if (this.#failures === 0) return;
-    const { log, agent } = this.#options;
-    log.info({ address: formatHostPort(agent), count: this.#failures }, "Agent reached again");
+    const { log } = this.#options;
+    log.info(
+      { address: formatHostPort(this.#agent()), count: this.#failures },
+      "Agent reached again",
+    );
     this.#failures = 0;
     this.#suppressed = 0;
   }

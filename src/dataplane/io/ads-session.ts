@@ -1,5 +1,6 @@
 import { create, fromBinary, type JsonObject, toBinary } from "@bufbuild/protobuf";
 import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
+import type { HostPort } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Log, Random } from "../../mesh/ports.ts";
 import { NodeSchema } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
@@ -26,6 +27,8 @@ export interface NodeIdentity {
 }
 
 export interface AdsOptions extends AgentChannelOptions {
+  /** Asked in this order when the first does not answer. */
+  readonly otherAgents?: readonly HostPort[];
   readonly node: NodeIdentity;
   readonly config: ConfigState;
   readonly counters: EngineCounters;

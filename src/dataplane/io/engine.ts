@@ -21,6 +21,8 @@ export interface EngineOptions {
   readonly node: { readonly id: string; readonly metadata: JsonObject };
   /** The agent's xDS port. */
   readonly agent: HostPort;
+  /** Of the agent's replicas: asked in this order when that one does not answer. */
+  readonly otherAgents?: readonly HostPort[];
   /** `spiffe://<own trust domain>/isthmus/agent`: only this identity may configure the engine. */
   readonly agentId: SpiffeId;
   readonly identity: IdentitySource;

@@ -18,12 +18,20 @@ export function serveEngineWorker(
 ): void {
   const port = parentPort;
   if (port === null) throw new TypeError("An engine worker runs in a worker thread");
-  const { identity: first, node, agent, agentId, limits } = workerData as WorkerStart;
+  const {
+    identity: first,
+    node,
+    agent,
+    otherAgents = [],
+    agentId,
+    limits,
+  } = workerData as WorkerStart;
   const identity = replaceable(first);
   const engine = new Engine({
     ...parts,
     node,
     agent,
+    otherAgents,
     agentId,
     ...(limits === undefined ? {} : { limits }),
     identity,

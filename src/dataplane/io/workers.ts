@@ -18,13 +18,17 @@ export type FromWorker =
 /** The key as text: it stays in this process's memory and passes no file. */
 export type PlainIdentity = Omit<Identity, "privateKeyPem"> & { readonly privateKeyText: string };
 
-export interface WorkerStart extends Pick<EngineOptions, "node" | "agent" | "agentId" | "limits"> {
+export interface WorkerStart
+  extends Pick<EngineOptions, "node" | "agent" | "otherAgents" | "agentId" | "limits"> {
   readonly isthmusEngine: true;
   readonly identity: PlainIdentity;
 }
 
 export interface WorkersOptions
-  extends Pick<EngineOptions, "node" | "agent" | "agentId" | "identity" | "limits" | "log"> {
+  extends Pick<
+    EngineOptions,
+    "node" | "agent" | "otherAgents" | "agentId" | "identity" | "limits" | "log"
+  > {
   /** 2 or more; for one, the engine itself needs no thread. */
   readonly count: number;
   /** A module that calls `serveEngineWorker`. */
@@ -105,11 +109,12 @@ export class EngineWorkers {
   }
 
   #start(index: number, onReady: () => void): void {
-    const { entry, node, agent, agentId, limits, identity, log } = this.#options;
+    const { entry, node, agent, otherAgents = [], agentId, limits, identity, log } = this.#options;
     const workerData: WorkerStart = {
       isthmusEngine: true,
       node: { ...node, id: `${node.id}-${index}` },
       agent,
+      otherAgents,
       agentId,
       ...(limits === undefined ? {} : { limits }),
       identity: plainIdentity(identity.current()),

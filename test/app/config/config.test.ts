@@ -88,6 +88,12 @@ htpp: {}
       "4 catalog: it has both `memory` and `hubs`: keep one",
     ],
     [
+      "replicas without hubs",
+      "memory: true",
+      'memory: true, replicas: ["10.0.0.2:15012"]',
+      "4 catalog: it has `replicas`, but they find out over `hubs` which of them writes",
+    ],
+    [
       "kubernetes",
       "files: ./services",
       "kubernetes: {}",
@@ -177,6 +183,16 @@ suite("gateway.yaml", () => {
     assert.ok(parsed.t === "ok");
     assert.deepEqual(parsed.config.listen, { host: "0.0.0.0", port: 15_443 });
     assert.equal(parsed.config.workers, 1);
+  });
+
+  test("takes one agent or its replicas in order", () => {
+    const text = 'agent: ["10.0.0.1:15012", "agents.example:15012"]\nidentity: { dir: ./svid }\n';
+    const parsed = parse(gatewayConfigParser, text);
+    assert.ok(parsed.t === "ok");
+    assert.deepEqual(parsed.config.agent, { host: "10.0.0.1", port: 15_012 });
+    assert.deepEqual(parsed.config.otherAgents, [{ host: "agents.example", port: 15_012 }]);
+    const none = "agent: []\nidentity: { dir: ./svid }\n";
+    assert.deepEqual(problemsOf(gatewayConfigParser, none), ["1 agent: it needs at least 1"]);
   });
 
   test("refuses what belongs to a sidecar", () => {
