@@ -17,11 +17,16 @@ import {
 } from "../test/support/regions/regions.ts";
 import { forkHere, ToldProcess } from "../test/support/told-process.ts";
 import type { FromAgent, ToAgent } from "./load/mesh-agent.ts";
-import type { FromSidecars, ToSidecars } from "./load/sidecar-fleet.ts";
+import type { FromSidecars, SidecarsOrder, ToSidecars } from "./load/sidecar-fleet.ts";
 import { type Figure, quantile, report } from "./report.ts";
 
 const services = Number(process.env["SERVICES"] ?? 1000);
 const sidecars = Number(process.env["SIDECARS"] ?? 100);
+// An agent takes 64 connections of one certificate.
+const accounts = Array.from(
+  { length: Math.ceil(sidecars / 50) },
+  (_, index) => `frontend-${index}`,
+);
 const rounds = Number(process.env["ROUNDS"] ?? 200);
 const parts = (process.env["PARTS"] ?? "loopback,regions").split(",");
 /** Other changes in the same member per second, and what p50 and p99 must not exceed. */
@@ -70,7 +75,9 @@ async function prepare(): Promise<void> {
     });
     const trust = join(dir, name, "trust");
     await makeGateway({ dir: trust, out: join(dir, name, "gateway") });
-    await makeWorkload({ account: "shop/frontend", dir: trust, out: join(dir, name, "frontend") });
+    for (const account of accounts) {
+      await makeWorkload({ account: `shop/${account}`, dir: trust, out: join(dir, name, account) });
+    }
   }
 }
 
@@ -173,16 +180,13 @@ async function openStage(of: {
   const [[east], [, xdsPort]] = await Promise.all([start("east", services), start("west", 0)]);
   const fleet: Sidecars = opened.use(new ToldProcess(of.west.run(fleetFile)));
   const ready = fleet.hear("ready");
-  const svid = join(dir, "west", "frontend");
-  const [cert, key, ca] = await Promise.all(
-    ["svid.pem", "svid.key", "bundle.pem"].map((file) => readFile(join(svid, file), "utf8")),
-  );
+  const identities = await Promise.all(accounts.map(identityOf));
   fleet.tell({
     t: "start",
     order: {
       agent: { host: of.west.host, port: xdsPort },
       count: sidecars,
-      tls: { cert: cert ?? "", key: key ?? "", ca: ca ?? "" },
+      identities,
       zone: "a",
       expected: services,
     },
@@ -199,6 +203,15 @@ async function openStage(of: {
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function identityOf(account: string): Promise<SidecarsOrder["identities"][number]> {
+  const [cert = "", key = "", ca = ""] = await Promise.all(
+    ["svid.pem", "svid.key", "bundle.pem"].map((file) =>
+      readFile(join(dir, "west", account, file), "utf8"),
+    ),
+  );
+  return { account, cert, key, ca };
 }
 
 interface Samples {

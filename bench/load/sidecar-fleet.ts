@@ -8,7 +8,13 @@ import { typeUrls } from "../../src/xds/resource.ts";
 export interface SidecarsOrder {
   readonly agent: { readonly host: string; readonly port: number };
   readonly count: number;
-  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
+  /** Shared out among the sidecars: an agent takes so many connections of one certificate. */
+  readonly identities: readonly {
+    readonly account: string;
+    readonly cert: string;
+    readonly key: string;
+    readonly ca: string;
+  }[];
   readonly zone: string;
   /** Endpoint assignments that make a sidecar complete. */
   readonly expected: number;
@@ -69,8 +75,11 @@ async function start(order: SidecarsOrder): Promise<void> {
 }
 
 async function sidecar(order: SidecarsOrder, index: number): Promise<void> {
+  const identity = order.identities[index % order.identities.length];
+  if (identity === undefined) throw new RangeError("a sidecar needs an identity");
+  const { account, ...tls } = identity;
   const session = connect(`https://${order.agent.host}:${order.agent.port}`, {
-    ...order.tls,
+    ...tls,
     checkServerIdentity: () => undefined,
   });
   sessions.push(session);
@@ -82,7 +91,9 @@ async function sidecar(order: SidecarsOrder, index: number): Promise<void> {
     "content-type": "application/grpc",
     te: "trailers",
   });
-  stream.write(framed(subscription("cluster", { node: nodeBytes(index, order.zone) })));
+  stream.write(
+    framed(subscription("cluster", { node: nodeBytes({ index, account, zone: order.zone }) })),
+  );
   await take(stream, order.expected);
 }
 
@@ -187,14 +198,19 @@ function subscription(
   return writer.finish();
 }
 
-function nodeBytes(index: number, zone: string): Uint8Array {
+function nodeBytes(of: {
+  readonly index: number;
+  readonly account: string;
+  readonly zone: string;
+}): Uint8Array {
+  const { index, account, zone } = of;
   const workload = `frontend-${index}`;
   const metadata = {
     role: "sidecar",
     engine: "envoy",
     namespace: "shop",
     workload,
-    serviceAccount: "frontend",
+    serviceAccount: account,
     zone,
   };
   const id = `sidecar/shop/${workload}/bench`;

@@ -4,6 +4,7 @@ import { type Region, type Regions, regionNames } from "../../support/regions/re
 import { type Fault, measureFault, targetMs, timeToReaders } from "../support/fault.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { openRegionStage, type RegionStage } from "../support/region-stage.ts";
+import { stretchedSentinels } from "../support/sentinel-set.ts";
 
 const faultMs = 8000;
 const redisPort = 6379;
@@ -40,6 +41,20 @@ export const regionFaults: readonly Fault[] = [
     await wait(faultMs);
     for (const [a, b] of pairs) await stage.regions.link(a, b, { lossRatio: 0, jitterMs: 0 });
   }),
+  {
+    name: "stretched",
+    title: "one Redis over three regions, its master's region cut off",
+    run: async () => {
+      await using stage = await openRegionStage(async (regions, opened) => [
+        (await stretchedSentinels(regions, opened)).url,
+      ]);
+      return await measureFault(stage, async () => {
+        await stage.regions.isolate("eu");
+        await wait(faultMs);
+        await stage.regions.heal();
+      });
+    },
+  },
 ];
 
 const pairs: readonly (readonly [Region, Region])[] = [

@@ -37,7 +37,8 @@ export interface RedisSettings {
   readonly isReachable?: boolean;
 }
 
-const here: Spawn = ([command = "", ...args]) => spawn(command, args, { stdio: "ignore" });
+export const spawnHere: Spawn = ([command = "", ...args]) =>
+  spawn(command, args, { stdio: "ignore" });
 
 export async function startRedis(settings: RedisSettings = {}): Promise<RedisServer> {
   const { host = "127.0.0.1", args = [], isReachable = true } = settings;
@@ -48,7 +49,7 @@ export async function startRedis(settings: RedisSettings = {}): Promise<RedisSer
 
   const start = async (): Promise<void> => {
     const own = ["--port", port, "--bind", host, "--dir", dir, "--save", "", "--appendonly", "no"];
-    child = (settings.spawn ?? here)(["redis-server", ...own.map(String), ...args]);
+    child = (settings.spawn ?? spawnHere)(["redis-server", ...own.map(String), ...args]);
     if (!isReachable) return;
     client = new Redis({ host, port, lazyConnect: true, retryStrategy: () => 20 });
     client.on("error", () => {});

@@ -1,8 +1,6 @@
 import { realClock, realTimers } from "../../../src/app/real-time.ts";
-import {
-  openRedisStore,
-  type RedisHub,
-} from "../../../src/discovery/io/catalog/redis/redis-store.ts";
+import type { RedisHub } from "../../../src/discovery/io/catalog/redis/redis-hub.ts";
+import { openRedisStore } from "../../../src/discovery/io/catalog/redis/redis-store.ts";
 import type {
   CatalogStore,
   ShardPosition,
@@ -38,8 +36,10 @@ export interface RedisStageOptions {
   readonly args?: readonly string[];
   /** What members say to be let in. */
   readonly access?: (member: MemberName) => Partial<RedisHub>;
-  /** What the judge says. */
-  readonly judge?: Partial<RedisHub>;
+  /** Members reach the hub there, over TLS; whoever judges does not. */
+  readonly tlsPort?: number;
+  /** Runs before any member connects. */
+  readonly prepare?: (server: RedisServer) => Promise<void>;
   readonly log?: Log;
 }
 
@@ -51,16 +51,20 @@ export async function openRedisStage(options: RedisStageOptions = {}): Promise<R
   for (let index = 0; index < (options.hubs ?? 1); index += 1) {
     const server = opened.use(await startRedis({ args: options.args ?? [] }));
     servers.push(server);
+    await options.prepare?.(server);
+    const port = options.tlsPort ?? server.port;
     for (const member of members) {
-      wires.set(`${index} ${member}`, opened.use(await openWire({ port: server.port })));
+      wires.set(`${index} ${member}`, opened.use(await openWire({ port })));
     }
     const name = `hub-${index + 1}`;
-    const to = (port: number, more: Partial<RedisHub>): CatalogStore =>
-      openStore({ url: `redis://127.0.0.1:${port}`, name, ...more }, options.log);
+    const scheme = options.tlsPort === undefined ? "redis" : "rediss";
+    const log = options.log ?? silentLog;
     hubs.push({
-      connect: (member) =>
-        to(wires.get(`${index} ${member}`)?.port ?? 0, options.access?.(member) ?? {}),
-      judge: to(server.port, options.judge ?? {}),
+      connect: (member) => {
+        const url = `${scheme}://127.0.0.1:${wires.get(`${index} ${member}`)?.port ?? 0}`;
+        return openStore({ url, name, ...options.access?.(member) }, log);
+      },
+      judge: openStore({ url: `redis://127.0.0.1:${server.port}`, name }, log),
     });
   }
   const federation = opened.use(await openFederation({ hubs, members }));
