@@ -97,8 +97,10 @@ const catalog: Parser<CatalogConfig> = mapped(
         : undefined;
     },
   ),
-  ({ memory, hubs, replicas, ...rest }) => ({
-    ...rest,
+  ({ leaseMs, snapshotDir, expireAfterMs, hubs, replicas }) => ({
+    leaseMs,
+    snapshotDir,
+    expireAfterMs,
     ...(hubs === undefined ? {} : { hubs }),
     ...(replicas === undefined ? {} : { replicas }),
   }),

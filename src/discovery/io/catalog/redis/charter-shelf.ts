@@ -9,8 +9,9 @@ import {
   encodeCharter,
   maxCharterBytes,
 } from "./codec.ts";
-import type { HubConnection, Reply } from "./connection.ts";
+import type { HubConnection } from "./connection.ts";
 import { charterIndexKey, shardKeys } from "./keys.ts";
+import { listOf, type Reply } from "./replies.ts";
 
 /** The charters in a hub: each member keeps one, an index names members that nobody knows yet. */
 export interface CharterShelf {
@@ -48,7 +49,7 @@ export function createCharterShelf(options: {
     const reply = await connection
       .call(["ZREVRANGEBYSCORE", charterIndexKey(mesh), ...bounds])
       .catch(nothingForJunk);
-    const names = Array.isArray(reply) ? (reply as readonly Reply[]).flatMap(memberNameIn) : [];
+    const names = listOf(reply).flatMap(memberNameIn);
     return names.filter((name) => !known.has(name) && !isBarren(name)).slice(0, maxStrangers);
   };
   const noteBarren = (names: readonly MemberName[]): void => {

@@ -6,10 +6,9 @@ import type { Clock } from "../../../../mesh/ports.ts";
 import type { Timers } from "../../../timers.ts";
 import type { HubAccess } from "./hub-access.ts";
 import { brokenBy, HubFailure, refusalOf } from "./hub-failure.ts";
+import type { Reply } from "./replies.ts";
 import { createReplyGuard, type ReplyLimits } from "./reply-guard.ts";
 
-/** RESP2; errors inside a list stay values. */
-export type Reply = Buffer | number | null | Error | readonly Reply[];
 export type CommandPart = string | Buffer | number;
 export type Command = readonly [string, ...CommandPart[]];
 
@@ -151,10 +150,7 @@ async function wrapSocket(
   let isSuspect = false;
   let isWatching = false;
   let reason: HubFailure | undefined;
-  let onClosed = (_: HubFailure): void => {};
-  const closed = new Promise<HubFailure>((resolve) => {
-    onClosed = resolve;
-  });
+  const { promise: closed, resolve: onClosed } = Promise.withResolvers<HubFailure>();
   const guard = createReplyGuard(limits, () => asked);
   const outstanding = (): number => (reason === undefined ? asked - guard.replies() : 0);
   const close = (why: HubFailure): void => {

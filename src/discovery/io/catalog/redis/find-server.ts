@@ -1,15 +1,10 @@
 import { formatHostPort, type HostPort, parseHostPort } from "../../../../mesh/address.ts";
 import type { MeshDomain } from "../../../../mesh/ids.ts";
-import {
-  type Command,
-  type DialOptions,
-  dial,
-  type HubConnection,
-  type Reply,
-} from "./connection.ts";
+import { type Command, type DialOptions, dial, type HubConnection } from "./connection.ts";
 import { brokenBy, HubFailure } from "./hub-failure.ts";
 import type { HubUrl } from "./hub-url.ts";
 import { charterIndexKey } from "./keys.ts";
+import { listOf, type Reply } from "./replies.ts";
 
 /** Finds the one server of a hub that holds the mesh's keys and may be written. */
 export interface ServerFinder {
@@ -133,7 +128,7 @@ async function askSentinel(
     throw thrown;
   });
   const fields = new Map<string, string>();
-  const flat = Array.isArray(reply) ? (reply as readonly Reply[]) : [];
+  const flat = listOf(reply);
   for (let at = 0; at + 1 < flat.length; at += 2)
     fields.set(String(flat[at]), String(flat[at + 1]));
   const address = addressOf(fields.get("ip") ?? "", Number(fields.get("port")));
@@ -208,14 +203,11 @@ interface SlotRange {
 
 /** Source: redis.io/docs, CLUSTER SLOTS. An empty or unknown host means the node that was asked. */
 function rangesOf(reply: Reply, asked: HostPort): readonly SlotRange[] {
-  if (!Array.isArray(reply)) return [];
-  return (reply as readonly Reply[]).flatMap((row) => {
-    if (!Array.isArray(row)) return [];
-    const [from, to, ...nodes] = row as readonly Reply[];
+  return listOf(reply).flatMap((row) => {
+    const [from, to, ...nodes] = listOf(row);
     if (typeof from !== "number" || typeof to !== "number") return [];
     const addresses = nodes.slice(0, nodesAsked).flatMap((node) => {
-      if (!Array.isArray(node)) return [];
-      const [host, port] = node as readonly Reply[];
+      const [host, port] = listOf(node);
       const text = host === null || host === undefined ? "" : String(host);
       return addressOf(text === "" || text === "?" ? asked.host : text, Number(port)) ?? [];
     });

@@ -1,10 +1,10 @@
 import type { HostPort } from "../../../../mesh/address.ts";
-import type { Reply } from "./connection.ts";
 import { createServerFinder } from "./find-server.ts";
 import { readAccess } from "./hub-access.ts";
 import { brokenBy, HubFailure, unavailable } from "./hub-failure.ts";
 import { parseHubUrl } from "./hub-url.ts";
 import type { RedisDeps, RedisHub } from "./redis-hub.ts";
+import type { Reply } from "./replies.ts";
 
 /** One connection to the server of a hub that may be written, for questions of an operator. */
 export interface HubConsole extends AsyncDisposable {

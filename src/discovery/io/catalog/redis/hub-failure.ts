@@ -116,6 +116,5 @@ function codeOf(thrown: unknown): string {
 
 /** A server's words end up in logs and terminals: bounded, and without control characters. */
 function cleaned(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]+/g, " ").slice(0, 200);
+  return text.replaceAll(/\p{Cc}+/gu, " ").slice(0, 200);
 }

@@ -7,10 +7,11 @@ import { pause } from "../waiting.ts";
 import type { Ask } from "./asking.ts";
 import type { ChainMemory } from "./chain-memory.ts";
 import { decodeEntry, noHead, type StoredEntry } from "./codec.ts";
-import type { Command, HubConnection, Reply } from "./connection.ts";
+import type { Command, HubConnection } from "./connection.ts";
 import { brokenBy, HubFailure } from "./hub-failure.ts";
 import type { HubLink } from "./hub-link.ts";
 import { shardKeys } from "./keys.ts";
+import { bytesOf, listOf, type Reply } from "./replies.ts";
 
 /** Entries per log and read: what a reader that lags takes at once. */
 const maxCount = 128;
@@ -167,21 +168,17 @@ async function blockedCall(
 
 /** `[[key, [[id, [field, value, …]], …]], …]`; null when nothing came. */
 function entriesIn(reply: Reply, byKey: ReadonlyMap<string, MemberName>): readonly RawEntry[] {
-  return listIn(reply).flatMap((stream) => {
-    const [key, entries] = listIn(stream);
+  return listOf(reply).flatMap((stream) => {
+    const [key, entries] = listOf(stream);
     const member = byKey.get(String(key));
     if (member === undefined) return [];
-    return listIn(entries).flatMap((entry) => {
-      const [id, fields] = listIn(entry);
+    return listOf(entries).flatMap((entry) => {
+      const [id, fields] = listOf(entry);
       const cursor = String(id);
       if (!entryId.test(cursor)) return [];
-      return [{ member, cursor, stored: decodeEntry(listIn(fields).filter(Buffer.isBuffer)) }];
+      return [{ member, cursor, stored: decodeEntry(bytesOf(fields)) }];
     });
   });
-}
-
-function listIn(reply: Reply | undefined): readonly Reply[] {
-  return Array.isArray(reply) ? (reply as readonly Reply[]) : [];
 }
 
 function cursorIn(text: string): string {

@@ -12,7 +12,7 @@ import {
   maxHeadValueBytes,
   recordsFrom,
 } from "./codec.ts";
-import type { HubConnection, Reply } from "./connection.ts";
+import type { HubConnection } from "./connection.ts";
 import { createServerFinder } from "./find-server.ts";
 import { followHubAccess } from "./hub-access.ts";
 import { brokenBy, HubFailure, unavailable } from "./hub-failure.ts";
@@ -22,6 +22,7 @@ import { shardKeys } from "./keys.ts";
 import { createLogReader } from "./log-reader.ts";
 import { type MasterWatch, watchMaster } from "./master-watch.ts";
 import type { RedisDeps, RedisHub } from "./redis-hub.ts";
+import { bytesOf, listOf, type Reply } from "./replies.ts";
 import { createScriptSender, type ScriptSender } from "./script-sender.ts";
 import { snapshotScript, writeScript } from "./scripts.ts";
 
@@ -160,13 +161,11 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
           const reply = await sendersOf(connection)
             .snapshot([keys.head, keys.records], args)
             .catch(nothingForJunk);
-          if (!Array.isArray(reply)) return undefined;
-          const [value, flat] = reply as readonly Reply[];
+          const [value, flat] = listOf(reply);
           const stored = Buffer.isBuffer(value) ? decodeStoredHead(value) : undefined;
-          if (stored === undefined || !Array.isArray(flat)) return undefined;
+          if (stored === undefined) return undefined;
           chains.learn(stored.head);
-          const records = recordsFrom((flat as readonly Reply[]).filter(Buffer.isBuffer));
-          return { records, head: stored.head, cursor: stored.cursor };
+          return { records: recordsFrom(bytesOf(flat)), head: stored.head, cursor: stored.cursor };
         },
       });
     },

@@ -1,5 +1,6 @@
-import type { CommandPart, HubConnection, Reply } from "./connection.ts";
+import type { CommandPart, HubConnection } from "./connection.ts";
 import { HubFailure } from "./hub-failure.ts";
+import type { Reply } from "./replies.ts";
 import type { Script } from "./scripts.ts";
 
 /** Runs a script over one connection, by name once the server has it. */
