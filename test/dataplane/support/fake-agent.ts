@@ -12,6 +12,7 @@ import {
   DeltaDiscoveryResponseSchema,
 } from "../../../src/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { typeUrls } from "../../../src/xds/resource.ts";
+import { FakeLoads } from "./fake-loads.ts";
 import type { TestResource } from "./resources.ts";
 
 type Stream = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
@@ -31,6 +32,7 @@ export class FakeAgent extends EventEmitter<{ answer: [Answer]; stream: [DeltaDi
   #nonce = 0;
   port = 0;
   readonly requests: DeltaDiscoveryRequest[] = [];
+  readonly loads: FakeLoads = new FakeLoads();
 
   static async start(identity: Identity, port = 0): Promise<FakeAgent> {
     const agent = new FakeAgent();
@@ -59,6 +61,7 @@ export class FakeAgent extends EventEmitter<{ answer: [Answer]; stream: [DeltaDi
       },
       { delta: (stream: Stream) => this.#serve(stream) },
     );
+    this.loads.register(server);
     const pair = {
       private_key: Buffer.from(identity.privateKeyPem.reveal()),
       cert_chain: Buffer.from(identity.certChainPem),
