@@ -107,6 +107,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./hub-check.ts")).hubCheck,
   },
   {
+    name: "hub acl",
+    summary: "the users of a Redis, each member confined to its own keys",
+    load: async () => (await import("./hub-acl.ts")).hubAcl,
+  },
+  {
     name: "catalog dump",
     summary: "what the hubs hold of each member",
     load: async () => (await import("./catalog-dump.ts")).catalogDump,

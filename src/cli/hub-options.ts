@@ -1,5 +1,5 @@
+import type { ConfigProblem } from "../app/config/config-parser.ts";
 import { formatProblem } from "../app/config/load-config.ts";
-import type { ReadTarget } from "../app/hub/hub-target.ts";
 import { type HubWords } from "../app/hub/hub-target.ts";
 import type { Arguments, Option, Terminal } from "./command.ts";
 import { jsonOption } from "./command.ts";
@@ -49,7 +49,7 @@ export function hubWords(args: Arguments): HubWords {
 
 /** Prints what is wrong with the configuration, one line each. */
 export function printProblems(
-  { problems }: Extract<ReadTarget, { t: "misconfigured" }>,
+  { problems }: { readonly problems: readonly ConfigProblem[] },
   terminal: Terminal,
 ): void {
   for (const problem of problems) terminal.err(`${formatProblem(problem)}\n`);

@@ -1,9 +1,14 @@
+import { keyPrefix, shardKeys } from "../../discovery/io/catalog/redis/keys.ts";
+import {
+  type MemberName,
+  type MeshDomain,
+  parseMemberName,
+  parseMeshDomain,
+} from "../../mesh/ids.ts";
 import { tell } from "./ask-node.ts";
 import { type ContentFacts, type MemberContent, type Told, told, untold } from "./hub-facts.ts";
-import { keyOf } from "./mesh-rights.ts";
 import type { RedisNode } from "./redis-node.ts";
 
-const parts = ["records", "log", "head", "charter"] as const;
 // The keyspace of a shared Redis may have millions of keys; what is not found by then is not shown.
 const maxScans = 200;
 const keysPerScan = "1000";
@@ -13,7 +18,7 @@ const maxMembers = 2000;
 /** What the mesh has in a hub: by the charter's members, or by looking for heads where none is known. */
 export async function askContent(
   node: RedisNode,
-  about: { readonly mesh: string | undefined; readonly members: readonly string[] },
+  about: { readonly mesh: MeshDomain | undefined; readonly members: readonly MemberName[] },
 ): Promise<Told<readonly ContentFacts[]>> {
   const { mesh, members } = about;
   if (mesh !== undefined && members.length > 0) {
@@ -32,22 +37,22 @@ export async function askContent(
 
 async function contentOf(
   node: RedisNode,
-  mesh: string,
-  members: readonly string[],
+  mesh: MeshDomain,
+  members: readonly MemberName[],
 ): Promise<ContentFacts> {
   const present: MemberContent[] = [];
-  const absent: string[] = [];
+  const absent: MemberName[] = [];
   for (const member of members) {
-    const key = (part: string): string => keyOf(mesh, member, part);
-    if (Number(await node.call("EXISTS", key("head"))) === 0) {
+    const keys = shardKeys(mesh, member);
+    if (Number(await node.call("EXISTS", keys.head)) === 0) {
       absent.push(member);
       continue;
     }
     present.push({
       member,
-      records: Number(await node.call("HLEN", key("records"))),
-      logEntries: Number(await node.call("XLEN", key("log"))),
-      bytes: await bytesOf(node, parts.map(key)),
+      records: Number(await node.call("HLEN", keys.records)),
+      logEntries: Number(await node.call("XLEN", keys.log)),
+      bytes: await bytesOf(node, Object.values(keys)),
     });
   }
   return { mesh, members: present, absent };
@@ -67,21 +72,33 @@ const headShape = /^isthmus:\{([a-z0-9.-]{1,253})\}:([a-z0-9-]{1,63}):head$/;
 /** Members by mesh. */
 async function scanHeads(
   node: RedisNode,
-  mesh: string | undefined,
-): Promise<ReadonlyMap<string, readonly string[]>> {
-  const found = new Map<string, Set<string>>();
-  const pattern = mesh === undefined ? "isthmus:{*}:*:head" : keyOf(mesh, "*", "head");
+  mesh: MeshDomain | undefined,
+): Promise<ReadonlyMap<MeshDomain, readonly MemberName[]>> {
+  const found = new Map<MeshDomain, Set<MemberName>>();
+  const pattern = mesh === undefined ? "isthmus:{*}:*:head" : `${keyPrefix(mesh)}*:head`;
   let cursor = "0";
   for (let scans = 0; scans < maxScans; scans += 1) {
     const reply = await node.call("SCAN", cursor, "MATCH", pattern, "COUNT", keysPerScan);
     const [next, keys]: unknown[] = Array.isArray(reply) ? reply : [];
     for (const key of Array.isArray(keys) ? keys : []) {
-      const [, name, member] = headShape.exec(String(key)) ?? [];
-      if (name === undefined || member === undefined) continue;
-      found.set(name, (found.get(name) ?? new Set()).add(member));
+      const named = headNameIn(String(key));
+      if (named === undefined) continue;
+      found.set(named.mesh, (found.get(named.mesh) ?? new Set()).add(named.member));
     }
     cursor = String(next);
     if (cursor === "0") break;
   }
   return new Map([...found].map(([name, members]) => [name, [...members].sort()]));
+}
+
+/** Undefined for a key that no member of any mesh would have. */
+function headNameIn(
+  key: string,
+): { readonly mesh: MeshDomain; readonly member: MemberName } | undefined {
+  const [, mesh = "", member = ""] = headShape.exec(key) ?? [];
+  try {
+    return { mesh: parseMeshDomain(mesh), member: parseMemberName(member) };
+  } catch {
+    return undefined;
+  }
 }

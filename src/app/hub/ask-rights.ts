@@ -1,7 +1,8 @@
+import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
 import { tell } from "./ask-node.ts";
 import type { Right, RightsFacts, RightVerdict, Told } from "./hub-facts.ts";
 import { beyondOf, neededOf, type Trial } from "./mesh-rights.ts";
-import { type RedisNode, RedisRefusal } from "./redis-node.ts";
+import { isRefusal, type RedisNode } from "./redis-node.ts";
 
 /**
  * What the user of this connection may do. Nothing is changed: ACL DRYRUN judges a command without
@@ -11,10 +12,10 @@ import { type RedisNode, RedisRefusal } from "./redis-node.ts";
 export async function askRights(
   node: RedisNode,
   about: {
-    readonly mesh: string;
-    readonly member: string | undefined;
+    readonly mesh: MeshDomain;
+    readonly member: MemberName | undefined;
     /** Some other member: of the charter where it is known. */
-    readonly other: string;
+    readonly other: MemberName;
     readonly isAnonymous: boolean;
   },
 ): Promise<RightsFacts> {
@@ -31,8 +32,8 @@ export async function askRights(
     user,
     isAnonymous,
     member,
-    needed: member === undefined ? [] : await judge(neededOf({ mesh, member })),
-    beyond: await judge(beyondOf({ mesh, other })),
+    needed: member === undefined ? [] : await judge(neededOf(mesh, member)),
+    beyond: await judge(beyondOf(mesh, other)),
   };
 }
 
@@ -64,7 +65,7 @@ async function dryRun(
     if (reply === "OK") return "allowed";
     return typeof reply === "string" && /no permission/i.test(reply) ? "denied" : undefined;
   } catch (thrown) {
-    if (thrown instanceof RedisRefusal) return undefined;
+    if (isRefusal(thrown)) return undefined;
     throw thrown;
   }
 }
@@ -77,13 +78,13 @@ async function queueAndDiscard(
     // Nothing else may be sent unless the server surely collects only.
     if ((await node.call("MULTI")) !== "OK") return "unknown";
   } catch (thrown) {
-    if (thrown instanceof RedisRefusal) return "unknown";
+    if (isRefusal(thrown)) return "unknown";
     throw thrown;
   }
   try {
     return (await node.call(name, ...args)) === "QUEUED" ? "allowed" : "unknown";
   } catch (thrown) {
-    if (!(thrown instanceof RedisRefusal)) throw thrown;
+    if (!isRefusal(thrown)) throw thrown;
     return thrown.word === "NOPERM" ? "denied" : "unknown";
   } finally {
     await node.call("DISCARD");

@@ -32,7 +32,7 @@ function checkedOf(hub: HubConfig, reading: HubReading): CheckedHub {
     hub: hub.name,
     url: hub.url,
     facts: reading.t === "read" ? reading.facts : undefined,
-    isReachable: reading.t === "read" || reading.failure.t !== "unreachable",
+    isReachable: reading.t === "read" || reading.trouble.t !== "unreachable",
     findings: judgeHub(reading, { hub: hub.name, nowMs: Date.now() }),
   };
 }

@@ -1,13 +1,14 @@
 import type { HostPort } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { HubDoors } from "./hub-doors.ts";
-import type { ClusterFacts, HubFailure, SentinelFacts } from "./hub-facts.ts";
+import type { ClusterFacts, HubTrouble, SentinelFacts } from "./hub-facts.ts";
 import { parseInfo, replicasIn } from "./redis-info.ts";
-import { openNode, type RedisNode } from "./redis-node.ts";
+import { type NodeDoor, type Opened, openNode, type RedisNode } from "./redis-node.ts";
 
 /** The server that takes the mesh's writes, connected; and who stands behind it. */
 export interface Primary {
   readonly node: RedisNode;
+  readonly address: HostPort;
   readonly replicas: readonly HostPort[];
   readonly sentinel: SentinelFacts | undefined;
   readonly cluster: ClusterFacts | undefined;
@@ -15,7 +16,7 @@ export interface Primary {
 
 export type FoundPrimary =
   | ({ readonly t: "found" } & Primary)
-  | { readonly t: "failed"; readonly failure: HubFailure };
+  | { readonly t: "failed"; readonly trouble: HubTrouble };
 
 /** A hub has a few servers; whoever names more is somebody else. */
 const maxReplicas = 8;
@@ -36,7 +37,14 @@ export async function findPrimary(doors: HubDoors, slotKey: string): Promise<Fou
 async function findStandalone(doors: HubDoors, address: HostPort): Promise<FoundPrimary> {
   const opened = await openNode(doors.door(address));
   if (opened.t === "failed") return opened;
-  return { t: "found", node: opened.node, replicas: [], sentinel: undefined, cluster: undefined };
+  return {
+    t: "found",
+    node: opened.node,
+    address,
+    replicas: [],
+    sentinel: undefined,
+    cluster: undefined,
+  };
 }
 
 async function findBySentinels(
@@ -49,8 +57,8 @@ async function findBySentinels(
   const good = answers.filter((answer) => answer.t === "told");
   const [first] = good;
   if (first === undefined) {
-    const failures = answers.flatMap((answer) => (answer.t === "failed" ? [answer.failure] : []));
-    return { t: "failed", failure: worst(failures) };
+    const failures = answers.flatMap((answer) => (answer.t === "failed" ? [answer.trouble] : []));
+    return { t: "failed", trouble: worst(failures) };
   }
   const opened = await openNode(doors.door(first.address));
   if (opened.t === "failed") return opened;
@@ -63,6 +71,7 @@ async function findBySentinels(
   return {
     t: "found",
     node: opened.node,
+    address: first.address,
     replicas: await replicasOf(opened.node),
     sentinel,
     cluster: undefined,
@@ -76,7 +85,13 @@ type SentinelAnswer =
       readonly known: number;
       readonly quorum: number;
     }
-  | { readonly t: "failed"; readonly failure: HubFailure };
+  | { readonly t: "failed"; readonly trouble: HubTrouble };
+
+/** Most Sentinels know no users: they are told who we are only when they ask. */
+async function openSentinel(door: NodeDoor): Promise<Opened> {
+  const opened = await openNode({ ...door, access: { ...door.access, password: undefined } });
+  return opened.t === "failed" && opened.trouble.t === "login" ? await openNode(door) : opened;
+}
 
 async function askSentinel(
   doors: HubDoors,
@@ -84,7 +99,7 @@ async function askSentinel(
   master: string,
 ): Promise<SentinelAnswer> {
   // Sentinels have users of their own; the hub's user is for its data.
-  const opened = await openNode({ ...doors.door(address), login: undefined });
+  const opened = await openSentinel(doors.door(address));
   if (opened.t === "failed") return opened;
   using node = opened.node;
   try {
@@ -100,7 +115,7 @@ async function askSentinel(
     };
   } catch (thrown) {
     const reason = `Sentinel ${node.name} knows no master "${master}" (${reasonOf(thrown)})`;
-    return { t: "failed", failure: { t: "no-primary", reason } };
+    return { t: "failed", trouble: { t: "no-primary", reason } };
   }
 }
 
@@ -108,11 +123,11 @@ async function findInCluster(
   doors: HubDoors,
   about: { readonly seeds: readonly HostPort[]; readonly slotKey: string },
 ): Promise<FoundPrimary> {
-  const failures: HubFailure[] = [];
+  const failures: HubTrouble[] = [];
   for (const seed of about.seeds) {
     const opened = await openNode(doors.door(seed));
     if (opened.t === "failed") {
-      failures.push(opened.failure);
+      failures.push(opened.trouble);
       continue;
     }
     using node = opened.node;
@@ -123,13 +138,20 @@ async function findInCluster(
       if (first === undefined) throw new RangeError("no server holds the mesh's slot");
       const primary = await openNode(doors.door(first));
       if (primary.t === "failed") return primary;
-      return { t: "found", node: primary.node, replicas, sentinel: undefined, cluster };
+      return {
+        t: "found",
+        node: primary.node,
+        address: first,
+        replicas,
+        sentinel: undefined,
+        cluster,
+      };
     } catch (thrown) {
       const reason = `${node.name} is no member of a working cluster (${reasonOf(thrown)})`;
       failures.push({ t: "strange", reason });
     }
   }
-  return { t: "failed", failure: worst(failures) };
+  return { t: "failed", trouble: worst(failures) };
 }
 
 async function askCluster(node: RedisNode): Promise<ClusterFacts> {
@@ -174,9 +196,10 @@ async function replicasOf(node: RedisNode): Promise<readonly HostPort[]> {
 }
 
 /** What is nearest to working says most: a refused login says more than another address's silence. */
-function worst(failures: readonly HubFailure[]): HubFailure {
-  const order: readonly HubFailure["t"][] = [
+function worst(failures: readonly HubTrouble[]): HubTrouble {
+  const order: readonly HubTrouble["t"][] = [
     "no-primary",
+    "busy",
     "login",
     "tls",
     "strange",

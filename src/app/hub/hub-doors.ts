@@ -1,8 +1,7 @@
+import { readAccess } from "../../discovery/io/catalog/redis/hub-access.ts";
 import type { HubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
 import { parseHubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
 import type { HostPort } from "../../mesh/address.ts";
-import { Secret } from "../../mesh/secret.ts";
-import { readKeyFile, readText } from "../../trust/io/safe-files.ts";
 import type { HubConfig } from "../config/config.ts";
 import type { NodeDoor } from "./redis-node.ts";
 
@@ -14,25 +13,13 @@ export interface HubDoors {
   readonly door: (address: HostPort) => NodeDoor;
 }
 
-/** Reads the files that a hub's configuration names. Throws MESH_FILE_UNREADABLE and MESH_TRUST_KEY_FILE_UNSAFE. */
+/** Reads the files that a hub's configuration names. Throws HubFailure. */
 export async function openDoors(hub: HubConfig): Promise<HubDoors> {
   const url = parseHubUrl(hub.url);
-  const [ca, cert, key, password] = await Promise.all([
-    textOf(hub.caFile),
-    textOf(hub.certFile),
-    hub.keyFile === undefined ? undefined : readKeyFile(hub.keyFile),
-    hub.passwordFile === undefined ? undefined : readPassword(hub.passwordFile),
-  ]);
-  const login = password && { username: hub.username, password };
-  const tls = url.isTls ? { ca, cert, key: key?.reveal(), serverName: hub.serverName } : undefined;
-  return { url, isAnonymous: login === undefined, door: (address) => ({ address, tls, login }) };
-}
-
-/** The first line, as `redis-cli` and editors leave it. */
-async function readPassword(file: string): Promise<Secret> {
-  return new Secret((await readKeyFile(file)).reveal().split("\n")[0] ?? "");
-}
-
-async function textOf(file: string | undefined): Promise<string | undefined> {
-  return file === undefined ? undefined : await readText(file);
+  const access = await readAccess(hub);
+  return {
+    url,
+    isAnonymous: access.password === undefined,
+    door: (address) => ({ address, isTls: url.isTls, access }),
+  };
 }

@@ -1,3 +1,5 @@
+import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
+
 /** What a server was asked: managed Redis forbids much, and then nothing is known. */
 export type Told<T> =
   | { readonly t: "told"; readonly value: T }
@@ -55,7 +57,7 @@ export interface RightsFacts {
   /** No login was given, and none was asked for. */
   readonly isAnonymous: boolean;
   /** Whose keys were taken for its own; undefined: no member was named. */
-  readonly member: string | undefined;
+  readonly member: MemberName | undefined;
   /** What a member needs to publish and follow. */
   readonly needed: readonly Right[];
   /** What a member must not be able to. */
@@ -79,15 +81,15 @@ export interface ClusterFacts {
 
 /** What the mesh has in this hub. */
 export interface ContentFacts {
-  readonly mesh: string;
+  readonly mesh: MeshDomain;
   /** Of the charter, or found by their heads. */
   readonly members: readonly MemberContent[];
   /** Members of the charter that have no head here. */
-  readonly absent: readonly string[];
+  readonly absent: readonly MemberName[];
 }
 
 export interface MemberContent {
-  readonly member: string;
+  readonly member: MemberName;
   readonly records: number;
   readonly logEntries: number;
   /** Undefined where MEMORY USAGE is refused. */
@@ -112,13 +114,15 @@ export interface HubFacts {
 }
 
 /** Why a hub could not be asked. */
-export type HubFailure =
+export type HubTrouble =
   | { readonly t: "unreachable"; readonly reason: string }
   | { readonly t: "tls"; readonly reason: string }
   | { readonly t: "login"; readonly reason: string }
+  /** It answers, and can do nothing else at the moment. */
+  | { readonly t: "busy"; readonly reason: string }
   | { readonly t: "no-primary"; readonly reason: string }
   | { readonly t: "strange"; readonly reason: string };
 
 export type HubReading =
   | { readonly t: "read"; readonly facts: HubFacts }
-  | { readonly t: "failed"; readonly failure: HubFailure };
+  | { readonly t: "failed"; readonly trouble: HubTrouble };

@@ -2,7 +2,12 @@ import { join } from "node:path";
 import { hubNameOf, parseHubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
 import type { Charter } from "../../mesh/charter.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import { parseMemberName, parseMeshDomain } from "../../mesh/ids.ts";
+import {
+  type MemberName,
+  type MeshDomain,
+  parseMemberName,
+  parseMeshDomain,
+} from "../../mesh/ids.ts";
 import type { TrustedCharter } from "../../trust/charter.ts";
 import { loadCharterOf } from "../../trust/io/member-files.ts";
 import type { HubConfig } from "../config/config.ts";
@@ -27,8 +32,8 @@ export interface HubWords {
 
 export interface HubTarget {
   readonly hubs: readonly HubConfig[];
-  readonly mesh: string | undefined;
-  readonly member: string | undefined;
+  readonly mesh: MeshDomain | undefined;
+  readonly member: MemberName | undefined;
   readonly charter: TrustedCharter | undefined;
   /** Why the folder of `agent.yaml` gave no charter. */
   readonly charterProblem: string | undefined;
@@ -89,7 +94,7 @@ async function targetOfUrl(words: HubWords, url: string): Promise<HubTarget> {
 }
 
 /** Users are called like members, where `hub acl` made them. */
-function memberOf(words: HubWords, charter: Charter | undefined): string | undefined {
+function memberOf(words: HubWords, charter: Charter | undefined): MemberName | undefined {
   if (words.member !== undefined) return parseMemberName(words.member);
   return charter?.members.find(({ name }) => name === words.username)?.name;
 }

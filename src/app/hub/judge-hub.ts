@@ -1,4 +1,4 @@
-import type { HubFacts, HubFailure, HubReading } from "./hub-facts.ts";
+import type { HubFacts, HubReading, HubTrouble } from "./hub-facts.ts";
 import { type HubFinding, noteAbout } from "./hub-finding.ts";
 import { judgeRights, judgeTransport } from "./judge-access.ts";
 import { judgeDurability, judgeFailover, judgeReplication } from "./judge-durability.ts";
@@ -20,7 +20,7 @@ export function judgeHub(
   reading: HubReading,
   about: { readonly hub: string; readonly nowMs: number },
 ): readonly HubFinding[] {
-  if (reading.t === "failed") return [judgeFailure(reading.failure, about.hub)];
+  if (reading.t === "failed") return [judgeTrouble(reading.trouble, about.hub)];
   const { facts } = reading;
   const subject = about.hub;
   const findings = [
@@ -40,10 +40,10 @@ export function judgeHub(
 
 const weights = { error: 0, warning: 1, info: 2 } as const;
 
-function judgeFailure(failure: HubFailure, subject: string): HubFinding {
+function judgeTrouble(trouble: HubTrouble, subject: string): HubFinding {
   const note = noteAbout(subject);
-  const message = failure.reason;
-  switch (failure.t) {
+  const message = trouble.reason;
+  switch (trouble.t) {
     case "unreachable":
       return note("HUB_UNREACHABLE", "error", {
         message,
@@ -61,6 +61,8 @@ function judgeFailure(failure: HubFailure, subject: string): HubFinding {
         remedy:
           "compare username and passwordFile with its users (ACL LIST there; ACL LOAD after a change)",
       });
+    case "busy":
+      return note("HUB_READ_ONLY", "error", { message, remedy: "wait, then ask again" });
     case "no-primary":
       return note("HUB_NO_PRIMARY", "error", {
         message,

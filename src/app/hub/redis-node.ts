@@ -1,179 +1,101 @@
-import { TLSSocket } from "node:tls";
-import { Redis } from "ioredis";
-import { formatHostPort, type HostPort, isIp } from "../../mesh/address.ts";
-import { reasonOf } from "../../mesh/errors.ts";
-import type { Secret } from "../../mesh/secret.ts";
-import type { HubFailure, TransportFacts } from "./hub-facts.ts";
-import { visible } from "./visible.ts";
+import { dial, type HubConnection } from "../../discovery/io/catalog/redis/connection.ts";
+import type { HubAccess } from "../../discovery/io/catalog/redis/hub-access.ts";
+import { brokenBy, HubFailure } from "../../discovery/io/catalog/redis/hub-failure.ts";
+import type { Reply, Reply } from "../../discovery/io/catalog/redis/replies.ts";
+import { formatHostPort, type HostPort } from "../../mesh/address.ts";
+import { realClock, realTimers } from "../real-time.ts";
+import type { HubTrouble } from "./hub-facts.ts";
 
 /** Where a server is, and how to get in. */
 export interface NodeDoor {
   readonly address: HostPort;
-  /** PEM texts; undefined: plain TCP. */
-  readonly tls:
-    | {
-        readonly ca: string | undefined;
-        readonly cert: string | undefined;
-        readonly key: string | undefined;
-        readonly serverName: string | undefined;
-      }
-    | undefined;
-  readonly login: { readonly username: string | undefined; readonly password: Secret } | undefined;
+  readonly isTls: boolean;
+  readonly access: HubAccess;
 }
 
 export type Opened =
   | { readonly t: "open"; readonly node: RedisNode }
-  | { readonly t: "failed"; readonly failure: HubFailure };
+  | { readonly t: "failed"; readonly trouble: HubTrouble };
 
-/** An error reply, by its first word. */
-export class RedisRefusal extends Error {
-  readonly word: string;
-
-  constructor(message: string, options?: { readonly cause?: unknown }) {
-    super(visible(message), options);
-    this.name = "RedisRefusal";
-    this.word = /^[A-Z]+/.exec(message)?.[0] ?? "";
-  }
-}
+/** What a server said, as text; lists may be nested. */
+export type Answer = string | number | null | readonly Answer[];
 
 // Long enough for another continent, short enough for somebody who waits at a terminal.
-const connectTimeoutMs = 5000;
-const replyTimeoutMs = 5000;
+const dialMs = 8000;
 
 /**
- * One connection to one server, that never connects again by itself: what is asked inside a transaction
+ * One connection to one server. It never connects again by itself: what is asked inside a transaction
  * must not end up outside of it.
  */
 export class RedisNode implements Disposable {
-  readonly #client: Redis;
+  readonly #connection: HubConnection;
   /** `host:port` */
   readonly name: string;
 
-  constructor(client: Redis, name: string) {
-    this.#client = client;
-    this.name = name;
+  constructor(connection: HubConnection) {
+    this.#connection = connection;
+    this.name = formatHostPort(connection.address);
   }
 
-  /** Throws RedisRefusal for what the server refuses, another error when it is gone. */
-  async call(command: string, ...args: readonly string[]): Promise<unknown> {
-    try {
-      return await this.#client.call(command, ...args);
-    } catch (cause) {
-      if (isReply(cause)) throw new RedisRefusal(cause.message, { cause });
-      throw cause;
-    }
-  }
-
-  transport(): TransportFacts {
-    const socket = this.#client.stream;
-    if (!(socket instanceof TLSSocket)) {
-      return { t: "plain", isLoopback: isLoopback(socket.remoteAddress ?? "") };
-    }
-    const endsMs = Date.parse(socket.getPeerCertificate().valid_to ?? "");
-    return {
-      t: "tls",
-      protocol: socket.getProtocol() ?? "unknown",
-      certificateEndsMs: Number.isNaN(endsMs) ? undefined : endsMs,
-    };
+  /** Throws HubFailure; `isRefusal` tells what the server said from a broken connection. */
+  async call(command: string, ...args: readonly string[]): Promise<Answer> {
+    return answerOf(await this.#connection.call([command, ...args]));
   }
 
   [Symbol.dispose](): void {
-    this.#client.disconnect();
+    this.#connection.close(new HubFailure("other", "it has been asked"));
   }
 }
 
-export async function openNode(door: NodeDoor): Promise<Opened> {
-  const name = formatHostPort(door.address);
-  const client = clientFor(door);
-  // Says why a connection failed; `connect()` only says that it did.
-  let why: unknown;
-  client.on("error", (error: unknown) => {
-    why = error;
-  });
+/** The server answered, and said no. */
+export function isRefusal(thrown: unknown): thrown is HubFailure {
+  return thrown instanceof HubFailure && thrown.word !== "";
+}
+
+export async function openNode({ address, isTls, access }: NodeDoor): Promise<Opened> {
+  const options = { access, isTls, clock: realClock, timers: realTimers };
   try {
-    await client.connect();
+    const signal = AbortSignal.timeout(dialMs);
+    const { connection } = await dial(address, ["PING"], { ...options, signal });
+    return { t: "open", node: new RedisNode(connection) };
   } catch (thrown) {
-    client.disconnect();
-    return { t: "failed", failure: connectFailure(why ?? thrown, { door, name }) };
-  }
-  const node = new RedisNode(client, name);
-  const refusal = await greet(node, door.login);
-  if (refusal === undefined) return { t: "open", node };
-  node[Symbol.dispose]();
-  return { t: "failed", failure: refusal };
-}
-
-function clientFor({ address: { host, port }, tls }: NodeDoor): Redis {
-  const secure = tls && {
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-    ...(tls.key === undefined ? {} : { key: tls.key }),
-    ...serverNameFor(tls.serverName ?? host),
-  };
-  return new Redis({
-    host,
-    port,
-    ...(secure === undefined ? {} : { tls: secure }),
-    lazyConnect: true,
-    retryStrategy: null,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    // The check is what is done here; the reply to AUTH is read by `greet`.
-    enableReadyCheck: false,
-    disableClientInfo: true,
-    protocol: 2,
-    connectTimeout: connectTimeoutMs,
-    commandTimeout: replyTimeoutMs,
-  });
-}
-
-/** Logs in and hears whether a Redis is there; returns what is wrong. */
-async function greet(node: RedisNode, login: NodeDoor["login"]): Promise<HubFailure | undefined> {
-  try {
-    if (login !== undefined) {
-      const user = login.username === undefined ? [] : [login.username];
-      await node.call("AUTH", ...user, login.password.reveal());
-    }
-    await node.call("PING");
-    return undefined;
-  } catch (thrown) {
-    if (!(thrown instanceof RedisRefusal)) {
-      const hint = node.transport().t === "plain" ? "; does this port want rediss://?" : "";
-      const what = `takes the connection, but answers nothing (${reasonOf(thrown)})${hint}`;
-      return { t: "unreachable", reason: `${node.name} ${what}` };
-    }
-    // A server that has only just started, and one that only tells that it has no password.
-    if (["LOADING", "MASTERDOWN", "BUSY"].includes(thrown.word)) return undefined;
-    return { t: "login", reason: `${node.name} refuses the login: ${thrown.message}` };
+    const door = { name: formatHostPort(address), isTls };
+    return { t: "failed", trouble: troubleOf(brokenBy(thrown), door) };
   }
 }
 
-/** An address is compared with the certificate without being sent: RFC 6066 allows names only. */
-function serverNameFor(name: string): { readonly servername?: string } {
-  return isIp(name) ? {} : { servername: name };
+function troubleOf(
+  failure: HubFailure,
+  door: { readonly name: string; readonly isTls: boolean },
+): HubTrouble {
+  const reason = `${door.name}: ${failure.message}`;
+  switch (failure.kind) {
+    case "tls":
+      return { t: "tls", reason };
+    case "auth":
+    case "forbidden":
+      return { t: "login", reason };
+    case "busy":
+    case "replica":
+      return { t: "busy", reason };
+    case "junk":
+    case "moved":
+    case "full":
+    case "other":
+      return { t: "strange", reason };
+    case "unreachable":
+    case "silent": {
+      const hint = door.isTls ? "does its port speak TLS?" : "does its port want rediss://?";
+      // Who refuses the connection has no port at all.
+      const isPort = !/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|UNREACH/.test(reason);
+      return { t: "unreachable", reason: isPort ? `${reason}; ${hint}` : reason };
+    }
+  }
 }
 
-/** Codes of Node's TLS that are about certificates, and of OpenSSL about what is no TLS at all. */
-const tlsCodes = /CERT|SSL|TLS|SELF_SIGNED|UNABLE_TO_|EPROTO/;
-
-function connectFailure(
-  why: unknown,
-  about: { readonly door: NodeDoor; readonly name: string },
-): HubFailure {
-  const code = why instanceof Error && "code" in why ? String(why.code) : "";
-  const reason = visible(reasonOf(why));
-  const isTls = about.door.tls !== undefined && tlsCodes.test(code);
-  if (isTls) return { t: "tls", reason: `${about.name}: ${reason}` };
-  const hint =
-    about.door.tls !== undefined && code === "ETIMEDOUT" ? "; does this port speak TLS?" : "";
-  return { t: "unreachable", reason: `${about.name} does not answer (${reason})${hint}` };
-}
-
-function isReply(thrown: unknown): thrown is Error {
-  return thrown instanceof Error && thrown.name === "ReplyError";
-}
-
-function isLoopback(address: string): boolean {
-  return /^(?:127\.|::1$|::ffff:127\.)/.test(address);
+function answerOf(reply: Reply): Answer {
+  if (Buffer.isBuffer(reply)) return reply.toString("utf8");
+  if (reply instanceof Error) return reply.message;
+  if (Array.isArray(reply)) return (reply as readonly Reply[]).map(answerOf);
+  return reply as string | number | null;
 }
