@@ -21,7 +21,7 @@ export type DemoStoreChoice =
 /** One hub for all agents; each of them has connections of its own. */
 export interface DemoStore extends AsyncDisposable {
   readonly mesh: MeshDomain;
-  /** For people: `a catalog in memory`, `Redis at 127.0.0.1:18231, started for this demo`. */
+  /** For people: `the memory of this process`, `Redis at 127.0.0.1:18231, its own`. */
   readonly about: string;
   readonly connect: (log: Log) => CatalogStore;
 }
@@ -44,7 +44,7 @@ export async function openDemoStore(
   const name = formatHostPort(redis.address);
   return {
     mesh: demoMesh,
-    about: `Redis at ${name}, started for this demo`,
+    about: `Redis at ${name}, its own`,
     connect: connectTo({ url: `redis://${name}`, name }, demoMesh),
     [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose](),
   };
