@@ -1,7 +1,7 @@
 import { dial, type HubConnection } from "../../discovery/io/catalog/redis/connection.ts";
 import type { HubAccess } from "../../discovery/io/catalog/redis/hub-access.ts";
 import { brokenBy, HubFailure } from "../../discovery/io/catalog/redis/hub-failure.ts";
-import type { Reply, Reply } from "../../discovery/io/catalog/redis/replies.ts";
+import type { Reply } from "../../discovery/io/catalog/redis/replies.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { realClock, realTimers } from "../real-time.ts";
 import type { HubTrouble } from "./hub-facts.ts";
