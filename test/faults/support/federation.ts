@@ -5,6 +5,7 @@ import type { ShardContent } from "../../../src/discovery/follow/shard-content.t
 import type { Catalog } from "../../../src/discovery/io/catalog/catalog-client.ts";
 import type { CatalogStore } from "../../../src/discovery/shards/store.ts";
 import type { MemberName } from "../../../src/mesh/ids.ts";
+import type { Log } from "../../../src/mesh/ports.ts";
 import { anyClaim, createFakeTrust, type FakeTrust } from "../../discovery/support/fake-trust.ts";
 import { charterOf, east, mesh, south, west } from "../../discovery/support/made.ts";
 import type { Struck } from "./fault.ts";
@@ -29,6 +30,7 @@ const servicesPerSite = 20;
 export async function openFederation(options: {
   readonly hubs: readonly FaultHub[];
   readonly members?: readonly MemberName[];
+  readonly log?: Log;
 }): Promise<Federation> {
   const { hubs, members = [east, west, south] } = options;
   const trust = createFakeTrust(mesh);
@@ -41,6 +43,7 @@ export async function openFederation(options: {
       charter,
       trust,
       services: servicesPerSite,
+      ...(options.log === undefined ? {} : { log: options.log }),
       stores: () => hubs.map((hub) => hub.connect(member)),
       onEvent: createWatch({ reader: member, sites: () => sites, wronglyRemoved, wentBack }),
     }),

@@ -39,6 +39,11 @@ const maxBacklog = 256;
 const maxAttempts = 8;
 /** A whole shard may have megabytes; a path that carries less than 1 MB/s is not expected. */
 const msPerByte = 1 / 1000;
+/**
+ * A hub that refused or went silent is asked again soon, because it may be back any moment: but each
+ * try sends the whole shard, and must not be what keeps the hub in trouble.
+ */
+const retry = { firstMs: 100, maxMs: 1000, msPerByte: 1 / 200, longestMs: 3000 } as const;
 
 export function createHubWriter(options: {
   readonly store: CatalogStore;
@@ -65,6 +70,8 @@ export function createHubWriter(options: {
   let syncing: Promise<void> | undefined;
   let isSyncAsked = false;
   let backlog: Omit<ShardWrite, "expected">[] = [];
+  let failures = 0;
+  let isRetrying = false;
 
   const send = (write: ShardWrite): Promise<PublishResult> =>
     within(
@@ -76,6 +83,18 @@ export function createHubWriter(options: {
       },
       (signal) => store.publish(write, signal),
     );
+  const failed = (cause: unknown): void => {
+    enter("unreachable", cause);
+    if (isRetrying || options.signal.aborted) return;
+    isRetrying = true;
+    const soonMs = Math.min(retry.maxMs, retry.firstMs * 2 ** failures);
+    const wholeMs = sizeOf(options.target()?.records() ?? new Map()) * retry.msPerByte;
+    failures = Math.min(failures + 1, 8);
+    options.timers.after(Math.max(soonMs, Math.min(retry.longestMs, wholeMs)), () => {
+      isRetrying = false;
+      if (state === "unreachable") resync();
+    });
+  };
   const enter = (next: HubState, cause?: unknown): void => {
     const nowMs = options.clock.nowMs();
     if (cause !== undefined) lastError = { reason: reasonOf(cause), atMs: nowMs };
@@ -91,6 +110,11 @@ export function createHubWriter(options: {
     else options.log.debug(fields, "Hub state changed");
   };
 
+  const stored = (): void => {
+    failures = 0;
+    options.onStored();
+  };
+
   const sendNow = (write: Omit<ShardWrite, "expected">): void => {
     if (outstanding.size >= maxOutstanding) {
       enter("behind");
@@ -98,16 +122,12 @@ export function createHubWriter(options: {
     }
     const expected = tail;
     tail = write.position;
-    const sent = send({ ...write, expected }).then(
-      (result) => {
-        if (result.t === "stored") return options.onStored();
-        if (state !== "synced") return;
-        enter("behind");
-        resync();
-      },
-      // Tried again with the next beat: at once would only hammer a hub that is in trouble.
-      (cause: unknown) => enter("unreachable", cause),
-    );
+    const sent = send({ ...write, expected }).then((result) => {
+      if (result.t === "stored") return stored();
+      if (state !== "synced") return;
+      enter("behind");
+      resync();
+    }, failed);
     outstanding.add(sent);
     void sent.finally(() => outstanding.delete(sent));
   };
@@ -122,7 +142,7 @@ export function createHubWriter(options: {
       const result = await send(wholeWrite(target, { member, expected: tail }));
       if (result.t === "stored") {
         tail = target.position;
-        options.onStored();
+        stored();
         if (isOverflown()) continue;
         return catchUp();
       }
@@ -145,7 +165,7 @@ export function createHubWriter(options: {
       try {
         await sync();
       } catch (cause) {
-        enter("unreachable", cause);
+        failed(cause);
       }
     } while (isSyncAsked && !options.signal.aborted);
     syncing = undefined;
@@ -161,7 +181,8 @@ export function createHubWriter(options: {
       if (syncing !== undefined) {
         if (!isOverflown()) backlog.push(write);
       } else if (state === "synced") sendNow(write);
-      else resync();
+      // An unreachable one gets all of it with the next try.
+      else if (state === "behind") resync();
     },
     resync: () => {
       if (state === "synced") enter("behind");
