@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from "node:util";
+import { cellLines, leastWidth } from "./cell-lines.ts";
 import type { Terminal } from "./command.ts";
 
 export type Tone = "good" | "bad" | "warn" | "quiet" | "plain";
@@ -11,7 +12,7 @@ export interface Cell {
 export interface Column {
   readonly title: string;
   readonly align?: "right";
-  /** Gives way first when the terminal is narrow; the last one with it set wraps nothing and is cut. */
+  /** Goes on in the next line where the terminal is narrow: between words, then inside of them. */
   readonly isElastic?: true;
   /** Left out where the terminal is too narrow for all; the last such column goes first. */
   readonly isOptional?: true;
@@ -30,8 +31,8 @@ const leastElastic = 8;
 const pipeColumns = 160;
 
 /**
- * A table that fits the terminal: optional columns are left out first, then elastic ones are cut with
- * an ellipsis, the widest first.
+ * A table that fits the terminal: optional columns are left out first, then elastic ones are wrapped,
+ * the widest first. Nothing is cut, because names are there to be typed again.
  */
 export function table(
   columns: readonly Column[],
@@ -80,57 +81,91 @@ export function painted(cell: Cell, terminal: Pick<Terminal, "isColourful">): st
   return terminal.isColourful && tone !== "" ? `\u001b[${tone}m${cell.text}\u001b[0m` : cell.text;
 }
 
+/** Elastic columns give way in rounds: down to their longest word, its longest part, any width. */
 function fit(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
   available: number,
 ): readonly number[] {
   const widths = widthsOf(columns, rows);
-  const total = (): number => widths.reduce((sum, width) => sum + width + gap, -gap);
-  while (total() > available) {
-    const widest = widestElastic(columns, widths);
-    if (widest === undefined) break;
-    widths[widest] = (widths[widest] ?? 0) - 1;
-  }
+  const floors = (unit: "word" | "part"): readonly number[] =>
+    columns.map(({ title }, index) =>
+      Math.max(
+        leastElastic,
+        title.length,
+        ...rows.map((row) => leastWidth(row[index]?.text ?? "", unit)),
+      ),
+    );
+  const rounds = [floors("word"), floors("part"), columns.map(() => leastElastic)];
+  for (const least of rounds) shrink(widths, { columns, least, available });
   return widths;
 }
 
-function widestElastic(columns: readonly Column[], widths: readonly number[]): number | undefined {
+function shrink(
+  widths: number[],
+  limits: {
+    readonly columns: readonly Column[];
+    readonly least: readonly number[];
+    readonly available: number;
+  },
+): void {
+  const total = (): number => widths.reduce((sum, width) => sum + width + gap, -gap);
+  while (total() > limits.available) {
+    const widest = widestElastic(widths, limits);
+    if (widest === undefined) return;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+  }
+}
+
+function widestElastic(
+  widths: readonly number[],
+  limits: { readonly columns: readonly Column[]; readonly least: readonly number[] },
+): number | undefined {
   let best: number | undefined;
-  for (const [index, column] of columns.entries()) {
+  for (const [index, column] of limits.columns.entries()) {
     const width = widths[index] ?? 0;
-    if (column.isElastic !== true || width <= leastElastic) continue;
+    if (column.isElastic !== true || width <= (limits.least[index] ?? 0)) continue;
     if (best === undefined || width > (widths[best] ?? 0)) best = index;
   }
   return best;
 }
 
-function line(
-  cells: readonly Cell[],
-  layout: {
-    readonly columns: readonly Column[];
-    readonly widths: readonly number[];
-    readonly isColourful: boolean;
-  },
-): string {
-  const parts = cells.map((cell, index) => {
-    const width = layout.widths[index] ?? 0;
-    const isLast = index === cells.length - 1;
-    const text = shortened(cell.text, width);
-    const isRight = layout.columns[index]?.align === "right";
-    const padded = isRight ? text.padStart(width) : isLast ? text : text.padEnd(width);
-    return painted({ ...cell, text: padded }, layout);
-  });
-  return parts.join(" ".repeat(gap)).trimEnd();
+interface Layout {
+  readonly columns: readonly Column[];
+  readonly widths: readonly number[];
+  readonly isColourful: boolean;
 }
 
-function shortened(text: string, width: number): string {
-  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
+/** One row, in as many lines as its longest cell. */
+function line(cells: readonly Cell[], layout: Layout): string {
+  const wrapped = cells.map(({ text }, index) => cellLines(text, layout.widths[index] ?? 0));
+  const height = Math.max(1, ...wrapped.map((lines) => lines.length));
+  return Array.from({ length: height }, (_, at) => {
+    const slice = cells.map((cell, index) => ({ ...cell, text: wrapped[index]?.[at] ?? "" }));
+    return oneLine(slice, layout);
+  }).join("\n");
+}
+
+function oneLine(cells: readonly Cell[], layout: Layout): string {
+  const parts = cells.map((cell, index) => {
+    const width = layout.widths[index] ?? 0;
+    const isRight = layout.columns[index]?.align === "right";
+    // Whatever follows is spaces, and no line ends with those.
+    const isLast = cells.slice(index + 1).every(({ text }) => text === "");
+    const padded = isRight
+      ? cell.text.padStart(width)
+      : isLast
+        ? cell.text
+        : cell.text.padEnd(width);
+    return padded.trim() === "" ? padded : painted({ ...cell, text: padded }, layout);
+  });
+  return parts.join(" ".repeat(gap)).trimEnd();
 }
 
 /** What others sent must not steer the terminal. */
 function cellOf(cell: Cell | string): Cell {
   const { text, tone } = typeof cell === "string" ? { text: cell, tone: undefined } : cell;
-  const clean = stripVTControlCharacters(text).replaceAll(/\p{Cc}/gu, " ");
+  // Format characters reorder or hide what stands beside them.
+  const clean = stripVTControlCharacters(text).replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, " ");
   return tone === undefined ? { text: clean } : { text: clean, tone };
 }

@@ -19,9 +19,15 @@ export function topPage(
   const cells = groups.flatMap((group) => groupRows(group, width));
   // The page's title, the table's and a line for what does not fit.
   const room = terminal.rows === undefined ? cells.length : Math.max(1, terminal.rows - 3);
-  const text = table(columnsFor(terminal.columns), cells.slice(0, room), terminal);
+  // Rows may take several lines in a narrow window, which must not scroll.
+  const lines = table(columnsFor(terminal.columns), cells.slice(0, room), terminal).split("\n");
+  const text = terminal.rows === undefined ? lines.join("\n") : linesOf(lines, room + 1);
   const left = cells.length - room;
   return `${title}\n${text}${left > 0 ? `… and ${left} more: name a service, or use a taller window\n` : ""}`;
+}
+
+function linesOf(lines: readonly string[], most: number): string {
+  return `${lines.slice(0, most).join("\n").trimEnd()}\n`;
 }
 
 const wideColumns = 110;

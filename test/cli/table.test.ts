@@ -23,18 +23,46 @@ test("table() aligns columns and ends no line with spaces", () => {
 });
 
 for (const width of [40, 80, 160]) {
-  test(`table() fits ${width} columns by cutting the widest elastic column`, () => {
+  test(`table() fits ${width} columns by wrapping, and leaves nothing out`, () => {
+    const long = `${"n".repeat(50)}-${"m".repeat(49)}`;
     const rows = [
-      ["n".repeat(100), "1", "w".repeat(60)],
+      [long, "1", "w".repeat(60)],
       ["short", "2", "why"],
     ];
-    const lines = table(columns, rows, { ...plain, columns: width })
-      .trimEnd()
-      .split("\n");
+    const text = table(columns, rows, { ...plain, columns: width });
+    const lines = text.trimEnd().split("\n");
     for (const line of lines) assert.ok(line.length <= width, `${line.length}: ${line}`);
-    assert.equal(lines[1]?.includes("…"), width < 160 + 8);
+    assert.doesNotMatch(text, /…/);
+    for (const [letter, count] of [
+      ["n", 50],
+      ["m", 49],
+      ["w", 61],
+    ] as const) {
+      assert.equal(text.split(letter).length - 1, count, letter);
+    }
   });
 }
+
+test("table() wraps sentences before it breaks a name", () => {
+  const rows = [
+    ["shop/recommendations", "1", "because the nearest region has none that is healthy"],
+  ];
+  const text = table(columns, rows, { ...plain, columns: 50 });
+  assert.match(text, /^shop\/recommendations +1 {2}because/m);
+  assert.ok(text.trimEnd().split("\n").length >= 3, text);
+});
+
+test("table() breaks a name after a separator, where it has to", () => {
+  const rows = [["sidecar/shop/recommendations-6b7f9c/x", "1", ""]];
+  const text = table([{ title: "NAME", isElastic: true }, { title: "N" }], rows, {
+    ...plain,
+    columns: 30,
+  });
+  assert.deepEqual(text.trimEnd().split("\n").slice(1), [
+    "sidecar/shop/                1",
+    "recommendations-6b7f9c/x",
+  ]);
+});
 
 test("table() colours only when asked, and never counts colour as width", () => {
   const rows = [[{ text: "down", tone: "bad" as const }, "1", "x"]];
