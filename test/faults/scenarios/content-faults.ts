@@ -37,6 +37,7 @@ export const contentFaults: readonly Fault[] = [
     async (stage) => {
       const { records } = keysOf(stage.east.member);
       const { server } = stage;
+      await wait(500);
       const fields = (await server.command("HKEYS", records)) as string[];
       const [first = "", second = ""] = fields.filter((field) => field.startsWith("service/"));
       const bytes = (await server.command("HGET", records, first)) as string;
@@ -48,6 +49,7 @@ export const contentFaults: readonly Fault[] = [
     const { records } = keysOf(stage.east.member);
     const fields = (await stage.server.command("HKEYS", records)) as string[];
     const services = fields.filter((field) => field.startsWith("service/"));
+    await wait(500);
     await stage.server.command("HDEL", records, ...services.slice(0, 5));
   }),
   redisFault("replayed-head", "an old head, well signed, comes back", {}, async (stage) => {

@@ -67,7 +67,9 @@ export async function openRedisStage(options: RedisStageOptions = {}): Promise<R
       judge: openStore({ url: `redis://127.0.0.1:${server.port}`, name }, log),
     });
   }
-  const federation = opened.use(await openFederation({ hubs, members, log: options.log ?? silentLog }));
+  const federation = opened.use(
+    await openFederation({ hubs, members, log: options.log ?? silentLog }),
+  );
   const [server] = servers;
   const judge = hubs[0]?.judge;
   const [eastSite, westSite, southSite] = federation.sites;

@@ -68,8 +68,11 @@ export interface WriterOptions {
 /** Three renewals fit into a lease: one may be lost and one late. */
 const renewalsPerLease = 3.3;
 const retryMs = 1000;
-/** Every so many renewals the records in each hub are compared with their head: a minute by default. */
-const beatsPerAudit = 20;
+/**
+ * How often the records in each hub are compared with their head, which costs reading them: with every
+ * renewal a shard of some 100 kB, a large one once in a minute by default.
+ */
+const audit = { recordsPerRenewal: 400, maxRenewals: 20 } as const;
 
 /** Why a claim ends without the name: another replica has it. */
 const standby = new Error("another replica holds the name");
@@ -89,6 +92,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let hasLooked = false;
   let isStale = true;
   let beatDueMs = 0;
+  let auditDueMs = clock.monotonicMs() + renewMs;
   // When the epoch was chosen or some hub took a write of it.
   let heardAtMs = clock.monotonicMs();
   let junkAtMs = Number.NEGATIVE_INFINITY;
@@ -238,13 +242,14 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       const t = batch === undefined ? "beat" : "delta";
       for (const hub of hubs) hub.push({ t, member, position, changed, removed, head });
     }
-    if (beat % beatsPerAudit === 0) auditAll();
+    if (clock.monotonicMs() >= auditDueMs) auditAll(own.content.size());
   };
 
   const copyNow = (): ShardCopy | undefined =>
     target === undefined || isStale ? undefined : { head: target.head, records: target.records() };
 
-  const auditAll = (): void => {
+  const auditAll = (records: number): void => {
+    auditDueMs = clock.monotonicMs() + renewMs * renewalsPerAudit(records);
     for (const [index, store] of options.stores.entries()) {
       const isFine = auditHub(store, { member, ...limits });
       isFine.then(
@@ -347,4 +352,9 @@ function nameTaken(member: MemberName, { instance, host, isReplica }: ShardOwner
     "MESH_CATALOG_NAME_TAKEN",
     `Cannot publish as "${member}": instance ${instance} on ${host} holds that name${how}`,
   );
+}
+
+function renewalsPerAudit(records: number): number {
+  const { recordsPerRenewal, maxRenewals } = audit;
+  return Math.max(1, Math.min(maxRenewals, Math.ceil(records / recordsPerRenewal)));
 }
