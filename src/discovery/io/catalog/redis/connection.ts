@@ -51,6 +51,8 @@ const graceMs = 200;
 const connectMs = 1000;
 const limits: ReplyLimits = { maxBytes: 100_663_296, maxElements: 600_000, maxDepth: 5 };
 
+const itClosed = new HubFailure("unreachable", "it closed the connection", { isFatal: true });
+
 /**
  * Connects, says who we are and asks the first question: only a server that answers is worth having.
  * Throws HubFailure. The signal ends the attempt, not what came of it.
@@ -186,7 +188,7 @@ async function wrapSocket(
 
   const client = clientOn(socket);
   client.on("error", (error: unknown) => close(brokenBy(error)));
-  client.on("end", () => close(new HubFailure("unreachable", "it closed the connection")));
+  client.on("end", () => close(itClosed));
   await client.connect().catch((thrown: unknown) => {
     throw brokenBy(thrown);
   });
@@ -253,7 +255,10 @@ function guardSocket(socket: Socket, admit: (chunk: Buffer) => boolean): void {
 
 function failureOf(thrown: unknown): HubFailure {
   const isReply = thrown instanceof Error && thrown.name === "ReplyError";
-  return isReply ? refusalOf(thrown.message) : brokenBy(thrown);
+  if (isReply) return refusalOf(thrown.message);
+  // The library's words for a connection that is half closed are about its own options.
+  const isClosed = thrown instanceof Error && /isn't writeable|is closed/.test(thrown.message);
+  return isClosed ? itClosed : brokenBy(thrown);
 }
 
 /** A server may repeat what it was told. */

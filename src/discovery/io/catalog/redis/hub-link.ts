@@ -33,6 +33,9 @@ export interface LinkOptions extends Pick<RedisDeps, "clock" | "timers" | "rando
 // A hub that comes back is seen at once; all agents try again at moments of their own.
 // What only an operator can mend is asked for less often.
 const backoff = { firstMs: 50, maxMs: 500, refusedMs: 1500 } as const;
+/** See `openSoon`. */
+const nextAttemptMs = 1000;
+const maxAttempts = 3;
 /** For what is under way on a connection that is to be replaced. */
 const drainMs = 1500;
 const drainStepMs = 5;
@@ -77,15 +80,49 @@ export function createHubLink(options: LinkOptions): HubLink {
     options.onChange();
   };
 
+  /**
+   * Attempts overlap: a server that hangs holds one up for seconds, while its successor may have been
+   * named meanwhile. Throws the last failure when all have failed.
+   */
+  const openSoon = (): Promise<HubConnection> =>
+    new Promise((resolve, reject) => {
+      let started = 0;
+      let running = 0;
+      let isDone = false;
+      let cancel = (): void => {};
+      const done = (): void => {
+        isDone = true;
+        cancel();
+      };
+      const start = (): void => {
+        started += 1;
+        running += 1;
+        if (started < maxAttempts) cancel = timers.after(nextAttemptMs, start);
+        open().then(
+          (connection) => {
+            if (isDone) return connection.close(new HubFailure("other", "another one was faster"));
+            done();
+            resolve(connection);
+          },
+          (thrown: unknown) => {
+            running -= 1;
+            const failure = brokenBy(thrown);
+            if (isDone || signal.aborted) return reject(failure);
+            options.onFailure(failure);
+            for (const waiter of takeWaiters()) waiter.fail(failure);
+            if (running > 0) return;
+            done();
+            reject(failure);
+          },
+        );
+      };
+      start();
+    });
   const openOrRest = async (failures: number): Promise<HubConnection | undefined> => {
     try {
-      return await open();
+      return await openSoon();
     } catch (thrown) {
-      if (signal.aborted) return undefined;
-      const failure = brokenBy(thrown);
-      options.onFailure(failure);
-      for (const waiter of takeWaiters()) waiter.fail(failure);
-      await rest(failure, failures);
+      if (!signal.aborted) await rest(brokenBy(thrown), failures);
       return undefined;
     }
   };

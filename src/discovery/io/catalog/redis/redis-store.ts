@@ -21,7 +21,7 @@ import { parseHubUrl } from "./hub-url.ts";
 import { shardKeys } from "./keys.ts";
 import { createLogReader } from "./log-reader.ts";
 import { type MasterWatch, watchMaster } from "./master-watch.ts";
-import type { RedisDeps, RedisHub } from "./redis-hub.ts";
+import type { HubFailureKind, RedisDeps, RedisHub } from "./redis-hub.ts";
 import { bytesOf, listOf, type Reply } from "./replies.ts";
 import { createScriptSender, type ScriptSender } from "./script-sender.ts";
 import { snapshotScript, writeScript } from "./scripts.ts";
@@ -30,6 +30,10 @@ import { snapshotScript, writeScript } from "./scripts.ts";
 const maxLogEntries = 1024;
 /** As in `remote-shard.ts`, which refuses more. */
 const maxShard = { bytes: 67_108_864, records: 100_000 } as const;
+
+/** What one connection finds is true for all to that server. */
+const aboutServer: ReadonlySet<HubFailureKind> = new Set(["silent", "replica", "moved"]);
+const siblingLost = new HubFailure("other", "the server was given up", { isFatal: true });
 
 /** Returns at once; the hub need not be reachable. Throws MESH_ADDRESS_INVALID for a wrong url. */
 export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
@@ -54,7 +58,12 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
         const up = links.filter((one) => one.current() !== undefined).length;
         meter?.connections(hub.name, up);
       },
-      onFailure: ({ kind }) => meter?.failed(hub.name, kind),
+      onFailure: (failure) => {
+        meter?.failed(hub.name, failure.kind);
+        if (!aboutServer.has(failure.kind)) return;
+        // A blocked connection learns it last.
+        for (const other of links) if (other !== link) other.current()?.close(siblingLost);
+      },
     });
     links.push(link);
     return link;
