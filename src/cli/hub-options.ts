@@ -10,8 +10,7 @@ export const hubOptions: Readonly<Record<string, Option>> = {
   url: {
     type: "string",
     hint: "URL",
-    about:
-      "one hub: redis://host:port, redis+sentinel://h:p,h:p/MASTER, redis+cluster://h:p,h:p; rediss for TLS",
+    about: "redis://host:port, redis+sentinel://h:p,h:p/MASTER, redis+cluster://h:p; or rediss",
   },
   username: { type: "string", hint: "U", about: "with --url: who logs in" },
   "password-file": { type: "string", hint: "F", about: "with --url: its password, mode 0600" },

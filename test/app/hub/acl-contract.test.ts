@@ -22,15 +22,16 @@ import {
   parseMeshDomain,
 } from "../../../src/mesh/ids.ts";
 import { catalogStoreContract } from "../../contract/catalog-store.ts";
+import { openStandalone } from "../../support/redis/topologies.ts";
 import { silentLog } from "../support/test-mesh.ts";
-import { startServer } from "./redis-server.ts";
 
 const east = parseMemberName("east");
 const west = parseMemberName("west");
 const dir = await mkdtemp(join(tmpdir(), "isthmus-acl-"));
 const passwords = join(dir, "passwords");
 const meshes = Array.from({ length: 40 }, (_, index) => parseMeshDomain(`m${index}.mesh`));
-const server = await startServer("--aclfile", await aclFile());
+const server = await openStandalone(["--aclfile", await aclFile()]);
+const address = { host: "127.0.0.1", port: server.servers[0]?.port ?? 0 };
 after(async () => {
   await server[Symbol.asyncDispose]();
   await rm(dir, { recursive: true });
@@ -88,7 +89,7 @@ function hubAs(user: string): {
   passwordFile: string;
 } {
   return {
-    url: server.url,
+    url: server.hub.url,
     name: user,
     username: user,
     passwordFile: join(passwords, `${user}.password`),
@@ -163,7 +164,7 @@ const refused: readonly (readonly [string, ...string[]])[] = [
 for (const command of refused) {
   test(`a member's user may not ${command.slice(0, 3).join(" ")}`, async () => {
     const opened = await openNode({
-      address: { host: "127.0.0.1", port: server.port },
+      address,
       isTls: false,
       access: await readAccess(hubAs(east)),
     });
@@ -204,7 +205,6 @@ test("a member's user may read what other members wrote", async () => {
 });
 
 test("nobody gets in without a password, or with another's", async () => {
-  const address = { host: "127.0.0.1", port: server.port };
   const own = await readAccess(hubAs(east));
   const wrongs = [
     { ...own, password: undefined },
@@ -221,7 +221,7 @@ test("a member's user has no command that neither the store nor `hub check` uses
   const reading = await readHub(hubAs(east), { mesh, member: east, members: [east, west] });
   assert.equal(reading.t, "read");
   const opened = await openNode({
-    address: { host: "127.0.0.1", port: server.port },
+    address,
     isTls: false,
     access: await readAccess(hubAs("isthmus_operator")),
   });
