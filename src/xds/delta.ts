@@ -1,7 +1,8 @@
 import type { Nack } from "./answers.ts";
 import type { DeltaRequest } from "./codec.ts";
+import { CommonContents } from "./common-map.ts";
 import { type HeldResource, Ledger } from "./ledger.ts";
-import { type Resource, type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
+import { type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
 import type { Content, Delivery, Responses } from "./responses.ts";
 import type { XdsSession } from "./session.ts";
 import type { View } from "./view.ts";
@@ -10,9 +11,13 @@ export interface DeltaOptions {
   readonly view: View;
   /** Shared by all streams of a server. */
   readonly responses: Pick<Responses, "deliver">;
+  /** Shared by all streams of a server; default: this stream shares with nobody. */
+  readonly common?: CommonContents;
   readonly limits?: Partial<DeltaLimits>;
   /** Types of which each response must hold all changes there are. Default: none. */
   readonly uncut?: ReadonlySet<XdsType>;
+  /** Whether nothing may be said of a type now, while others go on. */
+  readonly isHeldBack?: (type: XdsType) => boolean;
 }
 
 export interface DeltaLimits {
@@ -61,7 +66,6 @@ export const typeOfUrl: ReadonlyMap<string, XdsType> = new Map(
 // takes its first cluster response for all of them, so listeners wait until the last one was answered.
 const upsertOrder = ["cluster", "endpoint", "secret", "listener", "route"] as const;
 const removalOrder = ["cluster", "endpoint", "secret"] as const;
-const nobody: ReadonlySet<string> = new Set();
 const referring: ReadonlySet<XdsType> = new Set(["listener", "route"]);
 
 /**
@@ -71,16 +75,20 @@ const referring: ReadonlySet<XdsType> = new Set(["listener", "route"]);
 export class DeltaSession implements XdsSession<DeltaRequest> {
   readonly #view: View;
   readonly #responses: Pick<Responses, "deliver">;
+  readonly #common: CommonContents;
   readonly #limits: DeltaLimits;
   readonly #uncut: ReadonlySet<XdsType>;
+  readonly #isHeldBack: (type: XdsType) => boolean;
   readonly #ledgers = new Map<XdsType, Ledger>();
   #lastPush = 0;
 
   constructor(options: DeltaOptions) {
     this.#view = options.view;
     this.#responses = options.responses;
+    this.#common = options.common ?? new CommonContents();
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#uncut = options.uncut ?? new Set();
+    this.#isHeldBack = options.isHeldBack ?? (() => false);
   }
 
   request(request: DeltaRequest, nowMs: number): RequestOutcome {
@@ -88,7 +96,7 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     if (type === undefined) return { t: "foreign", typeUrl: request.typeUrl };
     let ledger = this.#ledgers.get(type);
     if (ledger === undefined) {
-      ledger = new Ledger(type, this.#view);
+      ledger = new Ledger(type, { view: this.#view, common: this.#common });
       this.#ledgers.set(type, ledger);
       ledger.open(request);
     } else ledger.update(request);
@@ -115,7 +123,7 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
   next(nowMs: number): Delivery | undefined {
     for (const type of upsertOrder) {
       const ledger = this.#ledgers.get(type);
-      if (ledger === undefined || ledger.isSent) continue;
+      if (ledger === undefined || ledger.isSent || this.#isHeldBack(type)) continue;
       // What comes later in the order must not overtake it.
       if (this.#mustWait(ledger)) return undefined;
       const taken = ledger.take(
@@ -126,16 +134,9 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     return this.#removal(nowMs);
   }
 
-  /** Sends these resources once more, unless an answer of their type is awaited. */
-  repeat(type: XdsType, upserts: readonly Resource[]): Delivery | undefined {
-    const ledger = this.#ledgers.get(type);
-    if (ledger === undefined || this.#mustWait(ledger)) return undefined;
-    return this.#deliver(ledger, { type, upserts, removed: [] });
-  }
-
-  /** Names of a type that are held back while the agent does not know all. */
-  parked(type: XdsType): ReadonlySet<string> {
-    return this.#ledgers.get(type)?.parked ?? nobody;
+  /** What it was told of a type last may not be in force: it is answered once more. */
+  oweAnswer(type: XdsType): void {
+    this.#ledgers.get(type)?.oweAnswer();
   }
 
   /** When `next()` may have something to send though nothing else happens; may lie in the past. */

@@ -1,5 +1,6 @@
 import { Answers, type Nack } from "./answers.ts";
 import type { DeltaRequest } from "./codec.ts";
+import { type CommonContents, CommonMap } from "./common-map.ts";
 import type { Resource, XdsType } from "./resource.ts";
 import type { Receipt } from "./responses.ts";
 import { type View, viewed, viewedAll } from "./view.ts";
@@ -48,11 +49,13 @@ export interface HeldResource {
 export class Ledger {
   readonly type: XdsType;
   readonly #view: View;
+  readonly #common: CommonContents;
   #isWildcard = false;
-  /** Whether a first answer is due even if there is nothing to tell: a client waits for it. */
-  #isFirstDue = false;
-  readonly #names = new Set<string>();
-  readonly #held = new Map<string, string>();
+  /** Whether an answer is due even if there is nothing to tell: a client waits for it. */
+  #isAnswerDue = false;
+  /** Subscribed names; their values say nothing. */
+  readonly #names = new CommonMap();
+  readonly #held = new CommonMap();
   /** Names to look at; what to do about each follows from view and `#held`. */
   readonly #dirty = new Set<string>();
   /** Names that the client holds and the view has no more, with the time when it may be told, if set. */
@@ -63,16 +66,17 @@ export class Ledger {
   readonly #carried = new Set<string>();
   readonly #answers = new Answers();
 
-  constructor(type: XdsType, view: View) {
+  constructor(type: XdsType, options: { readonly view: View; readonly common: CommonContents }) {
     this.type = type;
-    this.#view = view;
+    this.#view = options.view;
+    this.#common = options.common;
   }
 
   /** Takes the first request of this type on its stream. */
   open(request: DeltaRequest): void {
     // Legacy wildcard: no name was ever subscribed on this stream.
     this.#isWildcard = wildcardTypes.has(this.type) && request.subscribe.length === 0;
-    this.#isFirstDue = this.#isWildcard;
+    this.#isAnswerDue = this.#isWildcard;
     if (this.#isWildcard) this.#markAll();
     this.update(request);
     for (const [name, version] of request.initialVersions) this.#carry(name, version);
@@ -93,6 +97,11 @@ export class Ledger {
   /** Whether the stream wants more names than any honest client would. */
   get isOverfull(): boolean {
     return this.#names.size > maxSubscribedNames;
+  }
+
+  /** The client must be answered, were it with nothing. */
+  oweAnswer(): void {
+    this.#isAnswerDue = true;
   }
 
   /** True when the change concerns this stream. */
@@ -116,14 +125,9 @@ export class Ledger {
     if (this.#carried.delete(name) && this.#parked.delete(name)) this.#dirty.add(name);
   }
 
-  /** Names held back because the agent may not know yet that they exist, or all that is in them. */
-  get parked(): ReadonlySet<string> {
-    return this.#parked;
-  }
-
   /** Everything the client was to be told of this type is on its way, but for removals. */
   get isSent(): boolean {
-    return this.#dirty.size === 0 && !this.#isFirstDue;
+    return this.#dirty.size === 0 && !this.#isAnswerDue;
   }
 
   get isAnswered(): boolean {
@@ -160,7 +164,7 @@ export class Ledger {
       if (look.t !== "nothing") bytes += size;
       if (isAlone) break;
     }
-    const isNothing = upserts.length === 0 && removed.length === 0 && !this.#isFirstDue;
+    const isNothing = upserts.length === 0 && removed.length === 0 && !this.#isAnswerDue;
     return isNothing ? undefined : { upserts, removed };
   }
 
@@ -189,7 +193,7 @@ export class Ledger {
 
   /** Notes that a response was handed to the stream. */
   sent(receipt: Receipt): void {
-    this.#isFirstDue = false;
+    this.#isAnswerDue = false;
     for (const [index, name] of receipt.names.entries()) {
       this.#held.set(name, receipt.versions[index] ?? unknown);
       this.#gone.delete(name);
@@ -205,6 +209,7 @@ export class Ledger {
   answered(request: DeltaRequest, nowMs: number): Nack | undefined {
     const isLatest = (name: string, version: string): boolean => this.#held.get(name) === version;
     const verdict = this.#answers.take(request, { nowMs, isLatest });
+    if (verdict.t === "acked" && this.isSent && this.isAnswered) this.#settle();
     if (verdict.t !== "nacked") return undefined;
     const isCovered = (name: string): boolean => this.#isWildcard || this.#names.has(name);
     const lost = verdict.removed.filter((name) => isCovered(name) && !this.#held.has(name));
@@ -236,7 +241,7 @@ export class Ledger {
 
   *heldResources(): Generator<HeldResource> {
     const onTheirWay = this.#answers.namesOnTheirWay();
-    for (const [name, version] of this.#held) {
+    for (const [name, version] of this.#held.entries()) {
       if (version === owed) continue;
       const refused = this.#answers.refusedVersion(name);
       const state = onTheirWay.has(name) ? "sent" : version === unknown ? "unknown" : "acked";
@@ -244,6 +249,11 @@ export class Ledger {
         ? { type: this.type, name, version: refused, state: "refused" }
         : { type: this.type, name, version, state };
     }
+  }
+
+  #settle(): void {
+    this.#held.settle(this.#common);
+    this.#names.settle(this.#common);
   }
 
   #wanted(name: string): Resource | undefined {
@@ -295,13 +305,13 @@ export class Ledger {
     // Asked for once more: the client may have forgotten all it had.
     if (this.#isWildcard) for (const name of this.#held.keys()) this.#owe(name);
     this.#isWildcard = true;
-    this.#isFirstDue = true;
+    this.#isAnswerDue = true;
     this.#markAll();
   }
 
   #unsubscribeAll(): void {
     this.#isWildcard = false;
-    this.#isFirstDue = false;
+    this.#isAnswerDue = false;
     for (const name of [...this.#held.keys(), ...this.#dirty]) {
       if (!this.#names.has(name)) this.#forget(name);
     }
@@ -311,7 +321,7 @@ export class Ledger {
   // regained interest before it could unsubscribe.
   #subscribe(name: string): void {
     const shared = this.#wanted(name)?.name ?? name;
-    this.#names.add(shared);
+    this.#names.set(shared, "");
     this.#owe(shared);
   }
 

@@ -1,11 +1,12 @@
 import type { DeltaRequest } from "./codec.ts";
+import type { CommonContents } from "./common-map.ts";
 import { type DeltaLimits, DeltaSession, type RequestOutcome, typeOfUrl } from "./delta.ts";
-import { blamedIndices } from "./nack.ts";
-import { type Resource, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
+import { blamedIndices, blamedNames } from "./nack.ts";
+import { type Resource, typeUrls, type XdsType } from "./resource.ts";
 import { type Content, type Delivery, Responses } from "./responses.ts";
 import type { XdsSession } from "./session.ts";
 import { encodeSotwResponse, type SotwRequest } from "./sotw-codec.ts";
-import type { View } from "./view.ts";
+import { type View, viewed } from "./view.ts";
 
 const wildcardName = "*";
 /** Types whose responses say all there is: what one leaves out, the client removes. */
@@ -24,6 +25,7 @@ export interface SotwOptions {
   readonly view: View;
   /** From `sotwResponses`, shared by all streams of a server. */
   readonly responses: Responses;
+  readonly common?: CommonContents;
   readonly limits?: Partial<DeltaLimits>;
 }
 
@@ -38,15 +40,13 @@ interface Pending {
 interface TypeState {
   /** As last asked for, wildcard included; undefined: nobody named anything yet, which means all. */
   names: ReadonlySet<string> | undefined;
-  /** It came with a version and without names, so nobody knows what it has. */
-  readonly carriesUnnamed: boolean;
+  /** Names that it came with; the wildcard: nobody knows which. */
+  readonly carried: ReadonlySet<string>;
   /** Of the latest response; empty: none yet. */
   nonce: string;
   pending: Pending | undefined;
   /** What the client has, of types that are told whole. */
   readonly has: Map<string, Resource>;
-  /** A response that could not be sent, because what it would leave out may exist. */
-  isOwing: boolean;
 }
 
 /**
@@ -67,9 +67,11 @@ export class SotwSession implements XdsSession<SotwRequest> {
     this.#delta = new DeltaSession({
       view,
       responses: { deliver: (content, { after }) => this.#deliver(content, after) },
+      ...(options.common === undefined ? {} : { common: options.common }),
       // An answer belongs to the latest response of its type: there is one at a time.
       limits: { ...limits, maxUnanswered: 1 },
       uncut: wholeTypes,
+      isHeldBack: (type) => this.#isHeldBack(type),
     });
   }
 
@@ -92,7 +94,12 @@ export class SotwSession implements XdsSession<SotwRequest> {
       },
       nowMs,
     );
-    if (outcome.t === "nack" && pending !== undefined) takeBack(state, pending, outcome.nack.names);
+    if (outcome.t === "nack" && pending !== undefined) {
+      takeBack(state, pending, outcome.nack.names);
+      // It may have dropped all of the response, and with it what was left out to be removed.
+      const isOwed = pending.before.size > 0 && isBlind(request, pending);
+      if (isOwed && wholeTypes.has(type)) this.#delta.oweAnswer(type);
+    }
     dropUnasked(state);
     return outcome;
   }
@@ -108,8 +115,7 @@ export class SotwSession implements XdsSession<SotwRequest> {
   next(nowMs: number): Delivery | undefined {
     for (;;) {
       const delivery = this.#delta.next(nowMs);
-      if (delivery === undefined) return this.#nextOwed();
-      if (delivery.receipt.nonce !== silentNonce) return delivery;
+      if (delivery?.receipt.nonce !== silentNonce) return delivery;
       const typeUrl = typeUrls[delivery.receipt.type];
       this.#delta.request({ ...nothingAsked, typeUrl, nonce: silentNonce }, nowMs);
     }
@@ -134,8 +140,6 @@ export class SotwSession implements XdsSession<SotwRequest> {
     if (wholeTypes.has(content.type)) {
       for (const resource of content.upserts) state.has.set(resource.name, resource);
       for (const name of content.removed) state.has.delete(name);
-      state.isOwing = this.#isHoldingBack(content.type, state);
-      if (state.isOwing) return silent(content, after);
       return this.#send(state, { ...content, whole: [...state.has.values()] }, { before, after });
     }
     // It has no way to say that something is gone: whoever referred to it stops doing so.
@@ -155,22 +159,17 @@ export class SotwSession implements XdsSession<SotwRequest> {
     return delivery;
   }
 
-  /** What was withheld while the agent might not know all, once it does. */
-  #nextOwed(): Delivery | undefined {
-    for (const type of xdsTypes) {
-      const state = this.#types.get(type);
-      if (state === undefined || !state.isOwing || this.#isHoldingBack(type, state)) continue;
-      const delivery = this.#delta.repeat(type, [...state.has.values()]);
-      if (delivery !== undefined) return delivery;
-    }
-    return undefined;
-  }
-
   /** Whether a whole response would remove what the client has and the agent may only not know yet. */
-  #isHoldingBack(type: XdsType, state: TypeState): boolean {
-    const isAnyUnknown = this.#view.isSettled?.({ type, name: wildcardName }) === false;
-    if (state.carriesUnnamed && isAnyUnknown) return true;
-    return [...this.#delta.parked(type)].some((name) => !state.has.has(name));
+  #isHeldBack(type: XdsType): boolean {
+    const state = this.#types.get(type);
+    if (state === undefined || !wholeTypes.has(type)) return false;
+    const isUnsure = (name: string): boolean =>
+      this.#view.isSettled?.({ type, name }) === false &&
+      !state.has.has(name) &&
+      viewed(this.#view, { type, name }) === undefined;
+    const isAsked = (name: string): boolean =>
+      state.names === undefined ? name === wildcardName : state.names.has(name);
+    return [...state.carried].some((name) => isUnsure(name) && isAsked(name));
   }
 }
 
@@ -183,13 +182,15 @@ const nothingAsked: Omit<DeltaRequest, "typeUrl" | "nonce"> = {
 function newState(first: SotwRequest): TypeState {
   return {
     names: undefined,
-    carriesUnnamed:
-      first.version !== "" && (first.names.length === 0 || first.names.includes(wildcardName)),
+    carried: new Set(first.version === "" ? [] : orAll(first.names)),
     nonce: "",
     pending: undefined,
     has: new Map(),
-    isOwing: false,
   };
+}
+
+function orAll(names: readonly string[]): readonly string[] {
+  return names.length === 0 ? [wildcardName] : names;
 }
 
 /** What the client kept from an earlier stream. Which version of each it does not say. */
@@ -215,6 +216,11 @@ function answerOf(
     .map((index) => pending.names[index] ?? "")
     .filter((name) => pending.before.has(name));
   return { nonce, error, ...(blamed.length === 0 ? {} : { blamed }) };
+}
+
+/** Whether a refusal names nobody, in no way that is known. */
+function isBlind({ error = "" }: SotwRequest, { names }: Pending): boolean {
+  return blamedIndices(error).length === 0 && blamedNames(error, names).length === 0;
 }
 
 /** What a list of names adds and takes away; notes it as the new one. */

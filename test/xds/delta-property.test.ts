@@ -3,118 +3,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { DeltaRequest } from "../../src/xds/codec.ts";
 import { DeltaSession } from "../../src/xds/delta.ts";
-import { sealResource } from "../../src/xds/encode.ts";
-import { type Resource, type XdsType, xdsTypes } from "../../src/xds/resource.ts";
+import { xdsTypes } from "../../src/xds/resource.ts";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
 import { Responses } from "../../src/xds/responses.ts";
 import { type Seen, seen } from "./harness.ts";
+import { clusterNames, type Plan, plan, resourcesOf } from "./plans.ts";
 import { type Body, StrictClient } from "./strict-client.ts";
-
-const names = (prefix: string, count: number): string[] =>
-  Array.from({ length: count }, (_, index) => `${prefix}${index}`);
-
-const clusterNames = names("c", 5);
-const routeNames = names("r", 3);
-const listenerNames = names("l", 3);
-const secretNames = names("s", 2);
-
-const fault = fc.option(fc.constantFrom("proto" as const, "named" as const), {
-  nil: undefined,
-  freq: 12,
-});
-const protoFault = fc.option(fc.constant("proto" as const), { nil: undefined, freq: 12 });
-const rev = fc.nat(3);
-const picked = (all: readonly string[]): fc.Arbitrary<string[]> => fc.subarray([...all]);
-
-interface Plan {
-  readonly clusters: readonly { readonly name: string; readonly body: Body }[];
-  readonly routes: readonly { readonly name: string; readonly body: Body }[];
-  readonly listeners: readonly { readonly name: string; readonly body: Body }[];
-  readonly endpointRev: number;
-}
-
-// References are drawn freely and cut to what exists: each plan is whole in itself.
-const plan: fc.Arbitrary<Plan> = fc
-  .record({
-    clusters: picked(clusterNames).chain((list) =>
-      fc.tuple(
-        ...list.map((name) =>
-          fc.record({ name: fc.constant(name), rev, secrets: picked(secretNames), fault }),
-        ),
-      ),
-    ),
-    routes: picked(routeNames).chain((list) =>
-      fc.tuple(
-        ...list.map((name) =>
-          fc.record({
-            name: fc.constant(name),
-            rev,
-            clusters: picked(clusterNames),
-            fault: protoFault,
-          }),
-        ),
-      ),
-    ),
-    listeners: picked(listenerNames).chain((list) =>
-      fc.tuple(
-        ...list.map((name) =>
-          fc.record({
-            name: fc.constant(name),
-            rev,
-            clusters: picked(clusterNames),
-            routes: picked(routeNames),
-            fault,
-          }),
-        ),
-      ),
-    ),
-    endpointRev: rev,
-  })
-  .map(({ clusters, routes, listeners, endpointRev }) => {
-    const existing = new Set(clusters.map(({ name }) => name));
-    const existingRoutes = new Set(routes.map(({ name }) => name));
-    const cut = (list: readonly string[], to: ReadonlySet<string>): string[] =>
-      list.filter((name) => to.has(name));
-    return {
-      clusters: clusters.map(({ name, fault: f, ...rest }) => ({ name, body: withFault(rest, f) })),
-      routes: routes.map(({ name, clusters: refs, rev: r, fault: f }) => ({
-        name,
-        body: withFault({ rev: r, clusters: cut(refs, existing) }, f),
-      })),
-      listeners: listeners.map(({ name, clusters: refs, routes: used, rev: r, fault: f }) => ({
-        name,
-        body: withFault(
-          { rev: r, clusters: cut(refs, existing), routes: cut(used, existingRoutes) },
-          f,
-        ),
-      })),
-      endpointRev,
-    };
-  });
-
-function withFault(body: Body, bad: Body["fault"] | undefined): Body {
-  return bad === undefined ? body : { ...body, fault: bad };
-}
-
-function resourcesOf({ clusters, routes, listeners, endpointRev }: Plan): Resource[] {
-  const seal = (
-    type: XdsType,
-    { name, body }: { readonly name: string; readonly body: Body },
-  ): Resource => sealResource({ type, name, value: Buffer.from(JSON.stringify(body)) });
-  const sealed = clusters.map((cluster) => seal("cluster", cluster));
-  const endpoints = sealed.map(({ name, version }) => {
-    const value = Buffer.from(JSON.stringify({ rev: endpointRev }));
-    return sealResource({ type: "endpoint", name, value, mixVersion: version });
-  });
-  const secrets = secretNames.map((name) => seal("secret", { name, body: { rev: endpointRev } }));
-  return [
-    ...sealed,
-    ...endpoints,
-    ...secrets,
-    ...routes.map((route) => seal("route", route)),
-    ...listeners.map((listener) => seal("listener", listener)),
-  ];
-}
 
 type Step =
   | { readonly t: "edit"; readonly plan: Plan }
