@@ -70,7 +70,7 @@ async function bytesOf(node: RedisNode, keys: readonly string[]): Promise<number
 const headShape = /^isthmus:\{([a-z0-9.-]{1,253})\}:([a-z0-9-]{1,63}):head$/;
 
 /** Members by mesh. */
-async function scanHeads(
+export async function scanHeads(
   node: RedisNode,
   mesh: MeshDomain | undefined,
 ): Promise<ReadonlyMap<MeshDomain, readonly MemberName[]>> {

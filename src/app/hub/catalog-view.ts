@@ -1,15 +1,16 @@
 import type { CatalogStore, RawRecords, ShardSnapshot } from "../../discovery/shards/store.ts";
-import type { Charter, MemberStanding } from "../../mesh/charter.ts";
-import { charterMember } from "../../mesh/charter.ts";
+import { type Charter, charterMember, type MemberStanding } from "../../mesh/charter.ts";
 import { reasonOf } from "../../mesh/errors.ts";
-import type { MemberName } from "../../mesh/ids.ts";
-import { judgeCharter, type TrustedCharter } from "../../trust/charter.ts";
+import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
+import type { TrustedCharter } from "../../trust/charter.ts";
 import { judgeClaim } from "../../trust/claims.ts";
 import { createVerifier } from "../../trust/verifier.ts";
+import { catalogFinding } from "./catalog-finding.ts";
+import { type CharterOffer, chartersIn, judgeOffer, newestCharter } from "./charter-offers.ts";
+import { compareShards, type ShardCopy } from "./compare-shards.ts";
 import type { HubFinding } from "./hub-finding.ts";
-import { shardRemedies } from "./shard-remedies.ts";
-import { differingKeys, type ShardView, viewShard } from "./shard-view.ts";
-import { visible } from "./visible.ts";
+import type { HubPeek } from "./peek-hub.ts";
+import { type ShardJudge, type ShardView, viewShard } from "./shard-view.ts";
 
 export interface CatalogView {
   /** The newest charter that verifies, of the folder or of any hub. */
@@ -33,8 +34,18 @@ export interface HubShard extends ShardView {
   readonly content: RawRecords | undefined;
 }
 
+/** A hub to look into. */
+export interface HubToView {
+  readonly store: CatalogStore;
+  /** What else stands there; absent: nobody can say. */
+  readonly peek?: (about: {
+    readonly mesh: MeshDomain;
+    readonly members: readonly MemberName[];
+  }) => Promise<HubPeek>;
+}
+
 export interface CatalogQuestion {
-  readonly stores: readonly CatalogStore[];
+  readonly hubs: readonly HubToView[];
   readonly trusted: TrustedCharter;
   /** Empty: all members of the charter. */
   readonly members: readonly MemberName[];
@@ -46,236 +57,144 @@ export interface CatalogQuestion {
 
 /** Reads what hubs hold and judges it as an agent would, by the charter and bundle that are trusted here. */
 export async function viewCatalog(question: CatalogQuestion): Promise<CatalogView> {
-  const findings: HubFinding[] = [];
-  const { stores } = question;
-  const offered = await Promise.all(stores.map((store) => chartersOf(store, question)));
-  let trusted = question.trusted;
-  // Twice, since the first round may bring the bundle that the rest needs.
-  for (const { charters } of [...offered, ...offered]) {
-    for (const signed of charters) {
-      const verdict = judgeCharter(signed, trusted);
-      if (verdict.t === "newer") trusted = verdict.charter;
-    }
-  }
-  const hubs = stores.map((store, index) => {
-    const { charters = [], failure } = offered[index] ?? {};
-    const judged = judgeOffers(store.name, charters, trusted);
-    findings.push(...judged.findings, ...unreachable(store.name, failure));
-    return { store, failure, numbers: judged.numbers, shards: [] as HubShard[] };
-  });
+  const offers = await Promise.all(
+    question.hubs.map(({ store }) => chartersIn(store, question.within())),
+  );
+  const trusted = newestCharter(question.trusted, offers);
   const { charter } = trusted;
-  const members =
-    question.members.length > 0 ? question.members : charter.members.map(({ name }) => name);
+  const listed = charter.members.map(({ name }) => name);
+  const members = question.members.length > 0 ? question.members : listed;
+  const hubs = await Promise.all(
+    question.hubs.map(
+      async (hub, index) => await openHub(hub, { offer: offers[index], trusted, members }),
+    ),
+  );
   const readable = hubs.filter(({ failure }) => failure === undefined);
+  const differences: HubFinding[] = [];
   // One member after the other: never more than one shard of each hub in memory.
   for (const member of members) {
-    const shards = await viewMember(member, { question, trusted, hubs: readable });
-    findings.push(...compareShards(member, shards));
-    for (const { hub, shard } of shards) {
-      hub.shards.push({ ...shard, content: question.withContent ? shard.content : undefined });
-    }
-  }
-  const views = hubs.map(({ store, failure, numbers, shards }) => ({
-    hub: store.name,
-    failure,
-    charters: numbers,
-    shards,
-  }));
-  for (const { shards } of views) findings.push(...shards.flatMap((shard) => shard.findings));
-  return { charter, hubs: views, findings };
-}
-
-interface Offer {
-  readonly charters: Awaited<ReturnType<CatalogStore["readCharters"]>>;
-  readonly failure: string | undefined;
-}
-
-async function chartersOf(store: CatalogStore, question: CatalogQuestion): Promise<Offer> {
-  try {
-    const charters = await store.readCharters({ above: 0 }, question.within());
-    return { charters, failure: undefined };
-  } catch (thrown) {
-    return { charters: [], failure: reasonOf(thrown) };
-  }
-}
-
-function judgeOffers(
-  hub: string,
-  charters: Offer["charters"],
-  trusted: TrustedCharter,
-): { readonly findings: readonly HubFinding[]; readonly numbers: readonly number[] } {
-  const findings: HubFinding[] = [];
-  const numbers = new Set<number>();
-  for (const signed of charters) {
-    const verdict = judgeCharter(signed, trusted);
-    switch (verdict.t) {
-      case "refused":
-        findings.push(
-          found("TRUST_CHARTER_REFUSED", "error", {
-            subject: hub,
-            message: `a charter there: ${verdict.reason}`,
-          }),
-        );
-        break;
-      case "conflict":
-        findings.push(
-          found("TRUST_CHARTER_CONFLICT", "error", {
-            subject: hub,
-            message: `two charters have number ${verdict.number}`,
-          }),
-        );
-        break;
-      case "known":
-      case "newer":
-        numbers.add(numberOf(signed.bytes));
-    }
-  }
-  return { findings, numbers: [...numbers].sort((left, right) => left - right) };
-}
-
-/** Of a charter that verified. */
-function numberOf(bytes: Uint8Array): number {
-  const { number } = JSON.parse(Buffer.from(bytes).toString("utf8")) as Charter;
-  return number;
-}
-
-interface OpenHub {
-  readonly store: CatalogStore;
-  readonly shards: HubShard[];
-}
-
-interface Found {
-  readonly hub: OpenHub;
-  readonly shard: HubShard;
-}
-
-async function viewMember(
-  member: MemberName,
-  about: {
-    readonly question: CatalogQuestion;
-    readonly trusted: TrustedCharter;
-    readonly hubs: readonly OpenHub[];
-  },
-): Promise<readonly Found[]> {
-  const { question, trusted, hubs } = about;
-  const { charter, bundle } = trusted;
-  const { mesh } = charter;
-  const verifier = createVerifier({ mesh, bundle: () => bundle, charter: () => charter });
-  const standing: HubShard["standing"] = charterMember(charter, member)?.state ?? "unlisted";
-  const judge = {
-    mesh,
-    verify: verifier.verifySignature,
-    checkClaim: (name: MemberName, claim: Parameters<typeof judgeClaim>[1]["claim"]) =>
-      judgeClaim(charter, { member: name, claim }),
-  };
-  const read = await Promise.all(hubs.map((hub) => readShard(hub.store, member, question)));
-  return hubs.map((hub, index) => {
-    const { snapshot, failure } = read[index] ?? {};
-    const view = viewShard(
-      member,
-      { hub: hub.store.name, snapshot },
-      { ...judge, nowMs: question.nowMs() },
+    const copies = await Promise.all(
+      readable.map(async (hub) => await viewCopy(hub, { member, trusted, question })),
     );
-    const own = {
-      hub: hub.store.name,
-      member,
-      standing,
-      isAbsent: snapshot === undefined,
+    differences.push(...compareShards(member, copies));
+    for (const [index, { view, content }] of copies.entries()) {
+      const standing = charterMember(charter, member)?.state ?? "unlisted";
+      const kept = question.withContent ? content : undefined;
+      readable[index]?.shards.push({ ...view, standing, content: kept });
+    }
+  }
+  const ofShards = hubs.flatMap(({ shards }) => shards.flatMap(({ findings }) => findings));
+  return {
+    charter,
+    hubs: hubs.map(({ store, failure, charters, shards }) => ({
+      hub: store.name,
       failure,
-    };
-    const findings = [...view.findings, ...absence(own)];
-    return { hub, shard: { ...view, findings, standing, content: snapshot?.records } };
+      charters,
+      shards,
+    })),
+    findings: [...hubs.flatMap((hub) => hub.findings), ...ofShards, ...differences],
+  };
+}
+
+interface OpenHub extends Pick<HubView, "failure" | "charters"> {
+  readonly store: CatalogStore;
+  readonly peeked: HubPeek | undefined;
+  readonly shards: HubShard[];
+  /** About the hub itself. */
+  readonly findings: readonly HubFinding[];
+}
+
+async function openHub(
+  { store, peek }: HubToView,
+  about: {
+    readonly offer: CharterOffer | undefined;
+    readonly trusted: TrustedCharter;
+    readonly members: readonly MemberName[];
+  },
+): Promise<OpenHub> {
+  const { offer = { hub: store.name, charters: [], failure: undefined }, trusted, members } = about;
+  const { charter } = trusted;
+  const { failure } = offer;
+  const judged = judgeOffer(offer, trusted);
+  const peeked = failure === undefined ? await peek?.({ mesh: charter.mesh, members }) : undefined;
+  const unknown = strangers(store.name, { charter, named: peeked?.named ?? [] });
+  const findings = [...judged.findings, ...unknown];
+  return { store, peeked, failure, charters: judged.numbers, shards: [], findings };
+}
+
+const maxNamedMembers = 10;
+
+function strangers(
+  subject: string,
+  about: { readonly charter: Charter; readonly named: readonly MemberName[] },
+): readonly HubFinding[] {
+  const unknown = about.named.filter((name) => charterMember(about.charter, name) === undefined);
+  if (unknown.length === 0) return [];
+  const rest = unknown.length - maxNamedMembers;
+  const more = rest > 0 ? `, and ${rest} more` : "";
+  const listed = unknown.slice(0, maxNamedMembers).join(", ");
+  const message = `it holds keys of members that the charter does not have: ${listed}${more}`;
+  return [catalogFinding("CATALOG_MEMBER_UNKNOWN", "warning", { subject, message })];
+}
+
+const junk = "what stands under its keys is no shard, or larger than any honest one";
+
+async function viewCopy(
+  { store, peeked }: OpenHub,
+  about: {
+    readonly member: MemberName;
+    readonly trusted: TrustedCharter;
+    readonly question: CatalogQuestion;
+  },
+): Promise<ShardCopy> {
+  const { member, trusted, question } = about;
+  const hub = store.name;
+  const { snapshot, failure } = await readShard(store, member, question.within());
+  const view = viewShard(member, { hub, snapshot }, judgeOf(trusted, question.nowMs()));
+  const copy: ShardCopy = { hub, view, content: snapshot?.records };
+  const withFinding = (state: ShardView["state"], finding: HubFinding): ShardCopy => ({
+    ...copy,
+    view: { ...view, state, findings: [...view.findings, finding] },
   });
+  const subject = `${hub} ${member}`;
+  if (failure !== undefined) {
+    const away = catalogFinding("HUB_UNREACHABLE", "error", { subject, message: failure });
+    return withFinding("absent", away);
+  }
+  if (snapshot !== undefined) return copy;
+  if (peeked?.present.has(member) === true) {
+    const unfit = catalogFinding("CATALOG_SHARD_UNFIT", "error", { subject, message: junk });
+    return withFinding("unfit", unfit);
+  }
+  // A denied member should have nothing; one that leaves may have taken it away.
+  if (charterMember(trusted.charter, member)?.state !== "active") return copy;
+  const message = "the hub holds nothing of this member";
+  return withFinding(
+    "absent",
+    catalogFinding("CATALOG_SHARD_ABSENT", "warning", { subject, message }),
+  );
 }
 
 async function readShard(
   store: CatalogStore,
   member: MemberName,
-  question: CatalogQuestion,
+  signal: AbortSignal,
 ): Promise<{ readonly snapshot?: ShardSnapshot | undefined; readonly failure?: string }> {
   try {
-    return { snapshot: await store.readSnapshot(member, question.within()) };
+    return { snapshot: await store.readSnapshot(member, signal) };
   } catch (thrown) {
     return { failure: reasonOf(thrown) };
   }
 }
 
-function absence(about: {
-  readonly hub: string;
-  readonly member: MemberName;
-  readonly standing: HubShard["standing"];
-  readonly isAbsent: boolean;
-  readonly failure: string | undefined;
-}): readonly HubFinding[] {
-  const subject = `${about.hub} ${about.member}`;
-  if (about.failure !== undefined) {
-    return [found("HUB_UNREACHABLE", "error", { subject, message: about.failure })];
-  }
-  // A denied member should have nothing; one that leaves may have taken it away.
-  if (!about.isAbsent || about.standing !== "active") return [];
-  return [
-    found("CATALOG_SHARD_ABSENT", "warning", {
-      subject,
-      message: "the hub holds nothing of this member",
-    }),
-  ];
-}
-
-/** Hubs hold copies of one shard: where they differ, one is behind or somebody changed it. */
-function compareShards(member: MemberName, shards: readonly Found[]): readonly HubFinding[] {
-  const good = shards.filter(({ shard }) => shard.state === "fits" || shard.state === "partly");
-  const newest = good.reduce<HubShard["head"]>((best, { shard: { head } }) => {
-    const isNewer =
-      best === undefined ||
-      (head !== undefined &&
-        (head.epoch > best.epoch || (head.epoch === best.epoch && head.seq > best.seq)));
-    return isNewer ? head : best;
-  }, undefined);
-  if (newest === undefined) return [];
-  return shards.flatMap(({ hub, shard }): readonly HubFinding[] => {
-    const subject = `${hub.store.name} ${member}`;
-    const { head } = shard;
-    if (head === undefined) return [];
-    if (shard.state === "unfit") return unfitAgainst(subject, shard, good);
-    if (shard.state === "refused") return [];
-    const isSameSeq = head.epoch === newest.epoch && head.seq === newest.seq;
-    if (isSameSeq && head.digest !== newest.digest) {
-      const message = `it holds another content of epoch ${head.epoch} seq ${head.seq} than other hubs`;
-      return [found("CATALOG_SHARD_CONFLICT", "error", { subject, message })];
-    }
-    if (isSameSeq) return [];
-    const message = `it holds epoch ${head.epoch} seq ${head.seq}, another hub epoch ${newest.epoch} seq ${newest.seq}`;
-    return [found("CATALOG_HUB_BEHIND", "warning", { subject, message })];
-  });
-}
-
-const maxNamedKeys = 5;
-
-/** A digest says that something is wrong; a hub whose copy fits says what. */
-function unfitAgainst(
-  subject: string,
-  shard: HubShard,
-  good: readonly Found[],
-): readonly HubFinding[] {
-  const twin = good.find((one) => one.shard.head?.digest === shard.head?.digest);
-  if (twin?.shard.content === undefined || shard.content === undefined) return [];
-  const keys = differingKeys(shard.content, twin.shard.content);
-  const named = keys.slice(0, maxNamedKeys).map((key) => `"${visible(key, 80)}"`);
-  const more = keys.length > maxNamedKeys ? ` and ${keys.length - maxNamedKeys} more` : "";
-  const message = `against ${twin.hub.store.name}, these records differ: ${named.join(", ")}${more}`;
-  return [found("CATALOG_SHARD_UNFIT", "error", { subject, message })];
-}
-
-function unreachable(subject: string, failure: string | undefined): readonly HubFinding[] {
-  if (failure === undefined) return [];
-  return [found("HUB_UNREACHABLE", "error", { subject, message: failure })];
-}
-
-function found(
-  code: string,
-  severity: HubFinding["severity"],
-  texts: { readonly subject: string; readonly message: string },
-): HubFinding {
-  const message = visible(texts.message, 400);
-  return { code, severity, subject: texts.subject, message, remedy: shardRemedies[code] ?? "" };
+/** The ports that an agent has, by this charter. */
+function judgeOf({ charter, bundle }: TrustedCharter, nowMs: number): ShardJudge {
+  const { mesh } = charter;
+  const verifier = createVerifier({ mesh, bundle: () => bundle, charter: () => charter });
+  return {
+    mesh,
+    verify: verifier.verifySignature,
+    checkClaim: (member, claim) => judgeClaim(charter, { member, claim }),
+    nowMs,
+  };
 }

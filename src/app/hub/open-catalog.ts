@@ -1,11 +1,11 @@
 import { openRedisStore } from "../../discovery/io/catalog/redis/redis-store.ts";
-import type { CatalogStore } from "../../discovery/shards/store.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import { parseMemberName } from "../../mesh/ids.ts";
 import type { Log } from "../../mesh/ports.ts";
 import { realClock, realTimers } from "../real-time.ts";
-import { type CatalogView, viewCatalog } from "./catalog-view.ts";
+import { type CatalogView, type HubToView, viewCatalog } from "./catalog-view.ts";
 import type { HubTarget } from "./hub-target.ts";
+import { peekHub } from "./peek-hub.ts";
 
 // A shard of 64 MB over a slow line; whoever waits at a terminal can end it before.
 const callMs = 20_000;
@@ -26,12 +26,13 @@ export async function readCatalog(
   const { mesh } = trusted.charter;
   const members = wanted.members.map(parseMemberName);
   await using opened = new AsyncDisposableStack();
-  const stores = target.hubs.map((hub): CatalogStore => {
+  const hubs = target.hubs.map((hub): HubToView => {
     const deps = { mesh, clock: realClock, timers: realTimers, random: Math.random, log: silent };
-    return opened.use(openRedisStore(hub, deps));
+    const store = opened.use(openRedisStore(hub, deps));
+    return { store, peek: (about) => peekHub(hub, about) };
   });
   return await viewCatalog({
-    stores,
+    hubs,
     trusted,
     members,
     withContent: wanted.withContent,

@@ -8,8 +8,8 @@ import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
 import type { VerifySignature } from "../../mesh/ports.ts";
 import { parseCertificate } from "../../trust/certificate.ts";
+import { catalogFinding } from "./catalog-finding.ts";
 import type { HubFinding } from "./hub-finding.ts";
-import { shardRemedies } from "./shard-remedies.ts";
 import { visible } from "./visible.ts";
 
 /** `fits`: every agent takes it over as it is. `partly`: it verifies, some of its claims are dropped. */
@@ -66,10 +66,7 @@ export function viewShard(
   const claims = shard.findings();
   for (const { code, subject, message } of claims) {
     const severity = code === "CATALOG_RECORD_NEWER" ? "warning" : "error";
-    findings.push({
-      ...note(code, severity, visible(message)),
-      subject: `${hub} ${visible(subject)}`,
-    });
+    findings.push(catalogFinding(code, severity, { subject: `${hub} ${subject}`, message }));
   }
   if (outcome.problem === undefined && head !== undefined) {
     if (shard.status().isSignerExpired) {
@@ -93,25 +90,11 @@ export function viewShard(
   };
 }
 
-/** Keys in which two contents differ, for a shard that does not fit where another hub's does. */
-export function differingKeys(left: RawRecords, right: RawRecords): readonly string[] {
-  const keys = new Set([...left.keys(), ...right.keys()]);
-  return [...keys].filter((key) => {
-    const [one, other] = [left.get(key), right.get(key)];
-    return one === undefined || other === undefined || Buffer.compare(one, other) !== 0;
-  });
-}
-
 type NoteShard = (code: string, severity: HubFinding["severity"], message: string) => HubFinding;
 
 function notes(hub: string, member: MemberName): NoteShard {
-  return (code, severity, message) => ({
-    code,
-    severity,
-    subject: `${hub} ${member}`,
-    message: visible(message, 400),
-    remedy: shardRemedies[code] ?? "see docs/errors.md",
-  });
+  return (code, severity, message) =>
+    catalogFinding(code, severity, { subject: `${hub} ${member}`, message });
 }
 
 function absentView(member: MemberName): ShardView {

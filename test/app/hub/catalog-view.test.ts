@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CatalogView } from "../../../src/app/hub/catalog-view.ts";
+import type { HubPeek } from "../../../src/app/hub/peek-hub.ts";
 import { encodeRecord } from "../../../src/discovery/shards/records.ts";
 import type { CatalogStore } from "../../../src/discovery/shards/store.ts";
 import { MeshError } from "../../../src/mesh/errors.ts";
+import { parseMemberName } from "../../../src/mesh/ids.ts";
 import { signCharter } from "../../../src/trust/charter.ts";
 import {
   east,
@@ -195,4 +197,18 @@ test("viewCatalog() goes on with the other hubs when one does not answer", async
   assert.equal(seen.hubs[0]?.shards[0]?.state, "fits");
   assert.match(seen.hubs[1]?.failure ?? "", /it is away/);
   assert.deepEqual(codesIn(seen), ["error HUB_UNREACHABLE"]);
+});
+
+test("viewCatalog() tells junk under a member's keys from nothing, and names strangers", async () => {
+  const store = memoryHub("hub").connect();
+  await eastWriter.put(store, good);
+  const stranger = parseMemberName("stranger");
+  const peek = async (): Promise<HubPeek> => ({
+    present: new Set([east, west]),
+    named: [east, west, stranger],
+  });
+  const seen = await view(made, [store], { peek });
+  assert.deepEqual(codesIn(seen), ["error CATALOG_SHARD_UNFIT", "warning CATALOG_MEMBER_UNKNOWN"]);
+  assert.equal(seen.hubs[0]?.shards[1]?.state, "unfit");
+  assert.match(seen.findings.map(({ message }) => message).join(), /: stranger$|: stranger,/);
 });

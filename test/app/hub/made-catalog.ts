@@ -1,6 +1,10 @@
 // Hubs in memory that hold shards signed by real certificates, right or wrong.
 import { sign as signBytes } from "node:crypto";
-import { type CatalogView, viewCatalog } from "../../../src/app/hub/catalog-view.ts";
+import {
+  type CatalogView,
+  type HubToView,
+  viewCatalog,
+} from "../../../src/app/hub/catalog-view.ts";
 import { realTimers } from "../../../src/app/real-time.ts";
 import { createMemoryHub, type MemoryHub } from "../../../src/discovery/io/catalog/memory-store.ts";
 import { createBuckets } from "../../../src/discovery/shards/buckets.ts";
@@ -134,10 +138,11 @@ export function view(
     readonly members?: readonly MemberName[];
     readonly atMs?: number;
     readonly withContent?: boolean;
+    readonly peek?: HubToView["peek"] & {};
   } = {},
 ): Promise<CatalogView> {
   return viewCatalog({
-    stores,
+    hubs: stores.map((store) => ({ store, ...(options.peek && { peek: options.peek }) })),
     trusted: made.charter,
     members: options.members ?? [],
     withContent: options.withContent ?? false,
