@@ -81,7 +81,8 @@ export function nodesOf(golden: GoldenCase): ProxyNode[] {
   return golden.nodes.map(({ id, peer, metadata }) => {
     const zone = golden.viewer.zone;
     const ownTrustDomain: TrustDomain = golden.trust.ownTrustDomain;
-    const verdict = parseNode({ id, metadata: { ...metadata, zone } }, { peer, ownTrustDomain });
+    const input = { id, metadata: { ...metadata, zone }, zone };
+    const verdict = parseNode(input, { peer, ownTrustDomain });
     if (verdict.t === "refused") throw new Error(verdict.reason);
     return verdict.node;
   });

@@ -197,3 +197,37 @@ suite("parseNode()", () => {
     fc.assert(run, { numRuns: 2_000 });
   });
 });
+
+suite("parseNode() of a gRPC program", () => {
+  const parse = (
+    metadata: object,
+    options: { readonly peer?: SpiffeId; readonly id?: string; readonly zone?: string } = {},
+  ): NodeVerdict => {
+    const { peer, id = "grpc/shop/frontend-1", zone = "" } = options;
+    const proof = { ownTrustDomain, ...(peer === undefined ? {} : { peer }) };
+    return parseNode({ id, metadata: { role: "grpc", ...metadata }, zone }, proof);
+  };
+
+  test("is served without a proof, by mTLS unless it asks for plaintext", () => {
+    const node = { t: "grpc", id: "grpc/shop/frontend-1", engine: "grpc", zone: "a" };
+    assert.deepEqual(parse({}, { zone: "a" }), { t: "ok", node: { ...node, security: "mtls" } });
+    const plain = parse({ security: "plaintext" }, { zone: "a", peer: cart });
+    assert.deepEqual(plain, { t: "ok", node: { ...node, security: "plaintext" } });
+    assert.match(reasonOf(parse({ security: "none" })), /none of mtls, plaintext/);
+  });
+
+  test("is nobody else: neither by its id nor by a zone that is no name", () => {
+    assert.match(reasonOf(parse({}, { id: "sidecar/shop/cart-1/0" })), /does not start with grpc/);
+    assert.match(reasonOf(parse({}, { zone: "a b" })), /is not a name/);
+    assert.match(reasonOf(parse({}, { peer: gateway })), /not a workload's/);
+    const stranger = parseSpiffeId("spiffe://west.acme.mesh/ns/shop/sa/cart");
+    assert.match(reasonOf(parse({}, { peer: stranger })), /of another member/);
+  });
+
+  test("without a proof nobody is a sidecar or a gateway", () => {
+    for (const metadata of [sidecarMetadata, { role: "gateway" }]) {
+      const verdict = parseNode({ id: "gateway/a/b", metadata }, { ownTrustDomain });
+      assert.match(reasonOf(verdict), /proved no identity/);
+    }
+  });
+});

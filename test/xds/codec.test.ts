@@ -134,13 +134,14 @@ describe("decodeDeltaRequest()", () => {
 });
 
 describe("decodeNode()", () => {
-  test("reads id, metadata and user agent, and skips the extensions", () => {
+  test("reads id, metadata, user agent and zone, and skips the extensions", () => {
     const bytes = toBinary(
       NodeSchema,
       create(NodeSchema, {
         id: "sidecar/shop/cart-1/x",
         metadata: { role: "sidecar", upstreams: [{ port: 80, isOn: true }] },
         userAgentName: "envoy",
+        locality: { region: "us-east-1", zone: "a", subZone: "rack" },
         extensions: [{ name: "a", category: "b" }],
         clientFeatures: ["x"],
       }),
@@ -151,6 +152,7 @@ describe("decodeNode()", () => {
         id: "sidecar/shop/cart-1/x",
         metadata: { role: "sidecar", upstreams: [{ port: 80, isOn: true }] },
         userAgent: "envoy",
+        zone: "a",
       },
     });
   });

@@ -37,7 +37,9 @@ function reachable(plan: TargetPlan, security: GrpcSecurity): TargetPlan {
   const { local } = plan;
   const isProven = ({ sidecars }: Endpoint): boolean =>
     atPort(sidecars, plan.port.name) !== undefined;
-  const isFit = (endpoint: Endpoint): boolean => isProven(endpoint) === (security === "mtls");
+  // Without the dead, too: a proxy's weights make up for what it does not count, these clients' do not.
+  const isFit = (endpoint: Endpoint): boolean =>
+    endpoint.health === "healthy" && isProven(endpoint) === (security === "mtls");
   return {
     ...plan,
     ...(local === undefined
