@@ -2,6 +2,7 @@ import { accessFaults } from "./scenarios/access-faults.ts";
 import { agentFaults } from "./scenarios/agent-faults.ts";
 import { contentFaults } from "./scenarios/content-faults.ts";
 import { hubFaults } from "./scenarios/hub-faults.ts";
+import { shapeFaults } from "./scenarios/shape-faults.ts";
 import type { Fault } from "./support/fault.ts";
 
 /** Catalogs without proxies, on loopback: they mostly wait, and so run side by side. */
@@ -9,5 +10,6 @@ export const catalogFaults: readonly Fault[] = [
   ...contentFaults,
   ...hubFaults,
   ...accessFaults,
+  ...shapeFaults,
   ...agentFaults,
 ];

@@ -1,81 +1,132 @@
-/** `npm run faults:catalog [-- --json] [-- --only NAME,NAME]`: what each fault did, measured. */
+/** `npm run faults:catalog [-- --json] [-- --only NAME,NAME]`: what came of each fault, measured. */
 import { parseArgs } from "node:util";
+import { whyNoRegions } from "../support/regions/regions.ts";
 import { catalogFaults } from "./all-faults.ts";
+import { regionFaults } from "./scenarios/region-faults.ts";
+import { runTrafficFault, trafficFaults } from "./scenarios/traffic-faults.ts";
 import { type Fault, faultsAtOnce, type Outcome, targetMs } from "./support/fault.ts";
+import { openTrafficMesh } from "./support/traffic-mesh.ts";
 
 interface Row {
-  readonly fault: Fault;
-  readonly outcome: Outcome | { readonly failure: string };
+  readonly name: string;
+  readonly title: string;
+  readonly result: { readonly t: "outcome"; readonly outcome: Outcome } | Failure;
+}
+
+interface Failure {
+  readonly t: "failure";
+  readonly reason: string;
 }
 
 const { values } = parseArgs({
   options: { json: { type: "boolean" }, only: { type: "string" } },
 });
+const isJson = values.json === true;
 const wanted = values.only?.split(",");
-const chosen = catalogFaults.filter(({ name }) => wanted?.includes(name) ?? true);
-const unknown = wanted?.filter((name) => !catalogFaults.some((fault) => fault.name === name)) ?? [];
-if (unknown.length > 0) {
-  process.stderr.write(
-    `Cannot run "${unknown.join(", ")}": there are ${catalogFaults.map(({ name }) => name).join(", ")}\n`,
-  );
-  process.exit(2);
-}
-const rows = await runAll(chosen);
-if (values.json === true) process.stdout.write(`${JSON.stringify(rows.map(plain), null, 2)}\n`);
-process.exitCode = rows.every(isGood) ? 0 : 1;
+const all = [...catalogFaults, ...regionFaults, ...trafficFaults].map(({ name }) => name);
+const unknown = wanted?.filter((name) => !all.includes(name)) ?? [];
+const titleWidth = 68;
 
-async function runAll(faults: readonly Fault[]): Promise<readonly Row[]> {
-  const queue = [...faults];
+if (unknown.length > 0) {
+  process.stderr.write(`Cannot run "${unknown.join(", ")}": there are ${all.join(", ")}\n`);
+  process.exitCode = 2;
+} else {
+  const rows = await runAll();
+  if (isJson) process.stdout.write(`${JSON.stringify(rows.map(plain), null, 2)}\n`);
+  process.exitCode = rows.every(isGood) ? 0 : 1;
+}
+
+async function runAll(): Promise<readonly Row[]> {
+  if (!isJson) process.stdout.write(headline());
+  const missing = whyNoRegions();
+  if (missing !== undefined) process.stderr.write(`Left out what needs regions: ${missing}\n`);
+  // Side by side while they only wait; those with many processes by themselves.
+  return [
+    ...(await runSome(catalogFaults, faultsAtOnce)),
+    ...(await runSome(missing === undefined ? regionFaults : [], 1)),
+    ...(await runUnderTraffic()),
+  ];
+}
+
+async function runSome(faults: readonly Fault[], atOnce: number): Promise<readonly Row[]> {
+  const queue = faults.filter(isWanted);
   const rows: Row[] = [];
-  if (values.json !== true) process.stdout.write(headline());
   const worker = async (): Promise<void> => {
     for (let fault = queue.shift(); fault !== undefined; fault = queue.shift()) {
-      const row = { fault, outcome: await outcomeOf(fault) };
-      rows.push(row);
-      if (values.json !== true) process.stdout.write(lineOf(row));
+      rows.push(await rowOf(fault, fault.run));
     }
   };
-  await Promise.all(Array.from({ length: faultsAtOnce }, worker));
+  await Promise.all(Array.from({ length: atOnce }, worker));
   return rows;
 }
 
-async function outcomeOf(fault: Fault): Promise<Row["outcome"]> {
+async function runUnderTraffic(): Promise<readonly Row[]> {
+  const chosen = trafficFaults.filter(isWanted);
+  if (chosen.length === 0) return [];
+  await using mesh = await openTrafficMesh();
+  const rows: Row[] = [];
+  for (const fault of chosen) rows.push(await rowOf(fault, () => runTrafficFault(mesh, fault)));
+  return rows;
+}
+
+function isWanted({ name }: { readonly name: string }): boolean {
+  return wanted?.includes(name) ?? true;
+}
+
+async function rowOf(
+  { name, title }: { readonly name: string; readonly title: string },
+  run: () => Promise<Outcome>,
+): Promise<Row> {
+  const row: Row = { name, title, result: await resultOf(run) };
+  if (!isJson) process.stdout.write(linesOf(row));
+  return row;
+}
+
+async function resultOf(run: () => Promise<Outcome>): Promise<Row["result"]> {
   try {
-    return await fault.run();
+    return { t: "outcome", outcome: await run() };
   } catch (thrown) {
-    return { failure: thrown instanceof Error ? thrown.message : String(thrown) };
+    return { t: "failure", reason: thrown instanceof Error ? thrown.message : String(thrown) };
   }
 }
 
-function isGood({ outcome }: Row): boolean {
-  if ("failure" in outcome) return false;
-  const { lost, wronglyRemoved, wentBack, requests, backInStepMs } = outcome;
-  const broken = lost.length + wronglyRemoved.length + wentBack.length + (requests?.failed ?? 0);
-  return broken === 0 && backInStepMs <= targetMs;
+function isGood({ result }: Row): boolean {
+  if (result.t === "failure") return false;
+  const { outcome } = result;
+  return brokenIn(outcome).length === 0 && outcome.backInStepMs <= targetMs;
+}
+
+function brokenIn({ lost, wronglyRemoved, wentBack, requests }: Outcome): readonly string[] {
+  return [...lost, ...wronglyRemoved, ...wentBack, ...(requests?.reasons ?? [])];
 }
 
 function headline(): string {
-  return `${"fault".padEnd(62)} ${"in step".padStart(9)} ${"lost".padStart(5)} ${"removed".padStart(8)} ${"changes".padStart(8)} ${"requests failed".padStart(16)}\n`;
+  return lineFrom("fault", ["in step", "lost", "removed", "changes", "requests failed"]);
 }
 
-function lineOf(row: Row): string {
-  const { fault, outcome } = row;
-  const title = fault.title.padEnd(62);
-  if ("failure" in outcome) return `${title} FAILED: ${outcome.failure}\n`;
-  const { lost, wronglyRemoved, wentBack, changes, requests } = outcome;
-  const cells = [
-    `${(outcome.backInStepMs / 1000).toFixed(2)} s`.padStart(9),
-    String(lost.length).padStart(5),
-    String(wronglyRemoved.length + wentBack.length).padStart(8),
-    String(changes).padStart(8),
-    (requests === undefined ? "" : `${requests.failed} of ${requests.sent}`).padStart(16),
-  ];
-  const details = [...lost, ...wronglyRemoved, ...wentBack]
-    .slice(0, 3)
-    .map((one) => `    ${one}\n`);
-  return `${title} ${cells.join(" ")}${isGood(row) ? "" : "  MISSED"}\n${details.join("")}`;
+function linesOf(row: Row): string {
+  const { title, result } = row;
+  if (result.t === "failure") return `${title.padEnd(titleWidth)} FAILED: ${result.reason}\n`;
+  const { outcome } = result;
+  const { requests } = outcome;
+  const line = lineFrom(title, [
+    `${(outcome.backInStepMs / 1000).toFixed(2)} s`,
+    outcome.lost.length,
+    outcome.wronglyRemoved.length + outcome.wentBack.length,
+    outcome.changes,
+    requests === undefined ? "–" : `${requests.failed} of ${requests.sent}`,
+  ]);
+  const details = brokenIn(outcome).slice(0, 3);
+  const late = outcome.backInStepMs > targetMs ? ["later than the target"] : [];
+  return [line, ...[...details, ...late].map((detail) => `    ${detail}\n`)].join("");
 }
 
-function plain({ fault, outcome }: Row): object {
-  return { name: fault.name, title: fault.title, ...outcome };
+function lineFrom(title: string, cells: readonly (number | string)[]): string {
+  const widths = [9, 6, 9, 9, 17];
+  const padded = cells.map((cell, index) => String(cell).padStart(widths[index] ?? 0));
+  return `${title.padEnd(titleWidth)}${padded.join("")}\n`;
+}
+
+function plain({ name, title, result }: Row): object {
+  return { name, title, ...(result.t === "failure" ? { failure: result.reason } : result.outcome) };
 }

@@ -1,14 +1,14 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { ServiceAnswer } from "../../../src/app/api-model.ts";
-import { type Fault, measureFault, type Outcome, type Struck } from "../support/fault.ts";
+import { measureFault, type Outcome, type Struck } from "../support/fault.ts";
 import { startTraffic } from "../support/traffic.ts";
-import { openTrafficMesh, type TrafficMember, type TrafficMesh } from "../support/traffic-mesh.ts";
+import type { TrafficMember, TrafficMesh } from "../support/traffic-mesh.ts";
 
 const faultMs = 5000;
 /** An agent that knows nothing serves what it has after 30 s: the sidecars must not notice. */
 const pastPatienceMs = 33_000;
 
-interface TrafficFault {
+export interface TrafficFault {
   readonly name: string;
   readonly title: string;
   readonly strike: (mesh: TrafficMesh) => Promise<void>;
@@ -20,7 +20,9 @@ export const trafficFaults: readonly TrafficFault[] = [
     name: "traffic-flushall",
     title: "FLUSHALL under traffic",
     strike: async ({ redis }) => {
+      await wait(1000);
       await redis.command("FLUSHALL");
+      await wait(1000);
     },
   },
   {
@@ -75,29 +77,23 @@ export const trafficFaults: readonly TrafficFault[] = [
   },
 ];
 
-/** Runs those of these names; each outcome is told when it is known. */
-export async function runTrafficFaults(
-  names: readonly string[],
-  onOutcome: (fault: TrafficFault, outcome: Outcome) => void,
-): Promise<void> {
-  await using mesh = await openTrafficMesh();
-  const struck = struckOf(mesh);
-  for (const fault of trafficFaults.filter(({ name }) => names.includes(name))) {
-    const traffic = startTraffic([mesh.urls.cart, mesh.urls.books]);
-    try {
-      const outcome = await measureFault(struck, () => fault.strike(mesh));
-      await traffic.stop();
-      for (const reason of traffic.reasons()) process.stderr.write(`${reason}\n`);
-      onOutcome(fault, { ...outcome, requests: traffic.counts() });
-    } finally {
-      await traffic.stop();
-    }
+export async function runTrafficFault(mesh: TrafficMesh, fault: TrafficFault): Promise<Outcome> {
+  const traffic = startTraffic([mesh.urls.cart, mesh.urls.books]);
+  try {
+    const outcome = await measureFault(struckOf(mesh), () => fault.strike(mesh));
+    await traffic.stop();
+    const { sent, failed } = traffic.counts();
+    return { ...outcome, requests: { sent, failed, reasons: traffic.reasons() } };
+  } finally {
+    await traffic.stop();
   }
 }
 
+/** Which change the markers show: it only grows, however many faults there are. */
+let port = 1;
+
 function struckOf({ east, west }: TrafficMesh): Struck {
   const members = [east, west];
-  let port = 1;
   let timer: NodeJS.Timeout | undefined;
   let changes = 0;
   const changeAll = async (): Promise<void> => {
@@ -142,5 +138,3 @@ async function differencesAt(
     return [`${where} does not answer: ${String(thrown)}`];
   }
 }
-
-export type { Fault };

@@ -19,15 +19,20 @@ export interface Outcome {
   /** Changes made while it lasted. */
   readonly changes: number;
   /** Where traffic ran. */
-  readonly requests?: { readonly sent: number; readonly failed: number };
+  readonly requests?: {
+    readonly sent: number;
+    readonly failed: number;
+    /** Why, each once. */
+    readonly reasons: readonly string[];
+  };
 }
 
 /** What a fault strikes: members with steady changes, and a judge of what each knows of the others. */
 export interface Struck {
   /** Changes one service after the other, in every member that runs. */
-  readonly setLoad: (changesPerSecond: number) => Promise<void> | void;
+  readonly setLoad: (changesPerSecond: number) => void;
   /** One change more of every member that runs; nobody may wait with it. */
-  readonly changeAll: () => Promise<void> | void;
+  readonly changeAll: () => Promise<void>;
   /** What some reader holds other than it is. */
   readonly readerDifferences: () => Promise<readonly string[]>;
   /** What some reader or hub holds other than it is; empty: all are in step. */
@@ -59,10 +64,10 @@ const loadPerSecond = 10;
 export async function measureFault(struck: Struck, strike: () => Promise<void>): Promise<Outcome> {
   const start = await timeInStep(struck);
   if (start.lost.length > 0) throw new Error(`never in step at first: ${start.lost.join("; ")}`);
-  await struck.setLoad(loadPerSecond);
+  struck.setLoad(loadPerSecond);
   const before = (await struck.tally()).changes;
   await strike();
-  await struck.setLoad(0);
+  struck.setLoad(0);
   const { changes } = await struck.tally();
   await struck.changeAll();
   const end = await timeInStep(struck);

@@ -79,7 +79,7 @@ export async function openFederation(options: {
         changes += sites.length;
       }, 1000 / changesPerSecond);
     },
-    changeAll: () => {
+    changeAll: async () => {
       for (const site of sites) if (site.isAlive()) site.change();
     },
     readerDifferences: async () => inReaders(),
@@ -91,7 +91,7 @@ export async function openFederation(options: {
     tally: async () => ({ changes, wronglyRemoved, wentBack }),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
-      await Promise.all(sites.map((site) => (site.isAlive() ? site.stop() : undefined)));
+      await Promise.all(sites.filter((site) => site.isAlive()).map((site) => site.stop()));
       await Promise.all(hubs.map(({ judge }) => judge[Symbol.asyncDispose]()));
     },
   };
