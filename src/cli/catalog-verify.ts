@@ -46,8 +46,10 @@ function page(view: CatalogView, terminal: Terminal): string {
   const shards = hubs.flatMap((hub) => hub.shards).filter(({ state }) => state !== "absent");
   const good = shards.filter(({ state }) => state === "fits").length;
   const records = shards.reduce((sum, shard) => sum + shard.records, 0);
+  if (shards.length === 0)
+    return `${findingLines(findings, terminal)}there is no shard to verify\n`;
   const text = `${good} of ${counted(shards.length, "shard")} verify, ${counted(records, "record")} in ${counted(hubs.length, "hub")}`;
-  const isGood = good === shards.length && shards.length > 0;
+  const isGood = good === shards.length;
   const sum = painted({ text, tone: isGood ? "good" : "bad" }, terminal);
   return `${findingLines(findings, terminal)}${sum}\n`;
 }

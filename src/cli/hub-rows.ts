@@ -104,8 +104,9 @@ function meshOf({ content }: HubFacts): string {
       const bytes = members.every((one) => one.bytes !== undefined)
         ? `, ${bytesOf(members.reduce((sum, one) => sum + (one.bytes ?? 0), 0))}`
         : "";
-      const of = absent.length === 0 ? "" : ` of ${members.length + absent.length}`;
-      return `${mesh}: ${members.length}${of} members, ${counted(records, "record")}${bytes}`;
+      const all = members.length + absent.length;
+      const here = absent.length === 0 ? "" : `${members.length} of `;
+      return `${mesh}: ${here}${counted(all, "member")}, ${counted(records, "record")}${bytes}`;
     })
     .join("; ");
 }
