@@ -45,7 +45,7 @@ export class Responses {
   readonly #encodeContent: Encode;
   #lastPush = 0;
   #cachedBytes = 0;
-  readonly #cached = new Map<string, Delivery>();
+  readonly #cached = new Map<string, Cached>();
 
   constructor(encode: Encode = encodeDelta) {
     this.#encodeContent = encode;
@@ -55,9 +55,10 @@ export class Responses {
   deliver(content: Content, options: { readonly after: number }): Delivery {
     const key = keyOf(content);
     const cached = this.#cached.get(key);
-    if (cached !== undefined && cached.push > options.after) return cached;
+    const isUsable = cached !== undefined && cached.delivery.push > options.after;
+    if (isUsable && isSameContent(cached.content, content)) return cached.delivery;
     const delivery = this.#encode(content);
-    this.#keep(key, delivery);
+    this.#keep(key, { content, delivery });
     return delivery;
   }
 
@@ -71,21 +72,51 @@ export class Responses {
     return { bytes, receipt: { type, nonce, names, versions, removed }, push };
   }
 
-  #keep(key: string, delivery: Delivery): void {
-    this.#cachedBytes += delivery.bytes.length - (this.#cached.get(key)?.bytes.length ?? 0);
+  #keep(key: string, cached: Cached): void {
+    this.#cachedBytes += bytesOf(cached) - bytesOf(this.#cached.get(key));
     this.#cached.delete(key);
-    this.#cached.set(key, delivery);
-    for (const [oldest, { bytes }] of this.#cached) {
+    this.#cached.set(key, cached);
+    for (const [oldest, one] of this.#cached) {
       if (this.#cachedBytes <= maxCachedBytes) break;
       this.#cached.delete(oldest);
-      this.#cachedBytes -= bytes.length;
+      this.#cachedBytes -= bytesOf(one);
     }
   }
 }
 
-function keyOf(content: Content): string {
-  const versions = (resources: readonly Resource[] = []): string[] =>
-    resources.flatMap(({ name, version }) => [name, version]);
-  const { type, upserts, removed, whole } = content;
-  return JSON.stringify([type, versions(upserts), removed, versions(whole)]);
+interface Cached {
+  readonly content: Content;
+  readonly delivery: Delivery;
+}
+
+function bytesOf(cached: Cached | undefined): number {
+  return cached?.delivery.bytes.length ?? 0;
+}
+
+/**
+ * Where to look, not what is there: a text of all names and versions, made for each response of each
+ * stream, would be the greater part of the garbage that a returning fleet makes.
+ */
+function keyOf({ type, upserts, removed, whole }: Content): string {
+  const ends = [upserts[0]?.version, upserts.at(-1)?.version, whole?.[0]?.version];
+  return [type, upserts.length, removed.length, whole?.length, ...ends, removed[0]].join(" ");
+}
+
+function isSameContent(a: Content, b: Content): boolean {
+  return (
+    a.type === b.type &&
+    areSame(a.upserts, b.upserts) &&
+    areSame(a.whole, b.whole) &&
+    a.removed.length === b.removed.length &&
+    a.removed.every((name, index) => name === b.removed[index])
+  );
+}
+
+function areSame(a: readonly Resource[] | undefined, b: readonly Resource[] | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((one, index) => isSameResource(one, b[index]));
+}
+
+function isSameResource(a: Resource, b: Resource | undefined): boolean {
+  return a === b || (a.name === b?.name && a.version === b.version);
 }

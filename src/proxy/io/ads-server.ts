@@ -3,6 +3,7 @@ import { type Server, status } from "@grpc/grpc-js";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { Admission, type AdmissionLimits } from "../../xds/admission.ts";
 import { decodeDeltaRequest } from "../../xds/codec.ts";
+import { CommonContents } from "../../xds/common-map.ts";
 import { type DeltaLimits, DeltaSession } from "../../xds/delta.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import type { NodeClaim } from "../../xds/node.ts";
@@ -74,6 +75,7 @@ export class AdsServer implements Disposable {
   readonly #options: AdsOptions;
   readonly #admission: Admission;
   readonly #host: StreamHost;
+  readonly #common = new CommonContents();
   readonly #deltaResponses = new Responses();
   readonly #sotwResponses = sotwResponses();
   readonly #perPeer: PeerCount;
@@ -111,19 +113,22 @@ export class AdsServer implements Disposable {
   /** Serves both dialects there; `door`: if not that of the options. */
   register(server: Server, door: Door = this.#options): void {
     const { limits = {} } = this.#options;
+    const common = this.#common;
     this.#registerOne(server, {
       name: "DeltaAggregatedResources",
       decode: decodeDeltaRequest,
       door,
       dialect: "delta",
-      openSession: (view) => new DeltaSession({ view, responses: this.#deltaResponses, limits }),
+      openSession: (view) =>
+        new DeltaSession({ view, responses: this.#deltaResponses, common, limits }),
     });
     this.#registerOne(server, {
       name: "StreamAggregatedResources",
       decode: decodeSotwRequest,
       door,
       dialect: "sotw",
-      openSession: (view) => new SotwSession({ view, responses: this.#sotwResponses, limits }),
+      openSession: (view) =>
+        new SotwSession({ view, responses: this.#sotwResponses, common, limits }),
     });
   }
 

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { CommonContents, CommonMap } from "../../src/xds/common-map.ts";
+
+const names = Array.from({ length: 200 }, (_, index) => `name-${index}`);
+
+function filled(value: string): CommonMap {
+  const map = new CommonMap();
+  for (const name of names) map.set(name, value);
+  return map;
+}
+
+test("a CommonMap answers as a Map does, whenever it looks for others with the same content", () => {
+  const step = fc.oneof(
+    fc.record({ t: fc.constant("set" as const), at: fc.nat(199), value: fc.nat(2) }),
+    fc.record({ t: fc.constant("delete" as const), at: fc.nat(199) }),
+    fc.record({ t: fc.constant("fill" as const), value: fc.nat(2) }),
+    fc.record({ t: fc.constant("settle" as const) }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+      const contents = new CommonContents();
+      // Others share from the start, so that what this one does must not reach them.
+      const other = filled("0");
+      other.settle(contents);
+      const map = new CommonMap();
+      const model = new Map<string, string>();
+      for (const one of steps) {
+        if (one.t === "settle") map.settle(contents);
+        else if (one.t === "delete") {
+          const name = names[one.at] ?? "";
+          assert.equal(map.delete(name), model.delete(name));
+        } else {
+          for (const name of one.t === "fill" ? names : [names[one.at] ?? ""]) {
+            map.set(name, String(one.value));
+            model.set(name, String(one.value));
+          }
+        }
+        assert.equal(map.size, model.size);
+        assert.deepEqual(new Map(map.entries()), model);
+        for (const name of names) assert.equal(map.get(name), model.get(name));
+      }
+      assert.deepEqual(new Map(other.entries()), new Map(names.map((name) => [name, "0"])));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("CommonContents gives streams with equal content one map, and never one that differs", () => {
+  const contents = new CommonContents();
+  const same = contents.share(filled("1"));
+  assert.equal(contents.share(filled("1")), same);
+  const different = filled("1");
+  different.set("name-199", "2");
+  const fresh = contents.share(different);
+  assert.notEqual(fresh, same);
+  assert.equal(fresh.get("name-199"), "2");
+  assert.equal(same.get("name-199"), "1");
+});
