@@ -105,7 +105,7 @@ export class LoadIntake {
       code: "PROXY_NO_PASSAGE",
       severity: "warning",
       subject: service,
-      message: `no sidecar here gets a connection to it in ${member}; others serve it until that works again`,
+      message: `no sidecar here gets a connection to it in ${member}; while others can serve it, they do`,
     }));
   }
 

@@ -42,12 +42,15 @@ const messages: AdmissionLimits = { perSecond: 10, burst: 20 };
 // 1,024 rows with all 60 metrics each; what is more is not a report.
 const maxMessageBytes = 2 * 1024 * 1024;
 const helloMs = 10_000;
+// Replicas of one workload share an identity; a workload with more of them than this is none.
+const maxPerIdentity = 2048;
 const refusalLogs: AdmissionLimits = { perSecond: 1, burst: 20 };
 
 /** Serves Envoy's load reporting service (LRS) on the port of the xDS streams. */
 export class LoadService implements Disposable {
   readonly #options: LoadServiceOptions;
   readonly #streams = new Map<string, LoadStream>();
+  readonly #perIdentity = new Map<string, number>();
   readonly #logs: Admission;
   readonly #response: Buffer;
 
@@ -92,20 +95,33 @@ export class LoadService implements Disposable {
     const stream: LoadStream = new LoadStream(call, {
       limit: new Admission(messages, clock.monotonicMs()),
       nowMs: clock.monotonicMs,
-      admit: (node) =>
-        peer === undefined
-          ? { t: "refused", reason: "the connection proved no identity" }
-          : admit(node, peer),
+      admit: (node) => {
+        if (peer === undefined)
+          return { t: "refused", reason: "the connection proved no identity" };
+        const isFull = (this.#perIdentity.get(peer.id) ?? 0) >= maxPerIdentity;
+        return isFull
+          ? { t: "refused", reason: "too many proxies of its identity report" }
+          : admit(node, peer);
+      },
       onOpen: (key) => {
         this.#streams.get(key)?.end(status.ABORTED, "a newer stream of this proxy reports");
         this.#streams.set(key, stream);
+        this.#count(peer, 1);
         call.write(this.#response);
       },
       onRefused: (reason) => this.#refused(peer, reason),
       onClose: (key) => {
         if (this.#streams.get(key) === stream) this.#streams.delete(key);
+        this.#count(peer, -1);
       },
     });
+  }
+
+  #count(peer: Peer | undefined, change: number): void {
+    if (peer === undefined) return;
+    const count = (this.#perIdentity.get(peer.id) ?? 0) + change;
+    if (count > 0) this.#perIdentity.set(peer.id, count);
+    else this.#perIdentity.delete(peer.id);
   }
 
   #refused(peer: Peer | undefined, reason: string): void {

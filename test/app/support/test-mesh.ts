@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RunningAgent, startAgent } from "../../../src/app/agent/agent.ts";
-import type { AgentConfig, SidecarConfig } from "../../../src/app/config/config.ts";
+import { type AgentParts, type RunningAgent, startAgent } from "../../../src/app/agent/agent.ts";
+import type { AgentConfig, GatewayConfig, SidecarConfig } from "../../../src/app/config/config.ts";
 import {
   type RunningEngine,
   startGateway,
@@ -113,22 +113,30 @@ export class TestMesh implements AsyncDisposable {
     };
   }
 
-  async startAgent(config: AgentConfig): Promise<RunningAgent> {
-    const agent = await startAgent(config, { stores: [this.hub.connect()], log: this.log });
+  async startAgent(
+    config: AgentConfig,
+    parts: Partial<AgentParts> = {},
+  ): Promise<RunningAgent> {
+    const stores = [this.hub.connect()];
+    const agent = await startAgent(config, { stores, log: this.log, ...parts });
     this.#opened.use(agent);
     return agent;
   }
 
-  async startGateway(name: string, at: { agent: HostPort; port: number }): Promise<RunningEngine> {
+  async startGateway(
+    name: string,
+    at: Partial<GatewayConfig> & { agent: HostPort; port: number },
+  ): Promise<RunningEngine> {
+    const { port, ...more } = at;
     const gateway = await startGateway(
       {
-        agent: at.agent,
         identity: { dir: join(this.dir, name, "gateway") },
         engine: "embedded",
         workers: 1,
         admin: local(0),
         logLevel: "silent",
-        listen: local(at.port),
+        listen: local(port),
+        ...more,
       },
       { log: this.log },
     );
@@ -192,6 +200,8 @@ export async function startMember(
   mesh: TestMesh,
   name: string,
   region: string,
+  /** Where others are told to find its gateway; absent: where that listens. */
+  publish?: (gateway: number) => Promise<number>,
 ): Promise<TestMember> {
   const [gatewayPort = 0, appPort = 0, inboundPort = 0] = await freePorts(3);
   const workload = `cart-${name}`;
@@ -204,7 +214,8 @@ export async function startMember(
   await drain(false);
   const cart = await startApp(`cart of ${name}`, appPort);
   mesh.defer(cart.kill);
-  const agent = await mesh.startAgent(mesh.agentConfig(name, region, gatewayPort));
+  const published = (await publish?.(gatewayPort)) ?? gatewayPort;
+  const agent = await mesh.startAgent(mesh.agentConfig(name, region, published));
   const [gateway, cartSidecar] = await Promise.all([
     mesh.startGateway(name, { agent: agent.xds, port: gatewayPort }),
     mesh.startSidecar(name, {
@@ -220,12 +231,13 @@ export async function startMember(
 /** The sidecar of a caller; returns the base URL under which it reaches `cart`. */
 export async function startCaller(
   mesh: TestMesh,
-  member: TestMember,
+  member: Pick<TestMember, "name" | "agent">,
+  workload = "frontend-1",
 ): Promise<{ readonly sidecar: RunningEngine; readonly url: string }> {
   const [port = 0] = await freePorts(1);
   const sidecar = await mesh.startSidecar(member.name, {
     agent: member.agent.xds,
-    workload: "frontend-1",
+    workload,
     serviceAccount: "frontend",
     upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: local(port) }],
   });
