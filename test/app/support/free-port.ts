@@ -1,15 +1,28 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
+
+// Below the range that the kernel hands out: a port chosen here is nobody's source port a moment later,
+// and nobody who listens on port 0 gets it.
+const lowest = 12_000;
+const highest = 31_999;
 
 /** Ports that were free a moment ago; held together, so that no two are the same. */
 export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
+  const servers: Server[] = [];
   const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    if (typeof address === "object" && address !== null) ports.push(address.port);
+  // Test files run at the same time: each begins elsewhere.
+  for (let port = randomInt(lowest, highest); ports.length < count; port += 1) {
+    const server = createServer();
+    const candidate = lowest + (port % (highest - lowest));
+    server.listen(candidate, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!isFree) continue;
+    servers.push(server);
+    ports.push(candidate);
   }
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
