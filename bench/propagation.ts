@@ -8,13 +8,9 @@ import { fileURLToPath } from "node:url";
 import type { HubConfig } from "../src/app/config/config.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../src/app/trust-tasks.ts";
 import { freePorts } from "../test/app/support/free-port.ts";
-import { type RedisServer, startRedis } from "../test/faults/support/redis-server.ts";
-import {
-  openRegions,
-  type Region,
-  regionNames,
-  whyNoRegions,
-} from "../test/support/regions/regions.ts";
+import { startRedis } from "../test/faults/support/redis-server.ts";
+import { hubInEachRegion } from "../test/faults/support/region-redis.ts";
+import { openRegions, type Region, whyNoRegions } from "../test/support/regions/regions.ts";
 import { forkHere, ToldProcess } from "../test/support/told-process.ts";
 import type { FromAgent, ToAgent } from "./load/mesh-agent.ts";
 import type { FromSidecars, SidecarsOrder, ToSidecars } from "./load/sidecar-fleet.ts";
@@ -84,7 +80,11 @@ async function prepare(): Promise<void> {
 async function onLoopback(): Promise<void> {
   await using redis = await startRedis();
   const at: Place = { host: "127.0.0.1", run: forkHere };
-  await using stage = await openStage({ east: at, west: at, hubs: [hubAt(redis)] });
+  await using stage = await openStage({
+    east: at,
+    west: at,
+    hubs: [hubAt(`redis://127.0.0.1:${redis.port}`)],
+  });
   const figures: Figure[] = [];
   for (const load of loads) {
     const samples = await measure(stage, load.perSecond);
@@ -106,7 +106,6 @@ async function inRegions(): Promise<void> {
     return;
   }
   await using regions = await openRegions();
-  await using stack = new AsyncDisposableStack();
   const place = (region: Region): Place => ({
     host: regions.address(region),
     run: (path) =>
@@ -114,18 +113,7 @@ async function inRegions(): Promise<void> {
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       }),
   });
-  const hubs: HubConfig[] = [];
-  for (const region of regionNames) {
-    const redis = await startRedis({
-      host: regions.address(region),
-      port: 6379,
-      isReachable: false,
-      args: ["--protected-mode", "no"],
-      spawn: (command) => regions.spawn(region, command, { stdio: "ignore" }),
-    });
-    stack.use(redis);
-    hubs.push(hubAt(redis));
-  }
+  const hubs = (await hubInEachRegion(regions)).map(hubAt);
   for (const [from, to, rttMs] of [
     ["eu", "us", 60],
     ["us", "ap", 90],
@@ -272,6 +260,6 @@ function figuresOf(
   ];
 }
 
-function hubAt(redis: RedisServer): HubConfig {
-  return { url: `redis://${redis.host}:${redis.port}`, name: `${redis.host}:${redis.port}` };
+function hubAt(url: string): HubConfig {
+  return { url, name: url };
 }

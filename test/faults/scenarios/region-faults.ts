@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
-import { type Region, type Regions, regionNames } from "../../support/regions/regions.ts";
+import type { Region } from "../../support/regions/regions.ts";
 import { type Fault, measureFault, targetMs, timeToReaders } from "../support/fault.ts";
-import { startRedis } from "../support/redis-server.ts";
+import { hubInEachRegion, stretchedHub } from "../support/region-redis.ts";
 import { openRegionStage, type RegionStage } from "../support/region-stage.ts";
-import { stretchedSentinels } from "../support/sentinel-set.ts";
 
 const faultMs = 8000;
-const redisPort = 6379;
 
 /** What wide networks do; a hub in each region unless told otherwise. */
 export const regionFaults: readonly Fault[] = [
@@ -45,9 +43,7 @@ export const regionFaults: readonly Fault[] = [
     name: "stretched",
     title: "one Redis over three regions, its master's region cut off",
     run: async () => {
-      await using stage = await openRegionStage(async (regions, opened) => [
-        (await stretchedSentinels(regions, opened)).url,
-      ]);
+      await using stage = await openRegionStage(stretchedHub);
       return await measureFault(stage, async () => {
         await stage.regions.isolate("eu");
         await wait(faultMs);
@@ -72,31 +68,10 @@ function regionFault(
     name,
     title,
     run: async () => {
-      await using stage = await openRegionStage(hubInEach);
+      await using stage = await openRegionStage(hubInEachRegion);
       return await measureFault(stage, () => strike(stage));
     },
   };
-}
-
-async function hubInEach(
-  regions: Regions,
-  opened: AsyncDisposableStack,
-): Promise<readonly string[]> {
-  return await Promise.all(
-    regionNames.map(async (region) => {
-      const host = regions.address(region);
-      opened.use(
-        await startRedis({
-          host,
-          port: redisPort,
-          args: ["--protected-mode", "no"],
-          isReachable: false,
-          spawn: (command) => regions.spawn(region, command, { stdio: "ignore" }),
-        }),
-      );
-      return `redis://${host}:${redisPort}`;
-    }),
-  );
 }
 
 async function assertChangesPass(stage: RegionStage): Promise<void> {

@@ -49,7 +49,7 @@ export async function openRedisStage(options: RedisStageOptions = {}): Promise<R
   const wires = new Map<string, Wire>();
   const hubs: FaultHub[] = [];
   for (let index = 0; index < (options.hubs ?? 1); index += 1) {
-    const server = opened.use(await startRedis({ args: options.args ?? [] }));
+    const server = opened.use(await startRedis(options.args));
     servers.push(server);
     await options.prepare?.(server);
     const port = options.tlsPort ?? server.port;

@@ -20,11 +20,11 @@ const memberFile = fileURLToPath(new URL("region-member.ts", import.meta.url));
 const servicesPerMember = 20;
 
 export async function openRegionStage(
-  hubsOf: (regions: Regions, opened: AsyncDisposableStack) => Promise<readonly string[]>,
+  hubsOf: (regions: Regions) => Promise<readonly string[]>,
 ): Promise<RegionStage> {
   await using opened = new AsyncDisposableStack();
   const regions = opened.use(await openRegions());
-  const hubs = await hubsOf(regions, opened);
+  const hubs = await hubsOf(regions);
   const members = new Map<Region, Member>();
   await Promise.all(
     regionNames.map(async (region) => {
