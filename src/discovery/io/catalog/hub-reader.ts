@@ -47,7 +47,9 @@ const snapshotsAtOnce = 8;
 /** A writer whose every entry sends its readers back to the snapshot must not make them fetch in a loop. */
 const snapshotsPerSecond = 4;
 const refetchRestMs = 250;
-const backoff = { firstMs: 100, maxMs: 2000 } as const;
+/** A whole shard over a slow path; a hub that sends nothing is given up earlier by its store. */
+const snapshotExtraMs = 7500;
+const backoff = { firstMs: 100, maxMs: 1000 } as const;
 
 export function startHubReader(options: HubReaderOptions): HubReader {
   const { store, timers, signal } = options;
@@ -83,7 +85,7 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     else fetches.set(member, count);
   };
   const fetchSnapshot = async (member: MemberName): Promise<void> => {
-    const snapshot = await ask((own) => store.readSnapshot(member, own));
+    const snapshot = await ask((own) => store.readSnapshot(member, own), snapshotExtraMs);
     answered();
     countFetch(member, 1);
     timers.after(1000, () => countFetch(member, -1));
