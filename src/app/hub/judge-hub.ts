@@ -23,12 +23,15 @@ export function judgeHub(
   if (reading.t === "failed") return [judgeTrouble(reading.trouble, about.hub)];
   const { facts } = reading;
   const subject = about.hub;
+  const [primary, ...replicas] = facts.nodes;
   const findings = [
     ...judgeVersion(facts, subject),
-    ...facts.nodes.flatMap(judgeMemory),
+    ...judgeMemory(primary),
+    // Of a replica only what makes it unfit to take over.
+    ...replicas.flatMap(judgeMemory).filter(({ severity }) => severity === "error"),
     ...judgeReplication(facts, subject),
     ...judgeFailover(facts, subject),
-    ...facts.nodes.slice(0, 1).flatMap(judgeDurability),
+    ...judgeDurability(primary),
     ...judgeTransport(facts.transport, { subject, nowMs: about.nowMs }),
     ...judgeRights(facts, subject),
     ...judgeSpeed(facts, subject),
