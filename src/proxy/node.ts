@@ -32,6 +32,10 @@ export interface GatewayNode {
   readonly id: string;
   readonly engine: ProxyEngine;
   readonly listen: HostPort;
+  /** Whose endpoints it serves first; absent: those of the zone of its address. */
+  readonly zone?: string;
+  /** `host:port` of this member that leads to it. */
+  readonly address?: string;
 }
 
 /** A program that needs no sidecar: its gRPC library asks for endpoints itself. */
@@ -163,7 +167,14 @@ function sidecarOf(id: string, { fields, path }: Claim): SidecarNode {
 function gatewayOf(id: string, { fields, path }: Claim): GatewayNode {
   if (path !== "/isthmus/gateway") refuse("identity", path, "it is not a gateway's");
   checkId(id, "gateway/");
-  return { t: "gateway", id, engine: engineOf(fields), listen: fields.address("listen") };
+  return {
+    t: "gateway",
+    id,
+    engine: engineOf(fields),
+    listen: fields.address("listen"),
+    ...(fields.optionalText("zone") === undefined ? {} : { zone: fields.name("zone") }),
+    ...(fields.optionalText("address") === undefined ? {} : { address: fields.text("address") }),
+  };
 }
 
 function grpcOf({ id, zone = "" }: NodeInput, fields: Fields): GrpcNode {

@@ -6,6 +6,7 @@ import { createMeshView, type MeshView } from "../../discovery/merge/mesh-view.t
 import type { SnapshotStore } from "../../discovery/shards/snapshot-store.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
 import type { SourceChange, WorkloadSource } from "../../discovery/source.ts";
+import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import { defaultMaxClientHelloBytes } from "../../gateway/listener.ts";
 import { MemberResources } from "../../gateway/member-resources.ts";
 import { reasonOf } from "../../mesh/errors.ts";
@@ -18,6 +19,7 @@ import type { AgentConfig } from "../config/config.ts";
 import { realTimers } from "../real-time.ts";
 import { version } from "../version.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import { GatewayDrains } from "./gateway-drains.ts";
 import { LoadIntake } from "./load-intake.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
 import { createMergeQueue, type MergeQueue } from "./merge-queue.ts";
@@ -42,6 +44,10 @@ export interface AgentCoreOptions {
   readonly onKnowledge: () => void;
   /** There are new proofs to be kept. */
   readonly onProofs: () => void;
+  /** Node ids of the proxies that have not answered all they were sent. */
+  readonly unansweredBy: () => ReadonlySet<string>;
+  /** How names of gateways are resolved; default: as the system does. */
+  readonly resolve?: ResolveHost;
 }
 
 // One turn of the event loop merges so many services: probes and streams go on in between.
@@ -62,6 +68,7 @@ export class AgentCore implements AsyncDisposable {
   readonly local: LocalState;
   readonly mesh: MeshView;
   readonly load: LoadIntake;
+  readonly drains: GatewayDrains;
   readonly #waiting: MergeQueue<ServiceId>;
   readonly #options: AgentCoreOptions;
   readonly #sources: readonly WorkloadSource[];
@@ -122,6 +129,7 @@ export class AgentCore implements AsyncDisposable {
       random,
       log,
       expireAfterMs: config.catalog.expireAfterMs,
+      ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
       onChange: (members) => {
         for (const member of members) this.#waiting.add(this.mesh.touchMember(member));
       },
@@ -146,6 +154,16 @@ export class AgentCore implements AsyncDisposable {
       handle: (id) => this.#build(id),
       schedule: () => setImmediate(() => this.#flush()),
     });
+    this.drains = new GatewayDrains({
+      self,
+      addresses: config.gateway.addresses,
+      catalog: this.catalog,
+      isBuilt: () => this.#waiting.isEmpty(),
+      unansweredBy: options.unansweredBy,
+      onChange: () => this.#publishMember(),
+      clock,
+      log,
+    });
     this.#sources =
       options.sources ??
       config.sources.map(({ dir }) =>
@@ -155,17 +173,9 @@ export class AgentCore implements AsyncDisposable {
 
   /** Resolves when sources are synced and this member's name is claimed. Throws as those do. */
   async start(signal: AbortSignal): Promise<void> {
-    const { config, trust } = this.#options;
     this.#tick = setInterval(() => this.#onTick(), tickMs);
     this.#poll = setInterval(() => this.#judgeKnowledge(), knowledgePollMs);
-    this.catalog.publishMember({
-      gateways: config.gateway.addresses.map(({ host, port, zone }) => ({
-        host,
-        port,
-        ...(zone === undefined ? {} : { zone }),
-      })),
-      bundleDigest: trust.charter().bundle.digest,
-    });
+    this.#publishMember();
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
     const starts = [this.#startSources(either), this.catalog.start(either)];
@@ -228,6 +238,7 @@ export class AgentCore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#tick);
     clearInterval(this.#poll);
+    this.drains[Symbol.dispose]();
     for (const source of this.#sources) await source[Symbol.asyncDispose]();
     this.neighbours[Symbol.dispose]();
     await this.catalog[Symbol.asyncDispose]();
@@ -259,18 +270,26 @@ export class AgentCore implements AsyncDisposable {
     switch (event.t) {
       case "shard":
         this.#waiting.add(this.mesh.applyShard(event.member, event.change));
-        if (event.change.isMemberChanged) this.neighbours.refresh();
-        return;
+        if (!event.change.isMemberChanged) return;
+        this.neighbours.refresh();
+        return this.drains.refresh();
       case "lease":
-        return this.neighbours.setLease(event.member, event.lease);
+        this.neighbours.setLease(event.member, event.lease);
+        return this.drains.refresh();
       case "gone":
         this.#waiting.add(this.mesh.dropMember(event.member));
         this.load.forget(event.member);
-        return this.neighbours.forget(event.member);
+        this.neighbours.forget(event.member);
+        return this.drains.refresh();
       case "charters":
         if (this.#options.trust.offer(event.charters)) this.#adoptCharter();
         return;
     }
+  }
+
+  #publishMember(): void {
+    const bundleDigest = this.#options.trust.charter().bundle.digest;
+    this.catalog.publishMember({ ...this.drains.record(), bundleDigest });
   }
 
   #adoptCharter(): void {

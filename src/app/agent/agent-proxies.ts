@@ -1,10 +1,12 @@
 import type { MemberResources, OpenView } from "../../gateway/member-resources.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import { MeshError } from "../../mesh/errors.ts";
+import { infrastructureSpiffeId } from "../../mesh/ids.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { AdsServer } from "../../proxy/io/ads-server.ts";
 import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
 import { AgentServer } from "../../proxy/io/agent-server.ts";
+import { type AnnounceOptions, registerAnnounce } from "../../proxy/io/announce-service.ts";
 import { type LoadAdmitted, type LoadReporter, LoadService } from "../../proxy/io/load-service.ts";
 import { registerRenewal } from "../../proxy/io/renewal-service.ts";
 import { SocketServer } from "../../proxy/io/socket-server.ts";
@@ -38,6 +40,8 @@ export interface AgentProxiesOptions {
   readonly proofs: SidecarProofs;
   /** Takes what a proxy reports of its traffic. */
   readonly openLoad: (node: ProxyNode) => LoadReporter;
+  /** Takes what a gateway says of itself. */
+  readonly announced: AnnounceOptions["announced"];
 }
 
 /** A connected proxy: its stream and what its node said. */
@@ -56,6 +60,8 @@ export interface AgentProxies {
   readonly proxies: () => readonly ConnectedProxy[];
   /** How many of them report load. */
   readonly reporters: () => number;
+  /** Node ids of those that have not answered all they were sent. */
+  readonly unansweredBy: () => ReadonlySet<string>;
   /** What the proxy was told; undefined: it has no open stream. */
   readonly configOf: (nodeId: string) => ProxyConfigAnswer["resources"] | undefined;
   readonly close: (graceMs: number) => Promise<void>;
@@ -114,6 +120,12 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       loads.register(grpc);
       const onLimit = (): void => telemetry.count("xdsLimited", { limit: "renewals" });
       registerReplicas(grpc, { agentId: trust.agentId, peerOf, proofs: options.proofs });
+      registerAnnounce(grpc, {
+        gatewayId: infrastructureSpiffeId(trust.view().ownTrustDomain, "gateway"),
+        peerOf,
+        announced: options.announced,
+        log,
+      });
       registerRenewal(grpc, { clock, log, peerOf, renew, onLimit });
     },
   });
@@ -132,6 +144,12 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     proxies: () => {
       const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
       return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
+    },
+    unansweredBy: () => {
+      const late = ads
+        .proxies()
+        .filter(({ types }) => types.some(({ unanswered }) => unanswered > 0));
+      return new Set(late.map(({ nodeId }) => nodeId));
     },
     reporters: () => loads.reporters,
     configOf: (nodeId) => {

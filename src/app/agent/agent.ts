@@ -1,6 +1,7 @@
 import { openSnapshotDir } from "../../discovery/io/catalog/snapshot-dir.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
 import type { WorkloadSource } from "../../discovery/source.ts";
+import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
@@ -30,6 +31,8 @@ export interface AgentParts {
   readonly random?: Random;
   /** In place of those that the configuration names. */
   readonly sources?: readonly WorkloadSource[];
+  /** How names of gateways are resolved; default: as the system does. */
+  readonly resolve?: ResolveHost;
   /** Ends a start that takes too long. */
   readonly signal?: AbortSignal;
 }
@@ -99,6 +102,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       if (core.isWarm()) warm.resolve();
     },
     onProofs: () => proofFile.touch(),
+    unansweredBy: () => doors.proxies?.unansweredBy() ?? new Set(),
+    ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
   });
   opened.use(core);
   const proxies = await serveProxies({
@@ -113,6 +118,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     onProof: (claims) => core.prove(claims),
     proofs,
     openLoad: (node) => core.load.open(node),
+    announced: (request, signal) => core.drains.own.announced(request, signal),
   });
   doors.proxies = proxies;
   const stopping = { graceMs: 0 };

@@ -97,6 +97,10 @@ export interface EngineConfig {
 
 export interface GatewayConfig extends EngineConfig {
   readonly listen: HostPort;
+  /** The one of the agent's `gateway.addresses` that leads here; absent: `listen`, where it is that. */
+  readonly address?: HostPort;
+  /** Whose endpoints it serves first; absent: that of its address. */
+  readonly zone?: string;
 }
 
 export interface SidecarConfig extends EngineConfig {

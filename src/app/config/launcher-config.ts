@@ -63,12 +63,23 @@ const engineFields = {
 
 /** gateway.yaml */
 export const gatewayConfigParser: Parser<GatewayConfig> = mapped(
-  object<Written<GatewayConfig>>({
+  object<GatewayFields>({
     ...engineFields,
     listen: optional(address, defaultGatewayListen),
+    address: optional<HostPort | undefined>(address, undefined),
+    zone: optional<string | undefined>(text(), undefined),
   }),
-  withAgents,
+  ({ address: leadsHere, zone, ...rest }) => ({
+    ...withAgents<Omit<GatewayConfig, "address" | "zone">>(rest),
+    ...(leadsHere === undefined ? {} : { address: leadsHere }),
+    ...(zone === undefined ? {} : { zone }),
+  }),
 );
+
+type GatewayFields = Written<Omit<GatewayConfig, "address" | "zone">> & {
+  readonly address: HostPort | undefined;
+  readonly zone: string | undefined;
+};
 
 /** `agent` as it stands in a file: one address, or several. */
 type Written<Config extends EngineConfig> = Omit<Config, "agent" | "otherAgents"> & {
@@ -117,7 +128,8 @@ export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
     }),
     doubleListen,
   ),
-  ({ zone, ...rest }) => withAgents<SidecarConfig>({ ...rest, ...(zone === undefined ? {} : { zone }) }),
+  ({ zone, ...rest }) =>
+    withAgents<SidecarConfig>({ ...rest, ...(zone === undefined ? {} : { zone }) }),
 );
 
 function doubleListen(config: SidecarFields): string | undefined {

@@ -13,6 +13,7 @@ import type { EngineConfig, GatewayConfig, SidecarConfig } from "../config/confi
 import { startHttp } from "../http-server.ts";
 import { realClock } from "../real-time.ts";
 import { engineRoutes } from "./engine-routes.ts";
+import { Farewell } from "./farewell.ts";
 import { loadLauncherIdentity } from "./launcher-identity.ts";
 import { renewFrom } from "./renew-client.ts";
 import { spiffeIdOf } from "./spiffe-id-of.ts";
@@ -53,10 +54,18 @@ export async function startGateway(
 ): Promise<RunningEngine> {
   const nowMs = (parts.clock ?? realClock).nowMs();
   const identity = holdIdentity(await loadLauncherIdentity(config, nowMs));
+  const address = config.address ?? config.listen;
   return launch(config, parts, {
     identity,
     id: `gateway/isthmus/${nodeWord(hostname())}`,
-    metadata: { role: "gateway", engine: config.engine, listen: formatHostPort(config.listen) },
+    metadata: {
+      role: "gateway",
+      engine: config.engine,
+      listen: formatHostPort(config.listen),
+      address: formatHostPort(address),
+      ...(config.zone === undefined ? {} : { zone: config.zone }),
+    },
+    door: address,
   });
 }
 
@@ -82,6 +91,8 @@ interface Node {
   /** Without the part that tells restarts apart. */
   readonly id: string;
   readonly metadata: JsonObject;
+  /** The address of this member that leads here; absent: others do not dial it by itself. */
+  readonly door?: HostPort;
 }
 
 async function launch(
@@ -109,8 +120,9 @@ async function launch(
     ending.abort(new Error("the engine is closing"));
     await renewing;
   });
+  const instance = `${node.id}/${randomBytes(4).toString("hex")}`;
   const engine = engineFor(config, {
-    node: { id: `${node.id}/${randomBytes(4).toString("hex")}`, metadata: node.metadata },
+    node: { id: instance, metadata: node.metadata },
     agent: config.agent,
     otherAgents: config.otherAgents ?? [],
     agentId,
@@ -121,17 +133,29 @@ async function launch(
   });
   const graceful = { ms: 0 };
   opened.defer(() => (graceful.ms > 0 ? engine.drain(graceful.ms) : engine.close()));
+  const farewell = opened.use(
+    new Farewell({ config, door: node.door, agentId, identity, instance, clock, log }),
+  );
+  engine.ready.then(
+    () => farewell.arrived(),
+    // The engine tries again; so does whoever waits for it.
+    () => undefined,
+  );
   const telemetry = createTelemetry("engine");
-  const routes = engineRoutes({ config, engine, identity, telemetry, node });
+  const isLeaving = (): boolean => farewell.isLeaving;
+  const routes = engineRoutes({ config, engine, identity, telemetry, node, isLeaving });
   const admin = await startHttp({ listen: config.admin, routes, log });
   opened.defer(() => admin.close());
   log.info({ node: node.id, address: admin.url, id: identity.current().id }, "Engine runs");
 
   const owned = opened.move();
   let ended: Promise<void> | undefined;
+  const end = async (deadlineMs: number): Promise<void> => {
+    graceful.ms = deadlineMs === 0 ? 0 : deadlineMs - (await farewell.say(deadlineMs));
+    await owned.disposeAsync();
+  };
   const stop: RunningEngine["stop"] = ({ deadlineMs }) => {
-    graceful.ms = deadlineMs;
-    ended ??= owned.disposeAsync();
+    ended ??= end(deadlineMs);
     return ended;
   };
   return {

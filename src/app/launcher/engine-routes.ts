@@ -15,6 +15,8 @@ export function engineRoutes(options: {
   readonly identity: IdentitySource;
   readonly node: { readonly id: string; readonly metadata: JsonObject };
   readonly telemetry: Telemetry;
+  /** Load balancers are to send nothing new. */
+  readonly isLeaving: () => boolean;
 }): readonly HttpRoute[] {
   const { config, engine, identity, node, telemetry } = options;
   telemetry.set("buildInfo", { version }, 1);
@@ -25,6 +27,7 @@ export function engineRoutes(options: {
       path: "/readyz",
       answer: () => {
         const { isReady } = engine.status();
+        if (options.isLeaving()) return { t: "text", body: "not ready: it ends\n", status: 503 };
         return isReady
           ? { t: "text", body: "ok\n" }
           : { t: "text", body: "not ready: no configuration yet\n", status: 503 };

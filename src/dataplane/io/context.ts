@@ -86,6 +86,8 @@ export interface Flow {
   deadlineMs: number;
   readonly acceptedMs: number;
   lastByteMs: number;
+  /** The last bytes came from the caller, who may wait for an answer. */
+  isAsking: boolean;
   /** When its upstream last said something, or was reached. */
   heardMs: number;
   hasKeepalive: boolean;

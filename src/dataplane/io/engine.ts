@@ -56,6 +56,12 @@ const defaultLimits: EngineLimits = {
   handshakeTimeoutMs: 10_000,
 };
 
+const drainStepMs = 10;
+// While there is time, a pause that a person or a slow caller may make; later any pause at all.
+const restMs = 1_000;
+const shortRestMs = 30;
+const maxHurryMs = 2_000;
+
 /** The embedded data plane: an xDS client, its listeners and its connections. */
 export class Engine {
   /**
@@ -105,15 +111,31 @@ export class Engine {
     };
   }
 
-  /** Accepts no more, waits for the connections to end, resets what is left after `graceMs`. */
+  /**
+   * Accepts no more, waits for the connections to end, resets what is left after `graceMs`. Those that
+   * rest between two requests are ended before that: the next one would be cut.
+   */
   async drain(graceMs: number): Promise<void> {
     await this.#listeners.close();
-    const { clock, open, connecting } = this.#context;
+    const { clock, greeting, open, connecting } = this.#context;
     const endMs = clock.monotonicMs() + graceMs;
-    while (open.size + connecting.size > 0 && clock.monotonicMs() < endMs) {
-      await new Promise((resolve) => setTimeout(resolve, Math.min(50, graceMs)));
+    const hurryMs = Math.min(maxHurryMs, graceMs / 4);
+    for (let leftMs = graceMs; leftMs > 0; leftMs = endMs - clock.monotonicMs()) {
+      if (greeting.size + connecting.size + open.size === 0) break;
+      this.#endResting(leftMs > hurryMs ? restMs : shortRestMs);
+      await new Promise((resolve) => setTimeout(resolve, Math.min(drainStepMs, leftMs)));
     }
     await this.close();
+  }
+
+  /** Ends connections whose last word was the server's, so long ago. */
+  #endResting(afterMs: number): void {
+    const context = this.#context;
+    // The sweep's tick is too coarse to tell a pause from a moment.
+    context.coarseMs = context.clock.monotonicMs();
+    for (const flow of context.open) {
+      if (!flow.isAsking && context.coarseMs - flow.lastByteMs >= afterMs) closeFlow(flow);
+    }
   }
 
   /** Ends everything now; connections are reset. */

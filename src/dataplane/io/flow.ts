@@ -34,6 +34,7 @@ export function newFlow(
     deadlineMs: Infinity,
     acceptedMs: context.clock.monotonicMs(),
     lastByteMs: context.coarseMs,
+    isAsking: false,
     heardMs: context.coarseMs,
     hasKeepalive: false,
     fullReads: 0,

@@ -29,6 +29,7 @@ export function onUpstreamRead(this: FlowSocket, bytes: number, buffer: Uint8Arr
   if (flow === undefined || flow.up !== this) return true;
   flow.lastByteMs = flow.context.coarseMs;
   flow.heardMs = flow.lastByteMs;
+  flow.isAsking = false;
   const view = buffer.subarray(0, bytes);
   const mayGoOn = writeTo(flow.down, buffer === flow.buffer ? view : Buffer.from(view));
   next = bufferAfter(flow, bytes);
@@ -61,7 +62,8 @@ export function onData(this: FlowSocket, chunk: Buffer): void {
   const other = flow === undefined ? undefined : otherOf(flow, this);
   if (flow === undefined || other === undefined) return;
   flow.lastByteMs = flow.context.coarseMs;
-  if (this === flow.up) flow.heardMs = flow.lastByteMs;
+  flow.isAsking = this !== flow.up;
+  if (!flow.isAsking) flow.heardMs = flow.lastByteMs;
   if (!writeTo(other, chunk)) this.pause();
 }
 
@@ -110,6 +112,7 @@ export function join(flow: Flow, up: FlowSocket): void {
   flow.deadlineMs = Infinity;
   flow.lastByteMs = flow.context.coarseMs;
   flow.heardMs = flow.lastByteMs;
+  flow.isAsking = true;
   enter(flow, "open");
   flow.context.counters.connected += 1;
   const { down, head } = flow;

@@ -1,6 +1,6 @@
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import type { ServiceId, SpiffeId } from "../../mesh/ids.ts";
-import { nameOf, namespaceOf, parseSpiffeId } from "../../mesh/ids.ts";
+import type { MemberName, ServiceId, SpiffeId } from "../../mesh/ids.ts";
+import { nameOf, namespaceOf, parseMemberName, parseSpiffeId } from "../../mesh/ids.ts";
 import type { Endpoint, ServicePort, ServiceType } from "../../mesh/service.ts";
 import type { ZoneCount } from "../mesh-service.ts";
 import type { JsonObject } from "./json-fields.ts";
@@ -20,6 +20,13 @@ export interface GatewayRecord {
   readonly draining?: true;
 }
 
+/** A gateway of another member to which no proxy of this one opens new connections. */
+export interface DrainedGateway {
+  readonly member: MemberName;
+  /** `host:port`, as that member states it. */
+  readonly gateway: string;
+}
+
 /** What a member says of itself; there is one in each shard. */
 export interface MemberRecord {
   readonly t: "member";
@@ -30,6 +37,8 @@ export interface MemberRecord {
   readonly gateways: readonly GatewayRecord[];
   /** SHA-256 (hex) of the bundle in force there. */
   readonly bundleDigest?: string;
+  /** Confirms that others' gateways are drained; absent: none. */
+  readonly drained?: readonly DrainedGateway[];
 }
 
 export interface ServiceRecord {
@@ -72,6 +81,8 @@ const maxZones = 256;
 const maxPorts = 128;
 const maxIdentities = 512;
 const maxGateways = 64;
+/** More drains at once are confirmed by their time limit. */
+export const maxDrained = 256;
 
 /** UTF-8 JSON with a fixed field order: equal records are equal bytes. */
 export function encodeRecord(record: CatalogRecord): Uint8Array {
@@ -144,6 +155,17 @@ function memberFrom(fields: JsonObject): MemberRecord {
     },
     gateways: listIn(fields, "gateways", { max: maxGateways, read: gatewayFrom }),
     ...(bundleDigest === undefined ? {} : { bundleDigest }),
+    ...(fields["drained"] === undefined
+      ? {}
+      : { drained: listIn(fields, "drained", { max: maxDrained, read: drainedFrom }) }),
+  };
+}
+
+function drainedFrom(value: unknown): DrainedGateway {
+  const fields = objectIn(value, "drained gateway");
+  return {
+    member: parseMemberName(textIn(fields, "member", { max: 63 })),
+    gateway: textIn(fields, "gateway", { max: 300 }),
   };
 }
 

@@ -113,10 +113,7 @@ export class TestMesh implements AsyncDisposable {
     };
   }
 
-  async startAgent(
-    config: AgentConfig,
-    parts: Partial<AgentParts> = {},
-  ): Promise<RunningAgent> {
+  async startAgent(config: AgentConfig, parts: Partial<AgentParts> = {}): Promise<RunningAgent> {
     const stores = [this.hub.connect()];
     const agent = await startAgent(config, { stores, log: this.log, ...parts });
     this.#opened.use(agent);

@@ -18,7 +18,7 @@ import { hubStatusOf } from "../../publish/hub-status.ts";
 import { ownFindings } from "../../publish/own-findings.ts";
 import type { OwnShard } from "../../publish/own-shard.ts";
 import { createOwnShard } from "../../publish/own-shard.ts";
-import type { GatewayRecord, MemberRecord } from "../../shards/records.ts";
+import type { MemberRecord } from "../../shards/records.ts";
 import { schemas } from "../../shards/records.ts";
 import type { SnapshotStore } from "../../shards/snapshot-store.ts";
 import type { CatalogStore, RawRecords } from "../../shards/store.ts";
@@ -72,10 +72,7 @@ export interface Catalog extends AsyncDisposable {
   readonly publishAll: (services: readonly LocalService[]) => void;
   /** What changed since. */
   readonly publish: (change: SourceChange) => void;
-  readonly publishMember: (own: {
-    readonly gateways: readonly GatewayRecord[];
-    readonly bundleDigest?: string;
-  }) => void;
+  readonly publishMember: (own: OwnWords) => void;
   /** Lets held withdrawals go: an operator says that they are meant. */
   readonly confirmWithdrawals: () => void;
   readonly setCharter: (charter: Charter, signed: SignedCharter) => void;
@@ -317,10 +314,10 @@ export function createCatalog(options: CatalogOptions): Catalog {
   }
 }
 
-function memberRecordOf(
-  software: string,
-  own: Pick<MemberRecord, "gateways" | "bundleDigest">,
-): MemberRecord {
+/** What a member says of itself besides its version. */
+export type OwnWords = Pick<MemberRecord, "gateways" | "bundleDigest" | "drained">;
+
+function memberRecordOf(software: string, own: OwnWords): MemberRecord {
   return { t: "member", software, schemas, ...own };
 }
 

@@ -1,0 +1,102 @@
+import type { DrainedGateway, MemberRecord } from "../../discovery/shards/records.ts";
+import { maxDrained } from "../../discovery/shards/records.ts";
+import { formatHostPort } from "../../mesh/address.ts";
+import type { MemberName } from "../../mesh/ids.ts";
+
+export interface DrainConfirmationsOptions {
+  readonly members: () => readonly MemberName[];
+  readonly recordOf: (member: MemberName) => MemberRecord | undefined;
+  /** Whether everything that is known has been built. */
+  readonly isBuilt: () => boolean;
+  /** Node ids of the proxies that have not answered all they were sent. */
+  readonly unansweredBy: () => ReadonlySet<string>;
+  /** The confirmed ones are not what they were. */
+  readonly onChange: () => void;
+}
+
+const lookEveryMs = 50;
+
+interface Waiting {
+  readonly drained: DrainedGateway;
+  /** Since everything was built. */
+  looks: number;
+  /** Proxies that may still open connections to it, once there were two looks. */
+  late: ReadonlySet<string>;
+}
+
+/**
+ * Confirms drains of other members' gateways: each when every proxy here has taken a configuration in
+ * which the gateway gets no new connections.
+ */
+export class DrainConfirmations implements Disposable {
+  readonly #options: DrainConfirmationsOptions;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #confirmed = new Map<string, DrainedGateway>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: DrainConfirmationsOptions) {
+    this.#options = options;
+  }
+
+  /** As this member's own record states them. */
+  confirmed(): readonly DrainedGateway[] {
+    return [...this.#confirmed.values()];
+  }
+
+  /** After some member's record changed and was handed to the merge. */
+  refresh(): void {
+    const present = this.#present();
+    let isChanged = false;
+    for (const key of this.#waiting.keys()) if (!present.has(key)) this.#waiting.delete(key);
+    for (const key of this.#confirmed.keys()) {
+      if (!present.has(key)) isChanged = this.#confirmed.delete(key) || isChanged;
+    }
+    for (const [key, drained] of present) {
+      if (this.#confirmed.has(key) || this.#waiting.has(key)) continue;
+      this.#waiting.set(key, { drained, looks: 0, late: new Set() });
+    }
+    if (isChanged) this.#options.onChange();
+    if (this.#waiting.size > 0) this.#timer ??= setInterval(() => this.#look(), lookEveryMs);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#waiting.clear();
+  }
+
+  #present(): Map<string, DrainedGateway> {
+    const { members, recordOf } = this.#options;
+    const drained = members().flatMap((member) =>
+      (recordOf(member)?.gateways ?? [])
+        .filter((gateway) => gateway.draining === true)
+        .map((gateway): DrainedGateway => ({ member, gateway: formatHostPort(gateway) })),
+    );
+    return new Map(
+      drained.slice(0, maxDrained).map((one) => [`${one.member} ${one.gateway}`, one]),
+    );
+  }
+
+  #look(): void {
+    if (!this.#options.isBuilt()) return;
+    const unanswered = this.#options.unansweredBy();
+    let isChanged = false;
+    for (const [key, waiting] of this.#waiting) {
+      waiting.looks += 1;
+      // Built a moment ago: what it changes is sent in the turns after this one.
+      if (waiting.looks < 2) continue;
+      const isFirst = waiting.looks === 2;
+      const late = [...unanswered].filter((node) => isFirst || waiting.late.has(node));
+      waiting.late = new Set(late);
+      if (late.length > 0) continue;
+      this.#waiting.delete(key);
+      this.#confirmed.set(key, waiting.drained);
+      isChanged = true;
+    }
+    if (this.#waiting.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+    if (isChanged) this.#options.onChange();
+  }
+}

@@ -1,0 +1,112 @@
+import type { GatewayRecord } from "../../discovery/shards/records.ts";
+import { afterAnnouncement, doorState, doorsFor, type OwnDoors } from "../../gateway/own-doors.ts";
+import { formatHostPort } from "../../mesh/address.ts";
+import type { MemberName } from "../../mesh/ids.ts";
+import type { Clock, Log } from "../../mesh/ports.ts";
+import type { AnnounceRequest, AnnounceResponse } from "../../xds/announce.ts";
+import type { GatewayAddress } from "../config/config.ts";
+
+export interface OwnGatewaysOptions {
+  readonly addresses: readonly GatewayAddress[];
+  /** The records are not what they were. */
+  readonly onChange: () => void;
+  /** Members that could still send connections. */
+  readonly others: () => readonly MemberName[];
+  /** Whether that member has confirmed that it sends no new connections to the address. */
+  readonly hasConfirmed: (member: MemberName, address: string) => boolean;
+  /** Whether this agent writes the member's shard now; of several replicas one does. */
+  readonly isWriter: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+// Longer than a slow hub and a slow member take; a gateway has 25 s in all.
+const maxWaitMs = 30_000;
+// Confirmations come with members' records; leases may end meanwhile without an event of ours.
+const lookEveryMs = 250;
+
+/** This member's gateways: who is behind which address, and who is on its way out. */
+export class OwnGateways {
+  readonly #options: OwnGatewaysOptions;
+  #doors: OwnDoors;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(options: OwnGatewaysOptions) {
+    this.#options = options;
+    this.#doors = doorsFor(options.addresses);
+  }
+
+  /** As the member record states them. */
+  records(): readonly GatewayRecord[] {
+    return this.#options.addresses.map(({ host, port, zone }) => ({
+      host,
+      port,
+      ...(zone === undefined ? {} : { zone }),
+      ...(this.#isDraining(formatHostPort({ host, port })) ? { draining: true } : {}),
+    }));
+  }
+
+  stateOf(address: string): "live" | "draining" | "unheard" {
+    const door = this.#doors.find((one) => one.address === address);
+    return door === undefined ? "unheard" : doorState(door, this.#options.clock.monotonicMs());
+  }
+
+  /** Answers at once, unless it says that an address drains: then when the others have confirmed it. */
+  async announced(request: AnnounceRequest, signal: AbortSignal): Promise<AnnounceResponse> {
+    const { address, isDraining } = request;
+    const before = this.#isDraining(address);
+    const doors = afterAnnouncement(this.#doors, request, this.#options.clock.monotonicMs());
+    if (doors === undefined) return { isKnown: false, isPublished: false, missing: [] };
+    this.#doors = doors;
+    if (before !== this.#isDraining(address)) this.#tell(address);
+    if (!isDraining || !this.#isDraining(address) || !this.#options.isWriter()) {
+      return { isKnown: true, isPublished: false, missing: [] };
+    }
+    const missing = await this.#confirmed(address, { waitMs: request.waitMs, signal });
+    this.#options.log.info({ address, names: missing }, "Other members were told of a drain");
+    return { isKnown: true, isPublished: true, missing };
+  }
+
+  /** Some member's record or lease changed. */
+  look(): void {
+    for (const look of this.#waiting) look();
+  }
+
+  #isDraining(address: string): boolean {
+    return this.#doors.some((door) => door.address === address && door.isDraining);
+  }
+
+  #tell(address: string): void {
+    const state = this.#isDraining(address) ? "draining" : "live";
+    this.#options.log.info({ address, state }, "Own gateway changed");
+    this.#options.onChange();
+  }
+
+  /** Resolves with the members that are missing: none as soon as possible, some when time is up. */
+  #confirmed(
+    address: string,
+    limit: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<readonly MemberName[]> {
+    const { others, hasConfirmed } = this.#options;
+    const missing = (): readonly MemberName[] =>
+      others().filter((member) => !hasConfirmed(member, address));
+    return new Promise((resolve) => {
+      const end = (): void => {
+        clearInterval(timer);
+        clearTimeout(deadline);
+        limit.signal.removeEventListener("abort", end);
+        this.#waiting.delete(look);
+        resolve(missing());
+      };
+      const look = (): void => {
+        // A process that came back meanwhile has taken the drain back.
+        if (missing().length === 0 || !this.#isDraining(address)) end();
+      };
+      const timer = setInterval(look, lookEveryMs);
+      const deadline = setTimeout(end, Math.min(maxWaitMs, limit.waitMs));
+      limit.signal.addEventListener("abort", end);
+      this.#waiting.add(look);
+      look();
+    });
+  }
+}
