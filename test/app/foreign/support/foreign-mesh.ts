@@ -4,12 +4,16 @@ import { once } from "node:events";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
 import type { RunningAgent } from "../../../../src/app/agent/agent.ts";
+import type { RunningEngine } from "../../../../src/app/launcher/engine-launcher.ts";
 import { makeWorkload } from "../../../../src/app/trust-tasks.ts";
 import { freePorts } from "../../support/free-port.ts";
 import { local, type TestMesh } from "../../support/test-mesh.ts";
 
 const here = import.meta.dirname;
+/** For names that come once. */
+let programs = 0;
 
 /** A program that answers line for line. */
 export class Program implements AsyncDisposable {
@@ -50,18 +54,12 @@ export class Program implements AsyncDisposable {
   }
 }
 
-export interface Backend extends AsyncDisposable {
-  readonly name: string;
-  readonly port: number;
-  readonly kill: () => Promise<void>;
-}
-
-export async function startBackend(mesh: TestMesh, name: string, port: number): Promise<Backend> {
+async function startBackend(mesh: TestMesh, cart: CartWords): Promise<Program> {
+  const { name, port } = cart;
   const program = new Program(process.execPath, [join(here, "backend.ts"), String(port), name]);
   mesh.defer(() => program.kill());
   await program.line();
-  const kill = (): Promise<void> => program.kill();
-  return { name, port, kill, [Symbol.asyncDispose]: kill };
+  return program;
 }
 
 export interface CartWords {
@@ -110,18 +108,37 @@ metadata: { name: cart, namespace: shop, creationTimestamp: "2026-01-01T00:00:00
 export interface GrpcMember {
   readonly name: string;
   readonly agent: RunningAgent;
+  /** Of the running agent. */
   readonly socket: string;
-  readonly carts: readonly Backend[];
-  readonly words: readonly CartWords[];
+  readonly carts: readonly CartWords[];
+  readonly restartAgent: () => Promise<void>;
+  readonly stopAgent: () => Promise<void>;
   /** Kills a cart's application and its sidecar, as a machine dies. */
-  readonly killCart: (index: number) => Promise<void>;
+  readonly kill: (index: number) => Promise<void>;
+  /** Starts both again; `serviceAccount`: as whom. */
+  readonly revive: (index: number, serviceAccount?: string) => Promise<void>;
+  /** Says which carts are ready. */
+  readonly ready: (isReady: (cart: CartWords) => boolean) => Promise<void>;
 }
 
-/** A member with carts behind sidecars, one in each zone, a gateway and a socket for programs. */
+interface Cart {
+  readonly words: CartWords;
+  /** Where its sidecar takes mTLS. */
+  readonly door: number;
+  backend: Program;
+  sidecar: RunningEngine | undefined;
+}
+
+/** A member with carts, one in each zone, a gateway and a socket for programs. */
 export async function startGrpcMember(
   mesh: TestMesh,
   name: string,
-  options: { readonly region: string; readonly zones: readonly string[] },
+  options: {
+    readonly region: string;
+    readonly zones: readonly string[];
+    /** Default: yes. */
+    readonly hasSidecars?: boolean;
+  },
 ): Promise<GrpcMember> {
   const [gatewayPort = 0, ...ports] = await freePorts(1 + 2 * options.zones.length);
   const words = options.zones.map((zone, index) => ({
@@ -129,36 +146,69 @@ export async function startGrpcMember(
     port: ports[2 * index] ?? 0,
     zone,
   }));
-  await writeCarts(mesh.servicesDir(name), words);
-  const carts = await Promise.all(words.map((cart) => startBackend(mesh, cart.name, cart.port)));
+  const folder = mesh.servicesDir(name);
+  await writeCarts(folder, words);
   const socket = join(mesh.dir, `${name}.sock`);
-  const config = mesh.agentConfig(name, options.region, gatewayPort);
-  const agent = await mesh.startAgent({
-    ...config,
-    xds: { ...config.xds, socket: { path: socket, mode: "0600" } },
-  });
-  const [gateway, ...sidecars] = await Promise.all([
-    mesh.startGateway(name, { agent: agent.xds, port: gatewayPort }),
-    ...words.map((cart, index) =>
-      mesh.startSidecar(name, {
-        agent: agent.xds,
-        workload: cart.name,
-        serviceAccount: "cart",
-        inbound: [
-          {
-            endpoint: local(cart.port),
-            listen: local(ports[2 * index + 1] ?? 0),
-            app: local(cart.port),
-          },
-        ],
-      }),
-    ),
-  ]);
-  await Promise.all([agent.whenWarm, gateway.whenReady, ...sidecars.map((each) => each.whenReady)]);
-  const killCart = async (index: number): Promise<void> => {
-    await Promise.all([carts[index]?.kill(), sidecars[index]?.stop({ deadlineMs: 0 })]);
+  const plain = mesh.agentConfig(name, options.region, gatewayPort);
+  const xds = { ...plain.xds, socket: { path: socket, mode: "0600" as const } };
+  const running = { agent: await mesh.startAgent({ ...plain, xds }) };
+  const config = { ...plain, xds: { ...xds, listen: running.agent.xds } };
+  const startSidecar = async (cart: Cart, serviceAccount: string): Promise<RunningEngine> => {
+    const { port } = cart.words;
+    // Under another name there is nothing to prove: it only stands where the cart stood.
+    const isCart = serviceAccount === "cart";
+    const endpoint = local(isCart ? port : port + 1);
+    const sidecar = await mesh.startSidecar(name, {
+      agent: running.agent.xds,
+      workload: `${cart.words.name}-${(programs += 1)}`,
+      serviceAccount,
+      inbound: [{ endpoint, listen: local(cart.door), app: local(port) }],
+    });
+    await sidecar.whenReady;
+    return sidecar;
   };
-  return { name, agent, socket, carts, words, killCart };
+  const startCart = async (cart: CartWords, index: number): Promise<Cart> => {
+    const backend = await startBackend(mesh, cart);
+    return { words: cart, door: ports[2 * index + 1] ?? 0, backend, sidecar: undefined };
+  };
+  const [gateway, ...carts] = await Promise.all([
+    mesh.startGateway(name, { agent: running.agent.xds, port: gatewayPort }),
+    ...words.map(startCart),
+  ]);
+  await Promise.all([running.agent.whenWarm, gateway.whenReady]);
+  if (options.hasSidecars !== false) {
+    for (const cart of carts) cart.sidecar = await startSidecar(cart, "cart");
+  }
+  const at = (index: number): Cart => {
+    const cart = carts[index];
+    if (cart === undefined) throw new RangeError(`there is no cart ${index}`);
+    return cart;
+  };
+  return {
+    name,
+    get agent() {
+      return running.agent;
+    },
+    socket,
+    carts: words,
+    stopAgent: () => running.agent.stop({ deadlineMs: 0 }),
+    restartAgent: async () => {
+      running.agent = await mesh.startAgent(config);
+      await running.agent.whenWarm;
+    },
+    kill: async (index) => {
+      await Promise.all([at(index).backend.kill(), at(index).sidecar?.stop({ deadlineMs: 0 })]);
+    },
+    revive: async (index, serviceAccount = "cart") => {
+      at(index).backend = await startBackend(mesh, at(index).words);
+      at(index).sidecar = await startSidecar(at(index), serviceAccount);
+    },
+    ready: (isReady) =>
+      writeCarts(
+        folder,
+        words.map((cart) => ({ ...cart, isReady: isReady(cart) })),
+      ),
+  };
 }
 
 export type Library = "grpc-js" | "python";
@@ -176,30 +226,33 @@ export interface ForeignClient extends AsyncDisposable {
   readonly askUntil: (name: string) => Promise<readonly Told[]>;
 }
 
+export interface ClientWish {
+  readonly library: Library;
+  readonly target: string;
+  readonly sni?: string;
+  readonly security?: "mtls" | "plaintext";
+  readonly zone?: string;
+  /** Leaves the certificates out of the bootstrap. */
+  readonly isBare?: boolean;
+}
+
 /** A program with a gRPC library that asks the agent of `member` itself. */
 export async function startClient(
   mesh: TestMesh,
   member: Pick<GrpcMember, "name" | "socket">,
-  options: {
-    readonly library: Library;
-    readonly target: string;
-    readonly sni?: string;
-    readonly security?: "mtls" | "plaintext";
-    readonly zone?: string;
-  },
+  wish: ClientWish,
 ): Promise<ForeignClient> {
-  const { library, target, sni = "", security = "mtls", zone = "a" } = options;
-  const dir = join(mesh.dir, member.name, "frontend");
-  await makeWorkload({
-    account: "shop/frontend",
-    dir: join(mesh.dir, member.name, "trust"),
-    out: dir,
-  });
-  const bootstrap = bootstrapFor({ socket: member.socket, dir, security, zone });
+  const { library, target, sni = "", security = "mtls" } = wish;
+  const dir = join(mesh.dir, member.name, `program-${(programs += 1)}`);
+  const trust = join(mesh.dir, member.name, "trust");
+  await makeWorkload({ account: "shop/frontend", dir: trust, out: dir });
+  const bootstrap = bootstrapFor({ socket: member.socket, dir, wish });
   const command = library === "python" ? "/usr/bin/python3" : process.execPath;
   const file = library === "python" ? "client.py" : "grpc-js-client.ts";
   const program = new Program(command, [join(here, file), target, security, sni], {
     GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap),
+    // Its own remarks on what it retries are no part of a test's output.
+    GRPC_VERBOSITY: "NONE",
   });
   mesh.defer(() => program.kill());
   const ask = async (deadlineMs = 5000): Promise<Told> =>
@@ -213,6 +266,7 @@ export async function startClient(
       before.push(told);
       if (performance.now() > endsAtMs)
         throw new Error(`never answered by ${name}: ${JSON.stringify(before.slice(-3))}`);
+      await wait(5);
     }
   };
   return { ask, askUntil, [Symbol.asyncDispose]: () => program.kill() };
@@ -222,9 +276,15 @@ export async function startClient(
 function bootstrapFor(of: {
   readonly socket: string;
   readonly dir: string;
-  readonly security: string;
-  readonly zone: string;
+  readonly wish: ClientWish;
 }): object {
+  const { security = "mtls", zone = "a", isBare } = of.wish;
+  const files = {
+    certificate_file: join(of.dir, "svid.pem"),
+    private_key_file: join(of.dir, "svid.key"),
+    ca_certificate_file: join(of.dir, "bundle.pem"),
+    refresh_interval: "10s",
+  };
   return {
     xds_servers: [
       {
@@ -235,19 +295,13 @@ function bootstrapFor(of: {
     ],
     node: {
       id: "grpc/shop/frontend-1",
-      locality: { zone: of.zone },
-      metadata: { role: "grpc", security: of.security },
+      locality: { zone },
+      metadata: { role: "grpc", security },
     },
-    certificate_providers: {
-      isthmus: {
-        plugin_name: "file_watcher",
-        config: {
-          certificate_file: join(of.dir, "svid.pem"),
-          private_key_file: join(of.dir, "svid.key"),
-          ca_certificate_file: join(of.dir, "bundle.pem"),
-          refresh_interval: "10s",
-        },
-      },
-    },
+    ...(isBare === true
+      ? {}
+      : {
+          certificate_providers: { isthmus: { plugin_name: "file_watcher", config: files } },
+        }),
   };
 }
