@@ -113,7 +113,7 @@ function endpointKey(endpoint: HostPort): string {
 }
 
 /** IPv6 has many spellings of one address. */
-function ipKey(address: string): string {
+export function ipKey(address: string): string {
   if (!address.includes(":")) return address;
   const ip = parseIp(address);
   return ip === undefined ? address : `${ip.bits}:${ip.value}`;

@@ -1,0 +1,103 @@
+import { namespaceOf } from "../../mesh/ids.ts";
+import type { Clock } from "../../mesh/ports.ts";
+import type { Finding, LocalService } from "../../mesh/service.ts";
+import type { ConnectedProxy } from "./agent-proxies.ts";
+import { ipKey } from "./sidecar-proofs.ts";
+
+/** Notices proxies of this member that should be connected and are not. */
+export interface ProxyWatch {
+  /** Call every few seconds. */
+  readonly look: () => void;
+  readonly findings: () => readonly Finding[];
+}
+
+export interface ProxyWatchOptions {
+  /** Whether other members are told of a gateway here. */
+  readonly hasGateway: boolean;
+  /** Other agents of this member may have the streams that are missing here. */
+  readonly hasReplicas: boolean;
+  readonly isWarm: () => boolean;
+  readonly services: () => Iterable<LocalService>;
+  readonly proxies: () => readonly ConnectedProxy[];
+  readonly clock: Clock;
+}
+
+// Proxies come back within 5 s of a restart of their agent, and within 15 s of one that hung.
+const tolerableMs = 30_000;
+// What one machine lost names enough of them.
+const maxNamed = 20;
+
+export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
+  const { clock } = options;
+  /** When each was first missed, by what it is called. */
+  let missing = new Map<string, number>();
+  const gateway = "gateway";
+
+  const look = (): void => {
+    // Before that nobody is served; with replicas a stream may be elsewhere.
+    if (!options.isWarm() || options.hasReplicas) return;
+    const nowMs = clock.monotonicMs();
+    const connected = options.proxies();
+    const names = new Set(missingWorkloads(options.services(), connected));
+    const isGatewayHere = connected.some(({ node }) => node?.t === "gateway");
+    if (options.hasGateway && !isGatewayHere) names.add(gateway);
+    missing = new Map([...names].map((name) => [name, missing.get(name) ?? nowMs]));
+  };
+
+  return {
+    look,
+    findings: () => {
+      const nowMs = clock.monotonicMs();
+      const late = [...missing].filter(([, sinceMs]) => nowMs - sinceMs >= tolerableMs);
+      const workloads = late.filter(([name]) => name !== gateway);
+      return [
+        ...late.filter(([name]) => name === gateway).map(gatewayFinding),
+        ...workloads.slice(0, maxNamed).map(([name]) => sidecarFinding(name)),
+        ...moreFinding(workloads.length - maxNamed),
+      ];
+    },
+  };
+}
+
+/** `namespace/workload` of each healthy endpoint whose proven sidecar has no stream. */
+function* missingWorkloads(
+  services: Iterable<LocalService>,
+  connected: readonly ConnectedProxy[],
+): Iterable<string> {
+  const served = new Set<string>();
+  for (const { node } of connected) {
+    if (node?.t !== "sidecar") continue;
+    for (const { endpoint } of node.inbound) served.add(`${ipKey(endpoint.host)} ${endpoint.port}`);
+  }
+  for (const service of services) {
+    for (const { address, ports, sidecars = {}, health, workload } of service.endpoints) {
+      // An unhealthy one has stopped with its application: nothing is expected of it.
+      if (health !== "healthy") continue;
+      const proven = Object.keys(sidecars);
+      const isServed = proven.some((name) => served.has(`${ipKey(address)} ${ports[name] ?? 0}`));
+      if (proven.length > 0 && !isServed) yield `${namespaceOf(service.id)}/${workload}`;
+    }
+  }
+}
+
+function gatewayFinding(): Finding {
+  return {
+    code: "GATEWAY_GONE",
+    severity: "error",
+    subject: "gateway.addresses",
+    message:
+      "no gateway of this member is connected: other members may not get in, and changes do not reach it",
+  };
+}
+
+function sidecarFinding(subject: string): Finding {
+  const message =
+    "its sidecar was here and is not connected any more; sources still call it healthy";
+  return { code: "PROXY_SIDECAR_GONE", severity: "warning", subject, message };
+}
+
+function moreFinding(count: number): readonly Finding[] {
+  if (count <= 0) return [];
+  const message = `${count} more workloads have lost their sidecars (isthmus proxy list)`;
+  return [{ code: "PROXY_SIDECAR_GONE", severity: "warning", subject: "and more", message }];
+}

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ConnectedProxy } from "../../../src/app/agent/agent-proxies.ts";
+import { createProxyWatch, type ProxyWatch } from "../../../src/app/agent/proxy-watch.ts";
+import type { Finding } from "../../../src/mesh/service.ts";
+import { endpointOf, serviceOf } from "../../discovery/support/made.ts";
+
+interface World {
+  readonly watch: ProxyWatch;
+  /** Looks now and after so many seconds, as the agent does. */
+  readonly after: (seconds: number) => readonly string[];
+}
+
+function world(change: {
+  readonly proxies?: () => readonly ConnectedProxy[];
+  readonly hasReplicas?: boolean;
+  readonly hasGateway?: boolean;
+  readonly services?: ReturnType<typeof serviceOf>[];
+}): World {
+  let nowMs = 0;
+  const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
+  const watch = createProxyWatch({
+    hasGateway: change.hasGateway ?? true,
+    hasReplicas: change.hasReplicas ?? false,
+    isWarm: () => true,
+    services: () => change.services ?? [serviceOf("shop/cart")],
+    proxies: change.proxies ?? (() => []),
+    clock,
+  });
+  return {
+    watch,
+    after: (seconds) => {
+      watch.look();
+      nowMs += seconds * 1000;
+      watch.look();
+      return watch.findings().map(({ code, subject }: Finding) => `${code} ${subject}`);
+    },
+  };
+}
+
+const gateway = { node: { t: "gateway" } } as ConnectedProxy;
+const sidecar = {
+  node: { t: "sidecar", inbound: [{ endpoint: { host: "10.0.0.1", port: 8080 } }] },
+} as unknown as ConnectedProxy;
+
+test("createProxyWatch() says nothing while all proxies are connected", () => {
+  assert.deepEqual(world({ proxies: () => [gateway, sidecar] }).after(60), []);
+});
+
+test("createProxyWatch() says that the gateway and a sidecar are gone, after half a minute", () => {
+  const { after } = world({});
+  assert.deepEqual(after(29), []);
+  assert.deepEqual(after(2), ["GATEWAY_GONE gateway.addresses", "PROXY_SIDECAR_GONE shop/w-1"]);
+});
+
+test("createProxyWatch() forgets at once what is back", () => {
+  let connected: readonly ConnectedProxy[] = [];
+  const { watch, after } = world({ proxies: () => connected });
+  assert.equal(after(31).length, 2);
+  connected = [gateway, sidecar];
+  watch.look();
+  assert.deepEqual(watch.findings(), []);
+  connected = [];
+  assert.deepEqual(after(20), []);
+});
+
+test("createProxyWatch() expects no gateway where none is announced, and no sidecar that never was", () => {
+  const bare = serviceOf("shop/cart", { endpoints: [endpointOf(1, { sidecars: {} })] });
+  assert.deepEqual(world({ hasGateway: false, services: [bare] }).after(60), []);
+});
+
+test("createProxyWatch() expects nothing of a workload that is unhealthy", () => {
+  const down = serviceOf("shop/cart", { healths: ["unhealthy", "draining"] });
+  assert.deepEqual(world({ hasGateway: false, services: [down] }).after(60), []);
+});
+
+test("createProxyWatch() is silent beside replicas, which may have the streams", () => {
+  assert.deepEqual(world({ hasReplicas: true }).after(60), []);
+});
+
+test("createProxyWatch() names a bounded number of workloads", () => {
+  const healths = Array.from({ length: 500 }, () => "healthy" as const);
+  const lines = world({ hasGateway: false, services: [serviceOf("shop/cart", { healths })] }).after(
+    60,
+  );
+  assert.equal(lines.length, 21);
+});
