@@ -29,8 +29,17 @@ export async function openStandalone(args: readonly string[] = []): Promise<Redi
       new RedisProcess({
         dir: join(dir, "server"),
         port,
-        // Kept by the kernel when the process is killed.
-        args: ["--port", String(port), ...plain, "--appendonly", "yes", ...args],
+        // With each write handed to the kernel at once, which keeps it when the process is killed.
+        args: [
+          "--port",
+          String(port),
+          ...plain,
+          "--appendonly",
+          "yes",
+          "--appendfsync",
+          "no",
+          ...args,
+        ],
       }),
     );
     await server.start();

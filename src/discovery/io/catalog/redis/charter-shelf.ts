@@ -1,5 +1,4 @@
 import { type MemberName, type MeshDomain, parseMemberName } from "../../../../mesh/ids.ts";
-import type { Clock } from "../../../../mesh/ports.ts";
 import type { CatalogStore, KnownCharter } from "../../../shards/store.ts";
 import { type Ask, nothingForJunk, rangeOf } from "./asking.ts";
 import {
@@ -21,40 +20,40 @@ export interface CharterShelf {
   readonly know: (members: readonly MemberName[]) => void;
 }
 
-const maxIndexed = 256;
-/** Strangers looked at in one go. */
-const maxStrangers = 32;
+/** Of the index; the next call looks at the next page, so that no flood of names hides one for ever. */
+const pageSize = 256;
 /** Whole charters read in one go, highest numbers first. */
 const maxCharters = 16;
-/** How long a name that the index praised for nothing is passed over. */
-const barrenMs = 60_000;
-const maxBarren = 4096;
 const maxKnown = 4096;
 
 export function createCharterShelf(options: {
   readonly mesh: MeshDomain;
-  readonly clock: Pick<Clock, "monotonicMs">;
   readonly ask: Ask;
 }): CharterShelf {
-  const { mesh, clock, ask } = options;
+  const { mesh, ask } = options;
   const known = new Set<MemberName>();
-  const barren = new Map<MemberName, number>();
+  let page = 0;
 
-  const isBarren = (name: MemberName): boolean => (barren.get(name) ?? 0) > clock.monotonicMs();
   const strangersAbove = async (
     connection: HubConnection,
     above: number,
   ): Promise<readonly MemberName[]> => {
-    const bounds = ["+inf", `(${above}`, "LIMIT", 0, maxIndexed] as const;
+    const bounds = ["+inf", `(${above}`, "LIMIT", page * pageSize, pageSize] as const;
     const reply = await connection
       .call(["ZREVRANGEBYSCORE", charterIndexKey(mesh), ...bounds])
       .catch(nothingForJunk);
-    const names = listOf(reply).flatMap(memberNameIn);
-    return names.filter((name) => !known.has(name) && !isBarren(name)).slice(0, maxStrangers);
+    const names = listOf(reply);
+    page = names.length === pageSize ? page + 1 : 0;
+    return names.flatMap(memberNameIn).filter((name) => !known.has(name));
   };
-  const noteBarren = (names: readonly MemberName[]): void => {
-    if (barren.size > maxBarren) barren.clear();
-    for (const name of names) barren.set(name, clock.monotonicMs() + barrenMs);
+  const enlist = async (connection: HubConnection, entry: KnownCharter): Promise<void> => {
+    const key = charterIndexKey(mesh);
+    const command = ["ZADD", key, entry.number, entry.member] as const;
+    const added = await connection.call(command).catch(nothingForJunk);
+    if (added !== null) return;
+    // Somebody put something else there; it belongs to all, so anybody may put that right.
+    await connection.call(["DEL", key]);
+    await connection.call(command);
   };
 
   return {
@@ -72,8 +71,6 @@ export function createCharterShelf(options: {
             }),
           );
           const newer = numbers.filter(({ number }) => number > above);
-          const found = new Set(newer.map(({ name }) => name));
-          noteBarren(strangers.filter((name) => !found.has(name)));
           const highest = newer
             .toSorted((left, right) => right.number - left.number)
             .slice(0, maxCharters);
@@ -93,9 +90,7 @@ export function createCharterShelf(options: {
           const { charter } = shardKeys(mesh, entry.member);
           await Promise.all([
             connection.call(["SET", charter, encodeCharter(entry)]),
-            connection
-              .call(["ZADD", charterIndexKey(mesh), entry.number, entry.member])
-              .catch(nothingForJunk),
+            enlist(connection, entry),
           ]);
         },
       }),

@@ -123,7 +123,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
     }
     return heads;
   };
-  const charters = createCharterShelf({ mesh, clock, ask });
+  const charters = createCharterShelf({ mesh, ask });
   const log = createLogReader({
     mesh,
     timers: deps.timers,

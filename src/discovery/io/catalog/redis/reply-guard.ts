@@ -113,7 +113,7 @@ export function createReplyGuard(limits: ReplyLimits, asked: () => number): Repl
     let at = 0;
     let counted = 0;
     while (at < chunk.length) {
-      const before = done;
+      const [before, carried] = [done, bytes];
       if (place.t === "type") {
         const wrong = readType(chunk[at] ?? 0);
         if (wrong !== undefined) return wrong;
@@ -128,10 +128,10 @@ export function createReplyGuard(limits: ReplyLimits, asked: () => number): Repl
         if (step === place.left) finishValue();
         else place = { t: "body", left: place.left - step };
       }
-      if (done !== before) counted = at;
-      else if (bytes + at - counted > limits.maxBytes) {
+      if (carried + at - counted > limits.maxBytes) {
         return `a reply is longer than ${limits.maxBytes} bytes`;
       }
+      if (done !== before) counted = at;
     }
     bytes += at - counted;
     return undefined;
