@@ -5,6 +5,8 @@ import type { AgentConfig } from "../config/config.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import type { DiskWatch } from "./disk-watch.ts";
+import type { ProxyWatch } from "./proxy-watch.ts";
 import type { ReplicaWatch } from "./replica-watch.ts";
 
 /** A running agent as its HTTP port and its metrics look at it. */
@@ -14,12 +16,15 @@ export interface AgentView {
   readonly trust: AgentTrust;
   readonly proxies: AgentProxies;
   readonly replicas: ReplicaWatch;
+  readonly proxyWatch: ProxyWatch;
+  readonly disk: DiskWatch;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly startedAtMs: number;
 }
 
 /** All that an operator should know of. */
-export function findingsOf({ core, replicas }: AgentView): readonly Finding[] {
-  return [...core.findings(), ...replicas.findings()];
+export function findingsOf(view: AgentView): readonly Finding[] {
+  const { core, replicas, proxyWatch, disk } = view;
+  return [core, replicas, proxyWatch, disk].flatMap((one) => one.findings());
 }

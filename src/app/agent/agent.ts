@@ -15,7 +15,9 @@ import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
 import { agentRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
+import { watchDisk } from "./disk-watch.ts";
 import { openProofFile } from "./proof-file.ts";
+import { createProxyWatch } from "./proxy-watch.ts";
 import { watchReplicas } from "./replica-watch.ts";
 import { createSidecarProofs } from "./sidecar-proofs.ts";
 
@@ -51,6 +53,9 @@ export interface RunningAgent extends AsyncDisposable {
 // Proxies keep what they have and come back on their own: nothing is gained by a long goodbye.
 const streamGraceMs = 1000;
 
+// Half a minute counts as gone: a few looks in it are enough.
+const proxyLookMs = 5000;
+
 /**
  * Starts the control plane of one member; resolves when its ports listen and its name is claimed.
  * Throws MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the charter says otherwise),
@@ -69,7 +74,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const trust = await openAgentTrust(config, { clock, random, log, signal: ending.signal });
   opened.defer(() => trust.whenSaved());
   const { snapshotDir } = config.catalog;
-  const snapshots = await openSnapshotDir(snapshotDir, log);
+  const disk = watchDisk(snapshotDir, await openSnapshotDir(snapshotDir, log));
   const proofs = createSidecarProofs();
   const proofFile = openProofFile({
     dir: snapshotDir,
@@ -79,6 +84,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       return proofs.all();
     },
     log,
+    watch: disk.watch,
   });
   for (const claim of await proofFile.load()) proofs.add(claim);
   opened.defer(() => proofFile.close());
@@ -89,7 +95,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     config,
     trust,
     stores: parts.stores,
-    snapshots,
+    snapshots: disk.snapshots,
     proofs,
     ...(parts.sources === undefined ? {} : { sources: parts.sources }),
     clock,
@@ -132,12 +138,24 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     log,
   });
   opened.use(replicas);
+  const proxyWatch = createProxyWatch({
+    hasGateway: config.gateway.addresses.length > 0,
+    hasReplicas: (config.catalog.replicas ?? []).length > 0,
+    isWarm: () => core.isWarm(),
+    services: () => core.local.services.values(),
+    proxies: () => proxies.proxies(),
+    clock,
+  });
+  const watching = setInterval(proxyWatch.look, proxyLookMs);
+  opened.defer(() => clearInterval(watching));
   const view: AgentView = {
     config,
     core,
     trust,
     proxies,
     replicas,
+    proxyWatch,
+    disk,
     telemetry,
     clock,
     startedAtMs,

@@ -21,6 +21,8 @@ export function openProofFile(options: {
   readonly dir: string;
   readonly all: () => readonly SidecarClaim[];
   readonly log: Log;
+  /** Hears of each write and how it ended. */
+  readonly watch: (file: string, write: Promise<void>) => Promise<void>;
 }): ProofFile {
   const { dir, log } = options;
   const file = join(dir, "proofs.json");
@@ -30,7 +32,7 @@ export function openProofFile(options: {
   const save = (): void => {
     timer = undefined;
     saving = saving
-      .then(() => replace(file, `${JSON.stringify(options.all())}\n`))
+      .then(() => options.watch("proofs.json", replace(file, `${JSON.stringify(options.all())}\n`)))
       .catch((thrown: unknown) =>
         log.warn({ file, reason: reasonOf(thrown) }, "Sidecar proofs could not be saved"),
       );
