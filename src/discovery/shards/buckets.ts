@@ -1,4 +1,4 @@
-import { createHash, hash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** Above this many records per bucket the number of buckets doubles, so that a change stays cheap. */
 const maxRecordsPerBucket = 64;
@@ -101,16 +101,20 @@ function placeOf(key: string): number {
 }
 
 function hashBucket(keys: Iterable<string>, slots: ReadonlyMap<string, Slot>): Buffer {
-  const sum = createHash("sha256");
-  for (const key of [...keys].sort()) {
-    const bytes = slots.get(key)?.bytes ?? new Uint8Array();
-    // One update per record: calls into the hash cost more than copying some hundred bytes.
-    const framed = Buffer.allocUnsafe(8 + key.length + bytes.length);
-    framed.writeUInt32BE(key.length, 0);
-    framed.write(key, 4, "latin1");
-    framed.writeUInt32BE(bytes.length, 4 + key.length);
-    framed.set(bytes, 8 + key.length);
-    sum.update(framed);
+  const records = [...keys].sort().map((key) => [key, slots.get(key)?.bytes ?? empty] as const);
+  let length = 0;
+  for (const [key, bytes] of records) length += 8 + key.length + bytes.length;
+  // One call: calls into the hash cost more than copying some hundred bytes for each record.
+  const framed = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const [key, bytes] of records) {
+    at = framed.writeUInt32BE(key.length, at);
+    at += framed.write(key, at, "latin1");
+    at = framed.writeUInt32BE(bytes.length, at);
+    framed.set(bytes, at);
+    at += bytes.length;
   }
-  return sum.digest();
+  return hash("sha256", framed, "buffer");
 }
+
+const empty = new Uint8Array();
