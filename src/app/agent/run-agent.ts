@@ -4,6 +4,7 @@ import type { ConfigProblem } from "../config/config-parser.ts";
 import { loadAgentConfig } from "../config/load-config.ts";
 import { runService } from "../lifecycle.ts";
 import { startAgent } from "./agent.ts";
+import { keepHeapLean } from "./lean-heap.ts";
 import { openHubs } from "./open-hubs.ts";
 
 /** How a service ended: its exit code, or why it never started. */
@@ -13,6 +14,7 @@ export type Ran =
 
 /** `isthmus agent`: runs until a signal. Throws what `startAgent` throws. */
 export async function runAgent(file: string): Promise<Ran> {
+  keepHeapLean();
   const parsed = loadAgentConfig(file);
   if (parsed.t === "invalid") return { t: "misconfigured", problems: parsed.problems };
   const { config } = parsed;
