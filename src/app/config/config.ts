@@ -101,6 +101,8 @@ export interface GatewayConfig extends EngineConfig {
   readonly address?: HostPort;
   /** Whose endpoints it serves first; absent: that of its address. */
   readonly zone?: string;
+  /** How long it takes to end in good order; absent: `lifecycle.ts` says. */
+  readonly drainMs?: number;
 }
 
 export interface SidecarConfig extends EngineConfig {

@@ -12,6 +12,7 @@ import type {
 import {
   address,
   checked,
+  duration,
   either,
   integer,
   list,
@@ -68,15 +69,18 @@ export const gatewayConfigParser: Parser<GatewayConfig> = mapped(
     listen: optional(address, defaultGatewayListen),
     address: optional<HostPort | undefined>(address, undefined),
     zone: optional<string | undefined>(text(), undefined),
+    drain: optional<number | undefined>(duration({ min: 1_000, max: 3_600_000 }), undefined),
   }),
-  ({ address: leadsHere, zone, ...rest }) => ({
-    ...withAgents<Omit<GatewayConfig, "address" | "zone">>(rest),
+  ({ address: leadsHere, zone, drain, ...rest }) => ({
+    ...withAgents<Omit<GatewayConfig, "address" | "zone" | "drainMs">>(rest),
+    ...(drain === undefined ? {} : { drainMs: drain }),
     ...(leadsHere === undefined ? {} : { address: leadsHere }),
     ...(zone === undefined ? {} : { zone }),
   }),
 );
 
-type GatewayFields = Written<Omit<GatewayConfig, "address" | "zone">> & {
+type GatewayFields = Written<Omit<GatewayConfig, "address" | "zone" | "drainMs">> & {
+  readonly drain: number | undefined;
   readonly address: HostPort | undefined;
   readonly zone: string | undefined;
 };

@@ -10,8 +10,11 @@ import { type RunningEngine, startGateway, startSidecar } from "./engine-launche
 
 /** `isthmus gateway`: runs until a signal. Throws what `startGateway` throws. */
 export function runGateway(file: string): Promise<Ran> {
-  return run(loadGatewayConfig(file), {
+  const parsed = loadGatewayConfig(file);
+  const drainMs = parsed.t === "ok" ? parsed.config.drainMs : undefined;
+  return run(parsed, {
     fields: { role: "gateway" },
+    ...(drainMs === undefined ? {} : { deadlineMs: drainMs }),
     start: (config, log) => startGateway(config, { log }),
   });
 }
@@ -30,6 +33,8 @@ async function run<Config extends EngineConfig>(
   parsed: Parsed<Config>,
   how: {
     readonly fields: object;
+    /** For a good end; default: that of all processes. */
+    readonly deadlineMs?: number;
     readonly start: (config: Config, log: Log) => Promise<RunningEngine>;
   },
 ): Promise<Ran> {
@@ -47,7 +52,7 @@ async function run<Config extends EngineConfig>(
       );
       return engine;
     },
-    { log },
+    { log, ...(how.deadlineMs === undefined ? {} : { deadlineMs: how.deadlineMs }) },
   );
   return { t: "ended", code };
 }

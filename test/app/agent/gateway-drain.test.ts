@@ -76,7 +76,7 @@ async function openTwoDoors(): Promise<TwoDoors> {
 }
 
 suite("a gateway that ends in good order", () => {
-  test("is left by everybody before it closes, and no request fails", async () => {
+  test("is left by everybody before it closes, and no request fails", async (t) => {
     await using set = await openTwoDoors();
     await set.seen(["live", "live"]);
     await using load = new SteadyLoad(set.url, { callers: 16, pauseMs: 120 });
@@ -90,6 +90,7 @@ suite("a gateway that ends in good order", () => {
     await set.seen(["live", "live"]);
     await set.doors[1]?.stop(8_000);
     await load.more(200);
+    t.diagnostic(`${load.answered} answered, ${load.repeated} repeated`);
     assert.deepEqual(load.failures, []);
   });
 });
