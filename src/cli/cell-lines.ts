@@ -1,5 +1,5 @@
 // Where an identifier may go on in the next line and still be read as one.
-const separators = "/.-:,_@}";
+const separators = ["/", ".", "-", ":", ",", "_", "@", "}"];
 const words = /\S+/g;
 
 /** The narrowest width at which no word is broken, or no part of an identifier. */
@@ -39,5 +39,5 @@ function brokenWord(word: string, width: number): readonly string[] {
 }
 
 function lastSeparator(text: string): number {
-  return Math.max(...[...separators].map((separator) => text.lastIndexOf(separator)));
+  return Math.max(...separators.map((separator) => text.lastIndexOf(separator)));
 }

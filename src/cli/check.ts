@@ -5,6 +5,7 @@ import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
 import { counted, stateCell } from "./phrases.ts";
 import { painted } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 export const check: Command = {
   name: "check",
@@ -48,7 +49,8 @@ function page(findings: readonly Finding[], terminal: Terminal): string {
   const lines = findings.map((finding) => {
     const severity = painted(stateCell(finding.severity), terminal);
     const code = painted({ text: finding.code, tone: "quiet" }, terminal);
-    return `${severity} ${finding.subject} ${code}\n  ${finding.message}\n`;
+    const message = wrapped(finding.message, { first: "  ", indent: "  " }, terminal);
+    return `${severity} ${finding.subject} ${code}\n${message}`;
   });
   const count = (severity: string): number =>
     findings.filter((finding) => finding.severity === severity).length;

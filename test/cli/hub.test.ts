@@ -71,10 +71,13 @@ async function start(name: string): Promise<RunningAgent> {
 }
 
 const config = ["--config", join(dir, "east", "agent.yaml")];
-const asOperator = [
-  ...["--url", redis.hub.url, "--trust", root, "--username", "isthmus_operator"],
-  ...["--password-file", join(passwords, "isthmus_operator.password")],
-];
+const operatorFile = join(passwords, "isthmus_operator.password");
+const asOperator = ["--url", redis.hub.url, "--trust", root].concat([
+  "--username",
+  "isthmus_operator",
+  "--password-file",
+  operatorFile,
+]);
 const operator = async (...command: readonly string[]): Promise<string> => {
   const password = (await readFile(join(passwords, "isthmus_operator.password"), "utf8")).trim();
   const login = ["--user", "isthmus_operator", "--pass", password, "--no-auth-warning"];
