@@ -18,12 +18,15 @@ import { type Figure, quantile, report } from "./report.ts";
 
 const services = Number(process.env["SERVICES"] ?? 1000);
 const sidecars = Number(process.env["SIDECARS"] ?? 100);
+// One process would take longer to read a hundred responses than the agent to send them.
+const fleetCount = 2;
 // An agent takes 64 connections of one certificate.
 const accounts = Array.from(
   { length: Math.ceil(sidecars / 50) },
   (_, index) => `frontend-${index}`,
 );
 const rounds = Number(process.env["ROUNDS"] ?? 200);
+const warmUpRounds = Number(process.env["WARM_UP_ROUNDS"] ?? 200);
 const parts = (process.env["PARTS"] ?? "loopback,regions").split(",");
 /** Other changes in the same member per second, and what p50 and p99 must not exceed. */
 const loads: readonly { perSecond: number; p50Ms?: number; p99Ms: number }[] = [
@@ -85,9 +88,11 @@ async function onLoopback(): Promise<void> {
     west: at,
     hubs: [hubAt(`redis://127.0.0.1:${redis.port}`)],
   });
+  // An agent has run for days, and its code is compiled.
+  await measure(stage, { perSecond: 50, count: warmUpRounds });
   const figures: Figure[] = [];
   for (const load of loads) {
-    const samples = await measure(stage, load.perSecond);
+    const samples = await measure(stage, { perSecond: load.perSecond, count: rounds });
     const name = load.perSecond === 0 ? "idle" : `${load.perSecond} other changes/s`;
     figures.push(...figuresOf(name, samples, load));
   }
@@ -120,7 +125,8 @@ async function inRegions(): Promise<void> {
     ["eu", "ap", 120],
   ] as const) {
     await using stage = await openStage({ east: place(from), west: place(to), hubs });
-    const samples = await measure(stage, 0);
+    await measure(stage, { perSecond: 50, count: warmUpRounds });
+    const samples = await measure(stage, { perSecond: 0, count: rounds });
     report({
       claim: `the same from ${from} to ${to}, a hub in each of three regions`,
       setup: { services, sidecars, rounds, mTls: true, hubs: hubs.length, rttMs },
@@ -131,7 +137,8 @@ async function inRegions(): Promise<void> {
 
 interface Stage extends AsyncDisposable {
   readonly east: Agent;
-  readonly fleet: Sidecars;
+  readonly west: Agent;
+  readonly fleets: readonly Sidecars[];
   readonly nameOf: (index: number) => string;
 }
 
@@ -165,25 +172,24 @@ async function openStage(of: {
     await warm;
     return [agent, xdsPort];
   };
-  const [[east], [, xdsPort]] = await Promise.all([start("east", services), start("west", 0)]);
-  const fleet: Sidecars = opened.use(new ToldProcess(of.west.run(fleetFile)));
-  const ready = fleet.hear("ready");
+  const [[east], [west, xdsPort]] = await Promise.all([start("east", services), start("west", 0)]);
   const identities = await Promise.all(accounts.map(identityOf));
-  fleet.tell({
-    t: "start",
-    order: {
-      agent: { host: of.west.host, port: xdsPort },
-      count: sidecars,
-      identities,
-      zone: "a",
-      expected: services,
-    },
-  });
-  const { names } = await ready;
+  const fleets: Sidecars[] = [];
+  let names: readonly string[] = [];
+  for (let index = 0; index < fleetCount; index += 1) {
+    const fleet: Sidecars = opened.use(new ToldProcess(of.west.run(fleetFile)));
+    const ready = fleet.hear("ready");
+    const agent = { host: of.west.host, port: xdsPort };
+    const count = sidecars / fleetCount;
+    fleet.tell({ t: "start", order: { agent, count, identities, zone: "a", expected: services } });
+    ({ names } = await ready);
+    fleets.push(fleet);
+  }
   const owned = opened.move();
   return {
     east,
-    fleet,
+    west,
+    fleets,
     nameOf: (index) => {
       const found = names.find((name) => name.includes(`||s${index}.shop.`));
       if (found === undefined) throw new Error(`no sidecar was told of s${index}`);
@@ -202,44 +208,72 @@ async function identityOf(account: string): Promise<SidecarsOrder["identities"][
   return { account, cert, key, ca };
 }
 
+async function watch(fleet: Sidecars, name: string): Promise<void> {
+  const watching = fleet.hear("watching");
+  fleet.tell({ t: "watch", name });
+  await watching;
+}
+
+async function cpuMsOf(agent: Agent): Promise<number> {
+  const heard = agent.hear("cpu");
+  agent.tell({ t: "cpu" });
+  return (await heard).ms;
+}
+
 interface Samples {
+  /** Of each agent, per change. */
+  readonly cpuMs: { readonly east: number; readonly west: number };
   /** Until the last of all sidecars held it. */
   readonly lastMs: readonly number[];
   readonly firstMs: readonly number[];
 }
 
-async function measure(stage: Stage, perSecond: number): Promise<Samples> {
+async function measure(
+  stage: Stage,
+  { perSecond, count }: { readonly perSecond: number; readonly count: number },
+): Promise<Samples> {
   stage.east.tell({ t: "noise", perSecond });
   const lastMs: number[] = [];
   const firstMs: number[] = [];
-  // The first rounds warm the compiler up.
-  for (let round = -20; round < rounds; round += 1) {
+  let cpu = { east: 0, west: 0 };
+  let startMs = 0;
+  // The first ones come while the others' rhythm begins.
+  for (let round = -5; round < count; round += 1) {
+    if (round === 0) {
+      cpu = { east: await cpuMsOf(stage.east), west: await cpuMsOf(stage.west) };
+      startMs = performance.now();
+    }
     await wait(restMs);
-    const index = (round + 20) % 10;
-    const watching = stage.fleet.hear("watching");
-    stage.fleet.tell({ t: "watch", name: stage.nameOf(index) });
-    await watching;
-    const seen = stage.fleet.hear("seen");
+    const index = (round + 5) % 10;
+    await Promise.all(stage.fleets.map((fleet) => watch(fleet, stage.nameOf(index))));
+    const seen = Promise.all(stage.fleets.map((fleet) => fleet.hear("seen")));
     const said = stage.east.hear("said");
     stage.east.tell({ t: "turn", index });
     const { atNs } = await said;
-    const { firstNs, lastNs } = await seen;
+    const all = await seen;
     if (round < 0) continue;
     const sinceMs = (ns: string): number => Number(BigInt(ns) - BigInt(atNs)) / 1e6;
-    lastMs.push(sinceMs(lastNs));
-    firstMs.push(sinceMs(firstNs));
+    lastMs.push(Math.max(...all.map(({ lastNs }) => sinceMs(lastNs))));
+    firstMs.push(Math.min(...all.map(({ firstNs }) => sinceMs(firstNs))));
   }
+  const changes = count + (perSecond * (performance.now() - startMs)) / 1000;
+  const cpuMs = {
+    east: ((await cpuMsOf(stage.east)) - cpu.east) / changes,
+    west: ((await cpuMsOf(stage.west)) - cpu.west) / changes,
+  };
   stage.east.tell({ t: "noise", perSecond: 0 });
-  return { lastMs, firstMs };
+  return { lastMs, firstMs, cpuMs };
 }
 
 function figuresOf(
   name: string,
-  { lastMs, firstMs }: Samples,
+  { lastMs, firstMs, cpuMs }: Samples,
   target: { readonly p50Ms?: number; readonly p99Ms?: number },
 ): readonly Figure[] {
   const { p50Ms, p99Ms } = target;
   return [
+    { name: `${name}: CPU per change, agent that changes`, unit: "ms", samples: [cpuMs.east] },
+    { name: `${name}: CPU per change, agent that hears of it`, unit: "ms", samples: [cpuMs.west] },
     { name: `${name}: first sidecar`, unit: "ms", samples: firstMs },
     {
       name: `${name}: last sidecar`,

@@ -38,13 +38,16 @@ export type ToAgent =
   | { readonly t: "noise"; readonly perSecond: number }
   /** A new service is exported. */
   | { readonly t: "export"; readonly name: string }
+  | { readonly t: "cpu" }
   | { readonly t: "stop" };
 
 export type FromAgent =
   | { readonly t: "started"; readonly xdsPort: number; readonly httpUrl: string }
   | { readonly t: "warm" }
   /** The source said it; when, by the monotonic clock of this machine. */
-  | { readonly t: "said"; readonly atNs: string };
+  | { readonly t: "said"; readonly atNs: string }
+  /** User and system time of its process. */
+  | { readonly t: "cpu"; readonly ms: number };
 
 const log: Log = {
   debug: () => {},
@@ -72,6 +75,10 @@ process.on("message", (message: ToAgent) => {
       return setNoise(message.perSecond);
     case "export":
       return say(realService(message.name));
+    case "cpu": {
+      const { user, system } = process.cpuUsage();
+      return tell({ t: "cpu", ms: (user + system) / 1000 });
+    }
     case "stop":
       void stop();
       break;

@@ -80,11 +80,13 @@ export async function startBenchAgent(options: { readonly isTls: boolean }): Pro
     port: server.address.port,
     set,
     ads,
-    tls: {
-      cert: client.certChainPem,
-      key: client.privateKeyPem.reveal(),
-      ca: client.bundlePem,
-    },
+    tls: [
+      {
+        cert: client.certChainPem,
+        key: client.privateKeyPem.reveal(),
+        ca: client.bundlePem,
+      },
+    ],
     [Symbol.asyncDispose]: async () => {
       ads[Symbol.dispose]();
       await server[Symbol.asyncDispose]();

@@ -1,15 +1,24 @@
 /** A fleet of xDS clients in a process of their own: one HTTP/2 connection and one delta stream each. */
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { fromJson, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { StructSchema } from "@bufbuild/protobuf/wkt";
 import { typeUrls, type XdsType } from "../../src/xds/resource.ts";
 
 export interface FleetOrder {
   readonly port: number;
   readonly count: number;
-  /** Absent: plaintext. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
+  /** What each client shows, in turns: an agent lets one certificate in only so often. Absent: plaintext. */
+  readonly tls?: readonly { readonly cert: string; readonly key: string; readonly ca: string }[];
   /** Bytes of the node in each first request; Envoy's has 61 kB. */
   readonly nodeBytes: number;
+  /** What a real agent admits: the sidecar that the certificate is of. */
+  readonly sidecar?: {
+    readonly namespace: string;
+    readonly serviceAccount: string;
+    /** Each client is in the next one. */
+    readonly zones: readonly string[];
+  };
   /** First requests, in order; no names: the wildcard. */
   readonly subscriptions: readonly { readonly type: XdsType; readonly names: readonly string[] }[];
   /** Resources that make a client complete. */
@@ -70,7 +79,7 @@ async function start(order: FleetOrder): Promise<void> {
 async function client(order: FleetOrder, index: number): Promise<void> {
   const scheme = order.tls === undefined ? "http" : "https";
   const session = connect(`${scheme}://127.0.0.1:${order.port}`, {
-    ...order.tls,
+    ...order.tls?.[index % order.tls.length],
     servername: "agent",
     checkServerIdentity: () => undefined,
   });
@@ -162,14 +171,25 @@ function requestOf(
   return writer.finish();
 }
 
-/** An id, and filler where Envoy lists its extensions. */
+/** An id, what the sidecar says of itself, and filler where Envoy lists its extensions. */
 function node(order: FleetOrder, index: number): Uint8Array {
-  return new BinaryWriter()
+  const writer = new BinaryWriter()
     .tag(1, WireType.LengthDelimited)
-    .string(`sidecar/bench/client/${index}`)
-    .tag(9, WireType.LengthDelimited)
-    .bytes(new Uint8Array(order.nodeBytes))
-    .finish();
+    .string(`sidecar/${order.sidecar?.namespace ?? "bench"}/client-${index}/${index}`);
+  const metadata = metadataOf(order, index);
+  if (metadata !== undefined) writer.tag(3, WireType.LengthDelimited).bytes(metadata);
+  return writer.tag(9, WireType.LengthDelimited).bytes(new Uint8Array(order.nodeBytes)).finish();
+}
+
+function metadataOf({ sidecar }: FleetOrder, index: number): Uint8Array | undefined {
+  if (sidecar === undefined) return undefined;
+  const { zones, ...account } = sidecar;
+  const zone = zones[index % zones.length] ?? "";
+  const workload = `client-${index}`;
+  return toBinary(
+    StructSchema,
+    fromJson(StructSchema, { role: "sidecar", engine: "envoy", workload, zone, ...account }),
+  );
 }
 
 function framed(message: Uint8Array): Buffer {

@@ -48,5 +48,7 @@ export class ToldProcess<To, From extends { readonly t: string }> implements Asy
 }
 
 export function forkHere(path: string): ChildProcess {
-  return fork(path, { execArgv: ["--disable-warning=DEP0123"] });
+  const profiling = process.env["PROFILE_DIR"];
+  const profile = profiling === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profiling}`];
+  return fork(path, { execArgv: ["--disable-warning=DEP0123", ...profile] });
 }
