@@ -10,11 +10,11 @@ export interface App {
   readonly kill: () => Promise<void>;
 }
 
-export async function startApp(name: string, port: number): Promise<App> {
+export async function startApp(name: string, port: number, host = "127.0.0.1"): Promise<App> {
   const server: Server = createServer((_request, response) => {
     response.end(`${name}\n`);
   });
-  server.listen(port, "127.0.0.1");
+  server.listen(port, host);
   await once(server, "listening");
   const kill = async (): Promise<void> => {
     server.closeAllConnections();
@@ -26,6 +26,9 @@ export async function startApp(name: string, port: number): Promise<App> {
 export interface WorkloadWords {
   readonly name: string;
   readonly port: number;
+  /** Default: 127.0.0.1, zone a. */
+  readonly address?: string;
+  readonly zone?: string;
   /** Keeps its connections and gets no new ones. */
   readonly isDraining?: boolean;
 }
@@ -49,12 +52,12 @@ metadata:
   namespace: shop
   labels: { kubernetes.io/service-name: ${name} }
   annotations: { isthmus.dev/service-account: ${name}, isthmus.dev/probe: "http:${workload.port}/" }
-addressType: IPv4
+addressType: ${workload.address?.includes(":") === true ? "IPv6" : "IPv4"}
 ports: [{ name: http, port: ${workload.port}, protocol: TCP }]
 endpoints:
-  - addresses: ["127.0.0.1"]
+  - addresses: ["${workload.address ?? "127.0.0.1"}"]
     conditions: { ready: ${workload.isDraining !== true}, serving: true, terminating: ${workload.isDraining === true} }
-    zone: a
+    zone: ${workload.zone ?? "a"}
     targetRef: { kind: Pod, namespace: shop, name: ${workload.name} }
 `,
   );

@@ -65,7 +65,7 @@ export class TestMesh implements AsyncDisposable {
       cloud: "aws",
       region,
       network: undefined,
-      gatewayRanges: ["127.0.0.0/8"],
+      gatewayRanges: ["127.0.0.0/8", "::1"],
       mayExport: ["shop"],
       renew: false,
     });
