@@ -54,7 +54,7 @@ export interface RunningAgent extends AsyncDisposable {
 const streamGraceMs = 1000;
 
 // Half a minute counts as gone: a few looks in it are enough.
-const proxyLookMs = 5000;
+const lookMs = 5000;
 
 /**
  * Starts the control plane of one member; resolves when its ports listen and its name is claimed.
@@ -146,7 +146,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     proxies: () => proxies.proxies(),
     clock,
   });
-  const watching = setInterval(proxyWatch.look, proxyLookMs);
+  const watching = setInterval(() => {
+    proxyWatch.look();
+    void disk.look();
+  }, lookMs);
   opened.defer(() => clearInterval(watching));
   const view: AgentView = {
     config,

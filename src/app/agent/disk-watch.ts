@@ -1,3 +1,4 @@
+import { access, constants } from "node:fs/promises";
 import type { SnapshotStore } from "../../discovery/shards/snapshot-store.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Finding } from "../../mesh/service.ts";
@@ -8,6 +9,8 @@ export interface DiskWatch {
   readonly snapshots: SnapshotStore;
   /** A write of another file there: rejects as it did. */
   readonly watch: (file: string, write: Promise<void>) => Promise<void>;
+  /** Whether the folder could be written now: nothing may be due for days. Call now and then. */
+  readonly look: () => Promise<void>;
   readonly findings: () => readonly Finding[];
 }
 
@@ -31,6 +34,7 @@ export function watchDisk(dir: string, snapshots: SnapshotStore): DiskWatch {
       saveWriter: (memory) => watch("writer", snapshots.saveWriter(memory)),
     },
     watch,
+    look: () => watch("the folder", access(dir, constants.W_OK)).catch(() => undefined),
     findings: () => {
       const [first] = failed;
       if (first === undefined) return [];

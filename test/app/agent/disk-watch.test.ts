@@ -1,21 +1,40 @@
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { watchDisk } from "../../../src/app/agent/disk-watch.ts";
 import type { SnapshotStore } from "../../../src/discovery/shards/snapshot-store.ts";
 import { east, west } from "../../discovery/support/made.ts";
+
+const idle: SnapshotStore = {
+  load: async () => undefined,
+  save: async () => undefined,
+  remove: async () => undefined,
+  loadWriter: async () => undefined,
+  saveWriter: async () => undefined,
+};
+
+test("watchDisk() looks at the folder itself, since nothing may be due", async () => {
+  const dir = await mkdtemp(join(tmpdir(), "isthmus-disk-"));
+  const disk = watchDisk(dir, idle);
+  await disk.look();
+  assert.deepEqual(disk.findings(), []);
+  await rm(dir, { recursive: true });
+  await disk.look();
+  assert.match(disk.findings()[0]?.message ?? "", /the folder: ENOENT/);
+  await mkdir(dir);
+  await disk.look();
+  assert.deepEqual(disk.findings(), []);
+  await rm(dir, { recursive: true });
+});
 
 test("watchDisk() tells what cannot be written until it can be again", async () => {
   let isFull = true;
   const write = async (): Promise<void> => {
     if (isFull) throw new Error("ENOSPC: no space left on device");
   };
-  const store: SnapshotStore = {
-    load: async () => undefined,
-    save: write,
-    remove: write,
-    loadWriter: async () => undefined,
-    saveWriter: write,
-  };
+  const store: SnapshotStore = { ...idle, save: write, remove: write, saveWriter: write };
   const disk = watchDisk("/var/lib/isthmus", store);
   assert.deepEqual(disk.findings(), []);
   const copy = {
