@@ -6,14 +6,19 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { HubConfig } from "../src/app/config/config.ts";
-import { makeGateway, makeMember, makeRoot, makeWorkload } from "../src/app/trust-tasks.ts";
-import { freePorts } from "../test/app/support/free-port.ts";
 import { startRedis } from "../test/faults/support/redis-server.ts";
 import { hubInEachRegion } from "../test/faults/support/region-redis.ts";
 import { openRegions, type Region, whyNoRegions } from "../test/support/regions/regions.ts";
 import { forkHere, ToldProcess } from "../test/support/told-process.ts";
-import type { FromAgent, ToAgent } from "./load/mesh-agent.ts";
 import type { FromSidecars, SidecarsOrder, ToSidecars } from "./load/sidecar-fleet.ts";
+import {
+  type Agent,
+  hubAt,
+  issueMembers,
+  type Member,
+  type StartedAgent,
+  startMemberAgent,
+} from "./load/two-members.ts";
 import { type Figure, quantile, report } from "./report.ts";
 
 const services = Number(process.env["SERVICES"] ?? 1000);
@@ -35,12 +40,10 @@ const loads: readonly { perSecond: number; p50Ms?: number; p99Ms: number }[] = [
   { perSecond: 50, p50Ms: 6, p99Ms: 30 },
   { perSecond: 200, p99Ms: 100 },
 ];
-const agentFile = fileURLToPath(new URL("load/mesh-agent.ts", import.meta.url));
 const fleetFile = fileURLToPath(new URL("load/sidecar-fleet.ts", import.meta.url));
 // Longer than one change takes, and no divisor of the others' rhythm.
 const restMs = 23;
 
-type Agent = ToldProcess<ToAgent, FromAgent>;
 type Sidecars = ToldProcess<ToSidecars, FromSidecars>;
 
 /** Where a member is, and how processes are started there. */
@@ -51,33 +54,11 @@ interface Place {
 
 const dir = await mkdtemp(join(tmpdir(), "isthmus-bench-"));
 try {
-  await prepare();
+  await issueMembers(dir, accounts);
   if (parts.includes("loopback")) await onLoopback();
   if (parts.includes("regions")) await inRegions();
 } finally {
   await rm(dir, { recursive: true, force: true });
-}
-
-async function prepare(): Promise<void> {
-  await makeRoot({ mesh: "acme.mesh", dir: join(dir, "root") });
-  for (const name of ["east", "west"]) {
-    await makeMember({
-      name,
-      dir: join(dir, "root"),
-      out: join(dir, name, "trust"),
-      cloud: "aws",
-      region: name,
-      network: undefined,
-      gatewayRanges: ["127.0.0.0/8", "10.0.0.0/8"],
-      mayExport: ["shop"],
-      renew: false,
-    });
-    const trust = join(dir, name, "trust");
-    await makeGateway({ dir: trust, out: join(dir, name, "gateway") });
-    for (const account of accounts) {
-      await makeWorkload({ account: `shop/${account}`, dir: trust, out: join(dir, name, account) });
-    }
-  }
 }
 
 async function onLoopback(): Promise<void> {
@@ -149,30 +130,12 @@ async function openStage(of: {
   readonly hubs: readonly HubConfig[];
 }): Promise<Stage> {
   await using opened = new AsyncDisposableStack();
-  const start = async (member: "east" | "west", exports: number): Promise<[Agent, number]> => {
-    const { host, run } = of[member];
-    const agent: Agent = opened.use(new ToldProcess(run(agentFile)));
-    const started = agent.hear("started");
-    const warm = agent.hear("warm");
-    const [gatewayPort = 0] = await freePorts(1);
-    await rm(join(dir, member, "state"), { recursive: true, force: true });
-    agent.tell({
-      t: "start",
-      order: {
-        member,
-        region: member,
-        dir: join(dir, member),
-        host,
-        gatewayPort,
-        hubs: of.hubs,
-        services: exports,
-      },
-    });
-    const { xdsPort } = await started;
-    await warm;
-    return [agent, xdsPort];
-  };
-  const [[east], [west, xdsPort]] = await Promise.all([start("east", services), start("west", 0)]);
+  const start = (member: Member, exports: number): Promise<StartedAgent> =>
+    startMemberAgent({ member, dir, ...of[member], hubs: of.hubs, services: exports, opened });
+  const [{ agent: east }, { agent: west, xdsPort }] = await Promise.all([
+    start("east", services),
+    start("west", 0),
+  ]);
   const identities = await Promise.all(accounts.map(identityOf));
   const fleets: Sidecars[] = [];
   let names: readonly string[] = [];
@@ -292,8 +255,4 @@ function figuresOf(
           },
         ]),
   ];
-}
-
-function hubAt(url: string): HubConfig {
-  return { url, name: url };
 }
