@@ -11,6 +11,7 @@ import { SubjectSet } from "../proxy/subject-set.ts";
 import type { TrustView } from "../proxy/trust-view.ts";
 import type { Viewer } from "../proxy/viewer.ts";
 import type { View } from "../xds/view.ts";
+import type { DoorAddress } from "./door-sets.ts";
 import type { GatewaySettings } from "./listener.ts";
 import { gatewayNodeResources } from "./resources.ts";
 import { ServiceSets } from "./service-sets.ts";
@@ -20,6 +21,8 @@ export interface MemberResourcesOptions {
   readonly gateway: GatewaySettings;
   readonly settings: ProxySettings;
   readonly trust: TrustView;
+  /** The addresses of this member's gateways. */
+  readonly doors?: readonly DoorAddress[];
 }
 
 /** One stream's share of the sets. `close` it when the stream ends; later calls do nothing. */
@@ -50,7 +53,8 @@ export class MemberResources {
   constructor(options: MemberResourcesOptions) {
     this.#gateway = options.gateway;
     this.#context = { trust: options.trust, settings: options.settings };
-    this.#services = new ServiceSets(options.place, this.#context);
+    const { doors = [] } = options;
+    this.#services = new ServiceSets(options.place, { context: this.#context, doors });
     this.#mesh.put("mesh", meshResources(options.trust));
   }
 

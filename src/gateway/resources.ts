@@ -1,8 +1,4 @@
 import type { MeshService } from "../discovery/mesh-service.ts";
-import type { Place } from "../mesh/locality.ts";
-import { boundLevel } from "../proxy/levels/bounds.ts";
-import { provenLocalities } from "../proxy/levels/direct-hosts.ts";
-import type { PlannedLevel } from "../proxy/levels/plan.ts";
 import type { GatewayNode } from "../proxy/node.ts";
 import { edsCluster, outlierDetection } from "../proxy/resources/cluster-settings.ts";
 import { assignmentOf } from "../proxy/resources/endpoints.ts";
@@ -11,6 +7,8 @@ import { seal } from "../proxy/seal.ts";
 import { clusterVersions } from "../proxy/service-resources.ts";
 import type { ProxySettings } from "../proxy/settings.ts";
 import type { TrustView } from "../proxy/trust-view.ts";
+import type { Door } from "./door-levels.ts";
+import { doorLevels } from "./door-levels.ts";
 import type { ExportedTarget } from "./exports.ts";
 import { exportsOf } from "./exports.ts";
 import type { GatewaySettings } from "./listener.ts";
@@ -19,14 +17,14 @@ import { gatewayListener } from "./listener.ts";
 /** The part of a service that every gateway of this member gets: one Envoy cluster for each SNI. */
 export function gatewayResources(
   service: MeshService,
-  options: { readonly place: Place; readonly settings: ProxySettings },
+  options: { readonly door: Door; readonly settings: ProxySettings },
 ): Sealed {
   const exported = exportsOf(service);
   const clusters = seal(exported.map((item) => gatewayCluster(item, options.settings)));
   const versions = clusterVersions(clusters);
   const assignments = seal(
     exported.map((item): Draft => {
-      const message = assignmentOf(item.sni, doorLevels(item, options.place));
+      const message = assignmentOf(item.sni, doorLevels(item, options.door));
       return { t: "endpoint", message, after: versions.get(item.sni) ?? "" };
     }),
   );
@@ -49,10 +47,4 @@ function gatewayCluster(item: ExportedTarget, settings: ProxySettings): Draft {
   const cluster = edsCluster(item.sni, settings);
   cluster.outlierDetection = outlierDetection({ mayBeGateways: true });
   return { t: "cluster", message: cluster };
-}
-
-/** A forwarded connection never leaves the member, so there is one level. */
-function doorLevels(item: ExportedTarget, place: Place): PlannedLevel[] {
-  const localities = provenLocalities(place, item);
-  return localities.length === 0 ? [] : [boundLevel({ level: "own-member", rank: 0, localities })];
 }

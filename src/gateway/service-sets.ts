@@ -15,8 +15,8 @@ import {
 import type { Viewer } from "../proxy/viewer.ts";
 import type { ResourceSet } from "../xds/resource-set.ts";
 import { Audience } from "./audience.ts";
+import { type DoorAddress, DoorSets } from "./door-sets.ts";
 import { GrpcSets } from "./grpc-sets.ts";
-import { gatewayResources } from "./resources.ts";
 
 interface Zone {
   readonly audience: Audience;
@@ -33,15 +33,18 @@ export class ServiceSets {
   readonly #services = new Map<ServiceId, MeshService>();
   readonly #sidecar: Audience;
   readonly #routes: Audience;
-  readonly #gateway: Audience;
+  readonly #doors: DoorSets;
   readonly #grpc: GrpcSets;
   readonly #zones = new Map<string, Zone>();
   #context: ResourceContext;
   #callers: Callers | undefined;
 
-  constructor(place: Omit<Viewer, "zone" | "callers">, context: ResourceContext) {
+  constructor(
+    place: Omit<Viewer, "zone" | "callers">,
+    options: { readonly context: ResourceContext; readonly doors: readonly DoorAddress[] },
+  ) {
     this.#place = place;
-    this.#context = context;
+    this.#context = options.context;
     const services = (): Iterable<MeshService> => this.#services.values();
     this.#sidecar = new Audience("sidecar", {
       services,
@@ -49,10 +52,11 @@ export class ServiceSets {
       isSame: isSameShape,
     });
     this.#routes = new Audience("routes", { services, build: routeResources, isSame: isSameShape });
-    this.#gateway = new Audience("gateway", {
+    this.#doors = new DoorSets({
+      place,
+      addresses: options.doors,
       services,
-      build: (service) => gatewayResources(service, { place, settings: this.#context.settings }),
-      isSame: (a, b) => a.local === b.local,
+      settings: () => this.#context.settings,
     });
     this.#grpc = new GrpcSets({
       services,
@@ -95,7 +99,7 @@ export class ServiceSets {
 
   /** What a stream of this node views; `leave` it when the stream ends. Throws MESH_XDS_REQUEST_REFUSED. */
   enter(node: ProxyNode): readonly ResourceSet[] {
-    if (node.t === "gateway") return [this.#gateway.set()];
+    if (node.t === "gateway") return [this.#doors.enter(node)];
     this.#refuseOneZoneTooMany(node);
     if (node.t === "grpc") return this.#grpc.enter(node);
     const shared = [this.#sidecar.set(), ...(node.engine === "envoy" ? [this.#routes.set()] : [])];
@@ -106,8 +110,9 @@ export class ServiceSets {
 
   leave(node: ProxyNode): void {
     if (node.t === "grpc") return this.#grpc.leave(node);
-    const known = node.t === "sidecar" ? this.#zones.get(node.zone) : undefined;
-    if (node.t === "gateway" || known === undefined) return;
+    if (node.t === "gateway") return this.#doors.leave(node);
+    const known = this.#zones.get(node.zone);
+    if (known === undefined) return;
     known.callers -= 1;
     if (known.callers === 0) this.#zones.delete(node.zone);
   }
@@ -142,7 +147,8 @@ export class ServiceSets {
 
   #audiences(): readonly Audience[] {
     const zones = [...this.#zones.values()].map(({ audience }) => audience);
-    return [this.#gateway, this.#sidecar, this.#routes, ...zones, ...this.#grpc.audiences()];
+    const shared = [...this.#doors.audiences(), this.#sidecar, this.#routes];
+    return [...shared, ...zones, ...this.#grpc.audiences()];
   }
 
   #refuseOneZoneTooMany(node: SidecarNode | GrpcNode): void {

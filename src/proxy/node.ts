@@ -32,8 +32,6 @@ export interface GatewayNode {
   readonly id: string;
   readonly engine: ProxyEngine;
   readonly listen: HostPort;
-  /** Whose endpoints it serves first; absent: those of the zone of its address. */
-  readonly zone?: string;
   /** `host:port` of this member that leads to it. */
   readonly address?: string;
 }
@@ -172,7 +170,6 @@ function gatewayOf(id: string, { fields, path }: Claim): GatewayNode {
     id,
     engine: engineOf(fields),
     listen: fields.address("listen"),
-    ...(fields.optionalText("zone") === undefined ? {} : { zone: fields.name("zone") }),
     ...(fields.optionalText("address") === undefined ? {} : { address: fields.text("address") }),
   };
 }

@@ -108,7 +108,10 @@ function gatewayParts(): Sealed[] {
   } as const;
   const settings = { member: east, mesh, maxClientHelloBytes: 16_384 };
   return [
-    gatewayResources(service, { place, settings: defaultProxySettings }),
+    gatewayResources(service, {
+      door: { place, zone: "", zones: [] },
+      settings: defaultProxySettings,
+    }),
     gatewayNodeResources(node, { settings, trust }),
     meshResources(trust),
   ];

@@ -97,6 +97,7 @@ export class AgentCore implements AsyncDisposable {
       },
       settings: defaultProxySettings,
       trust: trust.view(),
+      doors: config.gateway.addresses,
     });
     const charter = (): ReturnType<typeof trust.charter>["charter"] => trust.charter().charter;
     this.local = createLocalState(options.proofs);

@@ -99,8 +99,6 @@ export interface GatewayConfig extends EngineConfig {
   readonly listen: HostPort;
   /** The one of the agent's `gateway.addresses` that leads here; absent: `listen`, where it is that. */
   readonly address?: HostPort;
-  /** Whose endpoints it serves first; absent: that of its address. */
-  readonly zone?: string;
   /** How long it takes to end in good order; absent: `lifecycle.ts` says. */
   readonly drainMs?: number;
 }

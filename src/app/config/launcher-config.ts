@@ -68,21 +68,18 @@ export const gatewayConfigParser: Parser<GatewayConfig> = mapped(
     ...engineFields,
     listen: optional(address, defaultGatewayListen),
     address: optional<HostPort | undefined>(address, undefined),
-    zone: optional<string | undefined>(text(), undefined),
     drain: optional<number | undefined>(duration({ min: 1_000, max: 3_600_000 }), undefined),
   }),
-  ({ address: leadsHere, zone, drain, ...rest }) => ({
-    ...withAgents<Omit<GatewayConfig, "address" | "zone" | "drainMs">>(rest),
+  ({ address: leadsHere, drain, ...rest }) => ({
+    ...withAgents<Omit<GatewayConfig, "address" | "drainMs">>(rest),
     ...(drain === undefined ? {} : { drainMs: drain }),
     ...(leadsHere === undefined ? {} : { address: leadsHere }),
-    ...(zone === undefined ? {} : { zone }),
   }),
 );
 
-type GatewayFields = Written<Omit<GatewayConfig, "address" | "zone" | "drainMs">> & {
+type GatewayFields = Written<Omit<GatewayConfig, "address" | "drainMs">> & {
   readonly drain: number | undefined;
   readonly address: HostPort | undefined;
-  readonly zone: string | undefined;
 };
 
 /** `agent` as it stands in a file: one address, or several. */

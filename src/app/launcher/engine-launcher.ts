@@ -63,7 +63,6 @@ export async function startGateway(
       engine: config.engine,
       listen: formatHostPort(config.listen),
       address: formatHostPort(address),
-      ...(config.zone === undefined ? {} : { zone: config.zone }),
     },
     door: address,
   });

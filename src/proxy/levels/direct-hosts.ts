@@ -108,7 +108,7 @@ function hostAt(endpoint: Endpoint, port: ServicePort): PlannedHost | undefined 
 }
 
 /** The part of a locality's weight that a proxy lets count; dividing by it gives exact shares. */
-function availability(hosts: readonly PlannedHost[]): number {
+export function availability(hosts: readonly PlannedHost[]): number {
   const healthy = hosts.filter(isHealthy).length;
   return healthy === 0 ? 1 : Math.min(1, (overprovisioningFactor / 100) * (healthy / hosts.length));
 }

@@ -1,0 +1,75 @@
+import type { MeshService } from "../discovery/mesh-service.ts";
+import type { HostPort } from "../mesh/address.ts";
+import { formatHostPort } from "../mesh/address.ts";
+import type { Place } from "../mesh/locality.ts";
+import type { GatewayNode } from "../proxy/node.ts";
+import type { ProxySettings } from "../proxy/settings.ts";
+import type { ResourceSet } from "../xds/resource-set.ts";
+import { Audience } from "./audience.ts";
+import { gatewayResources } from "./resources.ts";
+
+/** One address of this member's gateways, as its operator states it. */
+export interface DoorAddress extends HostPort {
+  readonly zone?: string;
+}
+
+export interface DoorSetsOptions {
+  readonly place: Place;
+  readonly addresses: readonly DoorAddress[];
+  readonly services: () => Iterable<MeshService>;
+  readonly settings: () => ProxySettings;
+}
+
+interface Known {
+  readonly audience: Audience;
+  streams: number;
+}
+
+/** The exports of a member as its gateways see them: one set for each zone that has a gateway. */
+export class DoorSets {
+  readonly #options: DoorSetsOptions;
+  readonly #known = new Map<string, Known>();
+
+  constructor(options: DoorSetsOptions) {
+    this.#options = options;
+  }
+
+  enter(node: GatewayNode): ResourceSet {
+    const known = this.#knownFor(this.#zoneOf(node));
+    known.streams += 1;
+    return known.audience.set();
+  }
+
+  leave(node: GatewayNode): void {
+    const zone = this.#zoneOf(node);
+    const known = this.#known.get(zone);
+    if (known === undefined) return;
+    known.streams -= 1;
+    if (known.streams === 0) this.#known.delete(zone);
+  }
+
+  audiences(): readonly Audience[] {
+    return [...this.#known.values()].map(({ audience }) => audience);
+  }
+
+  /** That of its address: by those the callers weigh their gateways. Empty: it serves all alike. */
+  #zoneOf({ address }: GatewayNode): string {
+    const { addresses } = this.#options;
+    return addresses.find((one) => formatHostPort(one) === address)?.zone ?? "";
+  }
+
+  #knownFor(zone: string): Known {
+    const known = this.#known.get(zone);
+    if (known !== undefined) return known;
+    const { place, addresses, services, settings } = this.#options;
+    const door = { place, zone, zones: addresses.map((one) => one.zone) };
+    const audience = new Audience(zone === "" ? "gateway" : `gateway zone=${zone}`, {
+      services,
+      build: (service) => gatewayResources(service, { door, settings: settings() }),
+      isSame: (a, b) => a.local === b.local,
+    });
+    const added = { audience, streams: 0 };
+    this.#known.set(zone, added);
+    return added;
+  }
+}
