@@ -116,8 +116,7 @@ export function closeFlow(flow: Flow, end?: LoadEnd): void {
   endLoad(flow, end ?? (flow.phase === "open" ? "cut" : "aborted"));
   enter(flow, "closed");
   releaseHost(flow);
-  reset(flow.raw);
-  if (flow.upRaw !== undefined) reset(flow.upRaw);
+  resetBoth(flow);
   flow.head = undefined;
   flow.buffer = undefined;
 }
@@ -128,11 +127,26 @@ export function closeByConfig(flow: Flow): void {
   closeFlow(flow);
 }
 
-export function reset(socket: Socket): void {
+/** Both sides of a flow. */
+export function resetBoth({ raw, down, upRaw, up }: Flow): void {
+  reset(raw, down);
+  if (upRaw !== undefined) reset(upRaw, up);
+}
+
+/** `session`: what is spoken on the socket, if not its own bytes. */
+export function reset(socket: Socket, session: Socket = socket): void {
   if (socket.destroyed) return;
   // Node would put off the reset until the connect succeeds, which for a dead host is never.
-  if (socket.connecting) socket.destroy();
+  if (socket.connecting || isSayingGoodbye(session)) socket.destroy();
   else socket.resetAndDestroy();
+}
+
+/**
+ * All is written and the FIN is on its way to the kernel. libuv refuses a reset then (EINVAL), and Node lets
+ * go of the handle without closing it: the connection would stay for good.
+ */
+function isSayingGoodbye(session: Socket): boolean {
+  return session.writableEnded && !session.writableFinished && session.writableLength === 0;
 }
 
 // A host found dead by probes has been silent for longer than that; one that was not, is not dead.

@@ -1,6 +1,6 @@
 import type { Flow, FlowSocket } from "./context.ts";
 import { flowKey } from "./context.ts";
-import { closeFlow, endLoad, enter, releaseHost, reset } from "./flow.ts";
+import { closeFlow, endLoad, enter, releaseHost, resetBoth } from "./flow.ts";
 
 const sharedBytes = 65_536;
 const privateBytes = 262_144;
@@ -98,8 +98,7 @@ function finish(flow: Flow): void {
   releaseHost(flow);
   flow.buffer = undefined;
   // Below a TLS session the TCP socket goes with it; this is for one that did not.
-  reset(flow.raw);
-  if (flow.upRaw !== undefined) reset(flow.upRaw);
+  resetBoth(flow);
 }
 
 function otherOf(flow: Flow, socket: FlowSocket): FlowSocket | undefined {
