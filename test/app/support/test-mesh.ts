@@ -11,7 +11,7 @@ import {
 import { realTimers } from "../../../src/app/real-time.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../../src/app/trust-tasks.ts";
 import { createMemoryHub, type MemoryHub } from "../../../src/discovery/io/catalog/memory-store.ts";
-import type { HostPort } from "../../../src/mesh/address.ts";
+import { formatHostPort, type HostPort } from "../../../src/mesh/address.ts";
 import {
   parseMemberName,
   parseMeshDomain,
@@ -230,13 +230,14 @@ export async function startCaller(
   mesh: TestMesh,
   member: Pick<TestMember, "name" | "agent">,
   workload = "frontend-1",
+  host = "127.0.0.1",
 ): Promise<{ readonly sidecar: RunningEngine; readonly url: string }> {
   const [port = 0] = await freePorts(1);
   const sidecar = await mesh.startSidecar(member.name, {
     agent: member.agent.xds,
     workload,
     serviceAccount: "frontend",
-    upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: local(port) }],
+    upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: { host, port } }],
   });
-  return { sidecar, url: `http://127.0.0.1:${port}/` };
+  return { sidecar, url: `http://${formatHostPort({ host, port })}/` };
 }
