@@ -1,7 +1,10 @@
-import { generateKeyPairSync } from "node:crypto";
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import forge from "node-forge";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
 
 /** A test authority with a server's and a client's certificate; paths of PEM files. */
 export interface TlsFiles {
@@ -12,74 +15,32 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
+const names = "subjectAltName=DNS:localhost,DNS:hub.test,IP:127.0.0.1";
+
+/** For `localhost`, `hub.test` and 127.0.0.1. */
 export async function writeTlsFiles(dir: string): Promise<TlsFiles> {
   await mkdir(dir, { recursive: true });
-  const ca = newKey();
-  const named = "a test authority";
-  const files = {
-    "ca.pem": certificate({ key: ca, signer: ca, name: named, issuer: named, isCa: true }),
-    ...leaf("server", { signer: ca, issuer: named }),
-    ...leaf("client", { signer: ca, issuer: named }),
-  };
-  for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);
+  const at = (file: string): string => join(dir, file);
+  const openssl = (...words: readonly string[]): Promise<unknown> => run("openssl", words);
+  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  const ca = ["-CA", at("ca.pem"), "-CAkey", at("ca.key"), "-CAcreateserial"];
+  // OpenSSL looks for signers by name first: two of one name would be taken for each other.
+  const authority = `/CN=test authority ${randomBytes(8).toString("hex")}`;
+  const days = ["-days", "2"];
+  await writeFile(at("names"), `${names}\n`);
+  const own = ["req", "-x509", ...key, ...days, "-subj", authority];
+  await openssl(...own, "-keyout", at("ca.key"), "-out", at("ca.pem"));
+  for (const name of ["server", "client"]) {
+    const [keyFile, request, cert] = [at(`${name}.key`), at(`${name}.csr`), at(`${name}.pem`)];
+    await openssl("req", ...key, "-keyout", keyFile, "-out", request, "-subj", `/CN=${name}`);
+    const signed = ["x509", "-req", "-in", request, ...ca, ...days, "-extfile", at("names")];
+    await openssl(...signed, "-out", cert);
+  }
   return {
-    caFile: join(dir, "ca.pem"),
-    serverCertFile: join(dir, "server.pem"),
-    serverKeyFile: join(dir, "server.key"),
-    certFile: join(dir, "client.pem"),
-    keyFile: join(dir, "client.key"),
+    caFile: at("ca.pem"),
+    serverCertFile: at("server.pem"),
+    serverKeyFile: at("server.key"),
+    certFile: at("client.pem"),
+    keyFile: at("client.key"),
   };
-}
-
-interface KeyPems {
-  readonly privatePem: string;
-  readonly publicPem: string;
-}
-
-// The library below can sign with RSA only.
-function newKey(): KeyPems {
-  const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  return {
-    privatePem: pair.privateKey.export({ type: "pkcs1", format: "pem" }).toString(),
-    publicPem: pair.publicKey.export({ type: "spki", format: "pem" }).toString(),
-  };
-}
-
-function leaf(
-  name: string,
-  by: { readonly signer: KeyPems; readonly issuer: string },
-): Readonly<Record<string, string>> {
-  const key = newKey();
-  return {
-    [`${name}.pem`]: certificate({ key, name, isCa: false, ...by }),
-    [`${name}.key`]: key.privatePem,
-  };
-}
-
-function certificate(options: {
-  readonly key: KeyPems;
-  readonly signer: KeyPems;
-  readonly name: string;
-  readonly issuer: string;
-  readonly isCa: boolean;
-}): string {
-  const made = forge.pki.createCertificate();
-  made.publicKey = forge.pki.publicKeyFromPem(options.key.publicPem);
-  made.serialNumber = `01${forge.util.bytesToHex(forge.random.getBytesSync(8))}`;
-  made.validity.notBefore = new Date(Date.now() - 86_400_000);
-  made.validity.notAfter = new Date(Date.now() + 86_400_000);
-  made.setSubject([{ name: "commonName", value: options.name }]);
-  made.setIssuer([{ name: "commonName", value: options.issuer }]);
-  const names = [
-    { type: 2, value: "localhost" },
-    { type: 2, value: "hub.test" },
-    { type: 7, ip: "127.0.0.1" },
-  ];
-  made.setExtensions(
-    options.isCa
-      ? [{ name: "basicConstraints", cA: true, critical: true }]
-      : [{ name: "subjectAltName", altNames: names }],
-  );
-  made.sign(forge.pki.privateKeyFromPem(options.signer.privatePem), forge.md.sha256.create());
-  return forge.pki.certificateToPem(made);
 }

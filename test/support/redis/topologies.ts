@@ -18,7 +18,7 @@ export interface RedisShape extends AsyncDisposable {
   readonly master: (hashTag: string) => Promise<RedisProcess>;
 }
 
-const plain = ["--save", "", "--repl-diskless-sync-delay", "0", "--loglevel", "notice"];
+const plain = { save: "", "repl-diskless-sync-delay": 0 };
 /** How soon sentinels and cluster nodes give a server up: short, because tests wait for it. */
 export const failoverMs = 1000;
 
@@ -30,16 +30,7 @@ export async function openStandalone(args: readonly string[] = []): Promise<Redi
         dir: join(dir, "server"),
         port,
         // With each write handed to the kernel at once, which keeps it when the process is killed.
-        args: [
-          "--port",
-          String(port),
-          ...plain,
-          "--appendonly",
-          "yes",
-          "--appendfsync",
-          "no",
-          ...args,
-        ],
+        args: [...flags({ port, ...plain, appendonly: "yes", appendfsync: "no" }), ...args],
       }),
     );
     await server.start();
@@ -75,16 +66,22 @@ export async function openTls(users: readonly string[] = []): Promise<TlsShape> 
       return join(dir, name);
     };
     const login = ["--user", "admin", "--pass", "adminpw", "--no-auth-warning"];
-    const tls = ["--tls", "--cacert", files.caFile];
+    const certificate = ["--cert", files.certFile, "--key", files.keyFile];
+    const tls = ["--tls", "--cacert", files.caFile, ...certificate];
     const server = own(
       new RedisProcess({
         dir: join(dir, "server"),
         port,
-        args: [
-          ...["--port", "0", "--tls-port", String(port), "--aclfile", aclFile],
-          ...["--tls-cert-file", files.serverCertFile, "--tls-key-file", files.serverKeyFile],
-          ...["--tls-ca-cert-file", files.caFile, "--tls-auth-clients", "optional", ...plain],
-        ],
+        args: flags({
+          ...plain,
+          port: 0,
+          aclfile: aclFile,
+          "tls-port": port,
+          "tls-cert-file": files.serverCertFile,
+          "tls-key-file": files.serverKeyFile,
+          "tls-ca-cert-file": files.caFile,
+          "tls-auth-clients": "optional",
+        }),
         cliArgs: ["-p", String(port), ...tls, ...login],
       }),
     );
@@ -119,10 +116,11 @@ export async function openSentinel(): Promise<RedisShape> {
         new RedisProcess({
           dir: join(dir, `server-${index}`),
           port,
-          args: [
-            ...["--port", String(port), ...plain],
-            ...(index === 0 ? [] : ["--replicaof", `127.0.0.1 ${masterPort}`]),
-          ],
+          args: flags({
+            ...plain,
+            port,
+            ...(index === 0 ? {} : { replicaof: `127.0.0.1 ${masterPort}` }),
+          }),
         }),
       ),
     );
@@ -203,7 +201,7 @@ export async function openCluster(
           `127.0.0.1:${node.port}@${node.busPort}`,
           node === self ? `myself,${flags}` : flags,
           node.replicaOf ?? "-",
-          ...[0, 0, node.epoch, "connected"],
+          `0 0 ${node.epoch} connected`,
           ...(node.masterOf === undefined ? [] : [node.masterOf]),
         ].join(" ");
       });
@@ -213,9 +211,9 @@ export async function openCluster(
           dir: join(dir, `node-${self.port}`),
           port: self.port,
           args: [
-            ...["--port", String(self.port), "--cluster-port", String(self.busPort)],
-            ...["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"],
-            ...["--cluster-node-timeout", String(failoverMs * 2), ...plain],
+            ...flags({ port: self.port, "cluster-port": self.busPort, ...plain }),
+            ...flags({ "cluster-enabled": "yes", "cluster-config-file": "nodes.conf" }),
+            ...flags({ "cluster-node-timeout": failoverMs * 2 }),
             ...(options.args ?? []),
           ],
           files: { "nodes.conf": conf },
@@ -293,6 +291,10 @@ async function opened<Shape extends Omit<RedisShape, "dir" | typeof Symbol.async
     await dispose();
     throw thrown;
   }
+}
+
+function flags(settings: Readonly<Record<string, string | number>>): readonly string[] {
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
 }
 
 /** Forty hex digits, as nodes and sentinels call themselves. */

@@ -21,7 +21,10 @@ const open = new Map<string, RedisShape>();
 let meshes = 0;
 
 before(async () => {
-  await Promise.all(shapes.map(async ([name, start]) => open.set(name, await start())));
+  const starts = shapes.map(async ([name, start]) => open.set(name, await start()));
+  // All of them, or those that come late would be left behind.
+  const failed = (await Promise.allSettled(starts)).find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 });
 after(async () => {
   for (const shape of open.values()) await shape[Symbol.asyncDispose]();

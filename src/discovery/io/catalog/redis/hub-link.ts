@@ -53,6 +53,7 @@ export function createHubLink(options: LinkOptions): HubLink {
   const waiters = new Set<Waiter>();
   let current: HubConnection | undefined;
   let isRenewAsked = false;
+  let cancelRenewal = (): void => {};
   /** Ends a rest, or the wait for a connection's end. */
   let wake = new AbortController();
 
@@ -84,40 +85,41 @@ export function createHubLink(options: LinkOptions): HubLink {
    * Attempts overlap: a server that hangs holds one up for seconds, while its successor may have been
    * named meanwhile. Throws the last failure when all have failed.
    */
-  const openSoon = (): Promise<HubConnection> =>
-    new Promise((resolve, reject) => {
-      let started = 0;
-      let running = 0;
-      let isDone = false;
-      let cancel = (): void => {};
-      const done = (): void => {
-        isDone = true;
-        cancel();
-      };
-      const start = (): void => {
-        started += 1;
-        running += 1;
-        if (started < maxAttempts) cancel = timers.after(nextAttemptMs, start);
-        open().then(
-          (connection) => {
-            if (isDone) return connection.close(new HubFailure("other", "another one was faster"));
-            done();
-            resolve(connection);
-          },
-          (thrown: unknown) => {
-            running -= 1;
-            const failure = brokenBy(thrown);
-            if (isDone || signal.aborted) return reject(failure);
-            options.onFailure(failure);
-            for (const waiter of takeWaiters()) waiter.fail(failure);
-            if (running > 0) return;
-            done();
-            reject(failure);
-          },
-        );
-      };
-      start();
-    });
+  const openSoon = (): Promise<HubConnection> => {
+    const { promise, resolve, reject } = Promise.withResolvers<HubConnection>();
+    let started = 0;
+    let running = 0;
+    let isDone = false;
+    let cancel = (): void => {};
+    const finish = (): void => {
+      isDone = true;
+      cancel();
+    };
+    const succeed = (connection: HubConnection): void => {
+      if (isDone) return connection.close(new HubFailure("other", "another one was faster"));
+      finish();
+      resolve(connection);
+    };
+    const fail = (thrown: unknown): void => {
+      running -= 1;
+      const failure = brokenBy(thrown);
+      if (!isDone && !signal.aborted) {
+        options.onFailure(failure);
+        for (const waiter of takeWaiters()) waiter.fail(failure);
+      }
+      if (isDone || running > 0) return;
+      finish();
+      reject(failure);
+    };
+    const start = (): void => {
+      started += 1;
+      running += 1;
+      if (started < maxAttempts) cancel = timers.after(nextAttemptMs, start);
+      open().then(succeed, fail);
+    };
+    start();
+    return promise;
+  };
   const openOrRest = async (failures: number): Promise<HubConnection | undefined> => {
     try {
       return await openSoon();
@@ -152,7 +154,8 @@ export function createHubLink(options: LinkOptions): HubLink {
     } catch (thrown) {
       const { message } = brokenBy(thrown);
       options.log.warn({ hub: options.hub, reason: message }, "Hub refuses the new credentials");
-      timers.after(renewRetryMs, renew);
+      cancelRenewal();
+      cancelRenewal = timers.after(renewRetryMs, renew);
       return old;
     }
     // From here on calls wait, so that none overtakes what is under way.
@@ -217,6 +220,7 @@ export function createHubLink(options: LinkOptions): HubLink {
     current: () => current,
     [Symbol.asyncDispose]: async () => {
       closing.abort(closed);
+      cancelRenewal();
       wake.abort();
       current?.close(closed);
       for (const waiter of takeWaiters()) waiter.fail(closed);
