@@ -1,5 +1,5 @@
 import { isGatewayHost } from "../../discovery/shards/records.ts";
-import { type HostPort, parseHostPort } from "../../mesh/address.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../../mesh/address.ts";
 import {
   type NetworkName,
   parseMemberName,
@@ -127,20 +127,32 @@ interface WrittenAddress {
 // A member record with more would cost every other member a handshake a second for each.
 const maxGatewayAddresses = 16;
 
-const gateway: Parser<AgentConfig["gateway"]> = mapped(
-  object<{ addresses: readonly WrittenAddress[]; port: number; maxClientHelloBytes: number }>({
-    addresses: optional<readonly WrittenAddress[]>(gatewayAddresses(), []),
-    port: optional(integer({ min: 1, max: 65_535 }), defaultGatewayPort),
-    maxClientHelloBytes: optional(integer({ min: 256, max: 16_384 }), defaultMaxHelloBytes),
-  }),
-  ({ addresses, port, maxClientHelloBytes }) => ({
+const gateway: Parser<AgentConfig["gateway"]> = checked(
+  mapped(gatewayFields(), ({ addresses, port, maxClientHelloBytes }) => ({
     maxClientHelloBytes,
     addresses: addresses.map(({ address: written, zone }) => ({
       ...withPort(written, port),
       ...(zone === undefined ? {} : { zone }),
     })),
-  }),
+  })),
+  ({ addresses }) => {
+    const names = addresses.map(formatHostPort);
+    const twice = names.find((name, index) => names.indexOf(name) !== index);
+    return twice === undefined ? undefined : `addresses has ${twice} twice`;
+  },
 );
+
+function gatewayFields(): Parser<{
+  readonly addresses: readonly WrittenAddress[];
+  readonly port: number;
+  readonly maxClientHelloBytes: number;
+}> {
+  return object({
+    addresses: optional<readonly WrittenAddress[]>(gatewayAddresses(), []),
+    port: optional(integer({ min: 1, max: 65_535 }), defaultGatewayPort),
+    maxClientHelloBytes: optional(integer({ min: 256, max: 16_384 }), defaultMaxHelloBytes),
+  });
+}
 
 function gatewayAddresses(): Parser<readonly WrittenAddress[]> {
   // Checked with any port, kept as text until the default port is known.

@@ -75,7 +75,10 @@ async function openNamed(): Promise<Named> {
     },
     seen: async (wanted) => {
       const text = (states: Readonly<Record<string, string>>): string =>
-        Object.entries(states).sort().join(" ");
+        Object.entries(states)
+          .map((pair) => pair.join("="))
+          .sort()
+          .join(" ");
       await until<{ members: MemberAnswer[] }>(`${west.httpUrl}/api/v1/members`, ({ members }) => {
         const gateways = members.find((member) => member.name === "east")?.gateways ?? [];
         const states = gateways.map(

@@ -17,7 +17,7 @@ import {
   maxRecordBytes,
   parseRecord,
 } from "../../../src/discovery/shards/records.ts";
-import { parseServiceId, parseSpiffeId } from "../../../src/mesh/ids.ts";
+import { parseMemberName, parseServiceId, parseSpiffeId } from "../../../src/mesh/ids.ts";
 import { endpointOf } from "../support/made.ts";
 
 const cart = parseServiceId("shop/cart");
@@ -27,9 +27,10 @@ const member: MemberRecord = {
   schemas: { min: 1, max: 1 },
   gateways: [
     { host: "gw.east.example", port: 15_443, zone: "a" },
-    { host: "2001:db8::1", port: 15_443 },
+    { host: "2001:db8::1", port: 15_443, draining: true },
   ],
   bundleDigest: "ab",
+  drained: [{ member: parseMemberName("west"), gateway: "[2001:db8::9]:15443" }],
 };
 const service: ServiceRecord = {
   t: "service",
