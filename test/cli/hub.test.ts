@@ -192,8 +192,10 @@ test("isthmus catalog verify exits 1 for junk in place of a shard, and warns of 
 test("hub commands say what is missing or wrong before they ask anybody", async () => {
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
     [["hub", "check"], 2, /--url|--config/],
-    [["hub", "check", "--url", "redis://u:p@h:1"], 1, /password/],
-    [["hub", "check", "--url", "http://h:1"], 1, /redis:\/\//],
+    [["hub", "check", "--url", "redis://u:p@h:1"], 2, /password/],
+    [["hub", "check", "--url", "http://h:1"], 2, /redis:\/\//],
+    [["hub", "check", "--url", "redis://h:1", "--ca-file", "x"], 2, /rediss/],
+    [["hub", "check", "--url", "redis://h:1", "--username", "x"], 2, /passwordFile/],
     [["hub", "check", ...config, "--url", redis.hub.url], 2, /leave out --url/],
     [["hub", "check", "--config", "/nowhere.yaml"], 64, /cannot be read/],
     [["catalog", "verify", "--url", redis.hub.url], 2, /--trust/],
@@ -205,6 +207,25 @@ test("hub commands say what is missing or wrong before they ask anybody", async 
     assert.equal(printed.code, code, argv.join(" ") + printed.err);
     assert.match(printed.err, pattern);
   }
+});
+
+test("several hubs are judged each by itself; one that is away is 69, one that is refused is 1", async () => {
+  const file = join(dir, "east", "two.yaml");
+  const text = agentYaml("east").replace(
+    "hubs: [",
+    `hubs: [{ url: "redis://127.0.0.1:1", name: away }, `,
+  );
+  await writeFile(file, text);
+  const checked = await run(["hub", "check", "--config", file]);
+  assert.equal(checked.code, 69);
+  assert.match(checked.out, /^away {2}redis:[^]*HUB_UNREACHABLE[^]*^main {2}redis:[^]*^ {2}mesh /m);
+  const dumped = await run(["catalog", "dump", "--config", file]);
+  assert.equal(dumped.code, 0);
+  assert.match(dumped.out, /^away: Cannot[^]*^main {2}/m);
+  await operator("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+  const refused = await run(["hub", "check", "--config", file]);
+  await operator("CONFIG", "SET", "maxmemory-policy", "noeviction");
+  assert.equal(refused.code, 1);
 });
 
 test("hub commands exit 69 when the hub is away", async () => {

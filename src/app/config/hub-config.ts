@@ -13,7 +13,7 @@ import {
 } from "./config-parser.ts";
 
 /** As written; what is left out is not there. */
-type HubFields = { readonly [Key in keyof HubConfig]-?: HubConfig[Key] | undefined };
+export type HubFields = { readonly [Key in keyof HubConfig]-?: HubConfig[Key] | undefined };
 
 // A label of metrics and a word in logs.
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,62}$/;
@@ -47,7 +47,8 @@ export const hubs: Parser<readonly HubConfig[]> = checked(list(hub, 1), (all) =>
     : `two hubs are called "${double}": each is one server or set of servers; give them names`;
 });
 
-function wrongWithHub(fields: HubFields): string | undefined {
+/** What is wrong with them together; undefined: nothing. */
+export function wrongWithHub(fields: HubFields): string | undefined {
   const { url, username, passwordFile, caFile, certFile, keyFile, serverName } = fields;
   const onlyTls = Object.entries({ caFile, certFile, keyFile, serverName });
   const isPlain = url !== undefined && !parseHubUrl(url).isTls;

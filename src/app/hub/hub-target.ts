@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { hubNameOf, parseHubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
+import { type HubUrl, hubNameOf, parseHubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
 import type { Charter } from "../../mesh/charter.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import {
@@ -12,6 +12,7 @@ import type { TrustedCharter } from "../../trust/charter.ts";
 import { loadCharterOf } from "../../trust/io/member-files.ts";
 import type { HubConfig } from "../config/config.ts";
 import type { ConfigProblem } from "../config/config-parser.ts";
+import { wrongWithHub } from "../config/hub-config.ts";
 import { loadAgentConfig } from "../config/load-config.ts";
 
 /** What an operator typed of hubs; nothing of it is judged yet. */
@@ -72,8 +73,9 @@ async function targetOfConfig(words: HubWords, file: string): Promise<ReadTarget
 
 async function targetOfUrl(words: HubWords, url: string): Promise<HubTarget> {
   const charter = words.trust === undefined ? undefined : await loadCharterOf(words.trust);
-  const parsed = parseHubUrl(url);
-  const optional = {
+  const given = {
+    url,
+    name: undefined,
     username: words.username,
     passwordFile: words.passwordFile,
     caFile: words.caFile,
@@ -81,8 +83,11 @@ async function targetOfUrl(words: HubWords, url: string): Promise<HubTarget> {
     keyFile: words.keyFile,
     serverName: words.serverName,
   };
-  const given = Object.entries(optional).filter(([, value]) => value !== undefined);
-  const hub: HubConfig = { url, name: hubNameOf(parsed), ...Object.fromEntries(given) };
+  const name = hubNameOf(typedUrl(url));
+  const wrong = wrongWithHub(given);
+  if (wrong !== undefined) throw usage(wrong);
+  const known = Object.entries(given).filter(([, value]) => value !== undefined);
+  const hub: HubConfig = { url, name, ...Object.fromEntries(known) };
   const mesh = words.mesh === undefined ? undefined : parseMeshDomain(words.mesh);
   return {
     hubs: [hub],
@@ -91,6 +96,14 @@ async function targetOfUrl(words: HubWords, url: string): Promise<HubTarget> {
     charter,
     charterProblem: undefined,
   };
+}
+
+function typedUrl(url: string): HubUrl {
+  try {
+    return parseHubUrl(url);
+  } catch (cause) {
+    throw usage(reasonOf(cause), cause);
+  }
 }
 
 /** Users are called like members, where `hub acl` made them. */
@@ -111,6 +124,7 @@ async function charterIn(dir: string): Promise<Pick<HubTarget, "charter" | "char
   }
 }
 
-function usage(truth: string): MeshError {
-  return new MeshError("MESH_USAGE", `Cannot look at hubs: ${truth}`);
+function usage(truth: string, cause?: unknown): MeshError {
+  const options = cause === undefined ? undefined : { cause };
+  return new MeshError("MESH_USAGE", `Cannot look at hubs: ${truth}`, options);
 }

@@ -1,6 +1,8 @@
 // `isthmus hub check` against real servers of every shape.
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
+import { once } from "node:events";
+import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import type { HubConfig } from "../../../src/app/config/config.ts";
 import { aclLine } from "../../../src/app/hub/acl-text.ts";
@@ -116,6 +118,71 @@ test("checkHubs() says what a member's user lacks", async () => {
   assert.match(missing?.message ?? "", /pass the charter on/);
 });
 
+test("checkHubs() degrades to what it cannot tell, with a login that may only do the store's work", async () => {
+  await using shape = await openTls();
+  const only = "ping eval evalsha eval_ro get getrange set del type hset xadd xread zadd".split(
+    " ",
+  );
+  const [line] = userLine({ password: "pw" }).split(" -@all");
+  await shape.setUsers([`${line} -@all ${only.map((command) => `+${command}`).join(" ")}`]);
+  const passwordFile = await shape.writeSecret("east.pw", "pw\n");
+  const checked = await check({ ...shape.hub, username: "east", passwordFile });
+  const { facts } = checked;
+  assert.equal(facts?.nodes[0].info.t, "untold");
+  assert.equal(facts?.content.t, "untold");
+  assert.deepEqual(
+    new Set(
+      [...(facts?.rights.needed ?? []), ...(facts?.rights.beyond ?? [])].map(
+        ({ verdict }) => verdict,
+      ),
+    ),
+    new Set(["unknown"]),
+  );
+  const kinds = checked.findings.filter(({ code }) => code !== "HUB_CERTIFICATE_ENDS");
+  assert.deepEqual(
+    new Set(kinds.map(({ code, severity }) => `${severity} ${code}`)),
+    new Set(["info HUB_CANNOT_TELL"]),
+  );
+});
+
+test("checkHubs() degrades where a managed server has no CONFIG, ACL and MULTI at all", async () => {
+  const hidden = ["CONFIG", "ACL", "MULTI", "MEMORY", "TIME"].flatMap((name) => [
+    "--rename-command",
+    name,
+    "",
+  ]);
+  await using shape = await openStandalone(["--maxmemory", "64mb", ...hidden]);
+  const checked = await check(shape.hub);
+  assert.ok(
+    checked.findings.every(({ code }) => code === "HUB_CANNOT_TELL"),
+    codesOf(checked).join(),
+  );
+  assert.equal(checked.facts?.skewMs.t, "untold");
+});
+
+test("checkHubs() survives a server that answers nonsense", async () => {
+  for (const reply of ["+PONG\r\n", "*2\r\n*1\r\n$3\r\na\u001bb\r\n:7\r\n", "$-1\r\n"]) {
+    await using server = await startLiar(reply);
+    const checked = await check({ url: `redis://127.0.0.1:${server.port}`, name: "liar" });
+    assert.ok(checked.findings.length > 0);
+    const texts = checked.findings.flatMap(({ message, subject }) => [message, subject]);
+    assert.doesNotMatch(texts.join(""), /\p{Cc}/u);
+  }
+});
+
+test("checkHubs() cuts a server that answers without end, or without being asked", async () => {
+  for (const reply of [
+    "$999999999999\r\n",
+    "*999999999\r\n",
+    "+x\r\n+x\r\n+x\r\n",
+    "not redis\r\n",
+  ]) {
+    await using server = await startLiar(reply);
+    const checked = await check({ url: `redis://127.0.0.1:${server.port}`, name: "liar" });
+    assert.deepEqual(codesOf(checked), ["error HUB_STRANGE"], reply);
+  }
+});
+
 test("checkHubs() tells a wrong password, a wrong CA, a wrong name and plain TCP apart", async () => {
   await using shape = await openTls();
   const wrong = await shape.writeSecret("wrong.pw", "no\n");
@@ -196,3 +263,31 @@ test("checkHubs() asks the cluster's server that has the mesh's slot", async () 
   assert.equal(facts?.content.t === "told" && facts.content.value[0]?.members.length, 1);
   assert.ok(!codesOf(checked).some((code) => code.startsWith("error")), codesOf(checked).join());
 });
+
+/** Answers every chunk with the same. */
+async function startLiar(reply: string): Promise<AsyncDisposable & { readonly port: number }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("data", (chunk: Buffer) => {
+      // One answer for each command of a pipeline.
+      const commands = chunk
+        .toString("latin1")
+        .split("\r\n")
+        .filter((line) => line.startsWith("*"));
+      socket.write(reply.repeat(Math.max(1, commands.length)));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  return {
+    port: typeof address === "object" ? (address?.port ?? 0) : 0,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
