@@ -40,29 +40,46 @@ async function contentOf(
   mesh: MeshDomain,
   members: readonly MemberName[],
 ): Promise<ContentFacts> {
-  const present: MemberContent[] = [];
-  const absent: MemberName[] = [];
-  for (const member of members) {
-    const keys = shardKeys(mesh, member);
-    if (Number(await node.call("EXISTS", keys.head)) === 0) {
-      absent.push(member);
-      continue;
-    }
-    present.push({
-      member,
-      records: Number(await node.call("HLEN", keys.records)),
-      logEntries: Number(await node.call("XLEN", keys.log)),
-      bytes: await bytesOf(node, Object.values(keys)),
-    });
-  }
-  return { mesh, members: present, absent };
+  const present = await presentIn(node, mesh, members);
+  return {
+    mesh,
+    members: await Promise.all(
+      [...present].map(async (member) => await memberContent(node, mesh, member)),
+    ),
+    absent: members.filter((member) => !present.has(member)),
+  };
+}
+
+/** Those of whom there is a head. All are asked at once: a hub may be an ocean away. */
+export async function presentIn(
+  node: RedisNode,
+  mesh: MeshDomain,
+  members: readonly MemberName[],
+): Promise<ReadonlySet<MemberName>> {
+  const found = await Promise.all(
+    members.map(async (member) => Number(await node.call("EXISTS", shardKeys(mesh, member).head))),
+  );
+  return new Set(members.filter((_, index) => (found[index] ?? 0) > 0));
+}
+
+async function memberContent(
+  node: RedisNode,
+  mesh: MeshDomain,
+  member: MemberName,
+): Promise<MemberContent> {
+  const keys = shardKeys(mesh, member);
+  const [records, logEntries, bytes] = await Promise.all([
+    node.call("HLEN", keys.records),
+    node.call("XLEN", keys.log),
+    bytesOf(node, Object.values(keys)),
+  ]);
+  return { member, records: Number(records), logEntries: Number(logEntries), bytes };
 }
 
 async function bytesOf(node: RedisNode, keys: readonly string[]): Promise<number | undefined> {
   const sizes = await tell(async () => {
-    let bytes = 0;
-    for (const key of keys) bytes += Number((await node.call("MEMORY", "USAGE", key)) ?? 0);
-    return bytes;
+    const each = await Promise.all(keys.map((key) => node.call("MEMORY", "USAGE", key)));
+    return each.reduce<number>((sum, bytes) => sum + Number(bytes ?? 0), 0);
   });
   return sizes.t === "told" && Number.isFinite(sizes.value) ? sizes.value : undefined;
 }

@@ -20,10 +20,13 @@ export async function askRights(
   },
 ): Promise<RightsFacts> {
   const user = await tell(async () => String(await node.call("ACL", "WHOAMI")));
+  const ask = await askerFor(node, user);
   const judge = async (trials: readonly Trial[]): Promise<readonly Right[]> => {
     const rights: Right[] = [];
-    for (const trial of trials) {
-      rights.push({ what: trial.what, verdict: await judgeTrial(node, trial, user) });
+    for (const { what, commands, wants } of trials) {
+      const verdicts = new Set<RightVerdict>();
+      for (const command of commands) verdicts.add(await ask(command));
+      rights.push({ what, verdict: sumOf(verdicts, wants) });
     }
     return rights;
   };
@@ -37,21 +40,23 @@ export async function askRights(
   };
 }
 
-/** `allowed` as soon as one of its commands is. */
-async function judgeTrial(
-  node: RedisNode,
-  { commands, wants }: Trial,
-  user: Told<string>,
-): Promise<RightVerdict> {
-  const verdicts = new Set<RightVerdict>();
-  for (const command of commands) {
-    const dry = user.t === "told" ? await dryRun(node, user.value, command) : undefined;
-    verdicts.add(dry ?? (await queueAndDiscard(node, command)));
-  }
-  // What is needed is there when all of it is, what is too much when any of it is.
+/** What is needed is there when all of it is, what is too much when any of it is. */
+function sumOf(verdicts: ReadonlySet<RightVerdict>, wants: Trial["wants"]): RightVerdict {
   const order: readonly RightVerdict[] =
     wants === "all" ? ["denied", "unknown", "allowed"] : ["allowed", "unknown", "denied"];
   return order.find((verdict) => verdicts.has(verdict)) ?? "unknown";
+}
+
+type Ask = (command: readonly string[]) => Promise<RightVerdict>;
+
+/** The way in which this server tells, found out once: each question is a journey or two. */
+async function askerFor(node: RedisNode, user: Told<string>): Promise<Ask> {
+  if (user.t === "told" && (await dryRun(node, user.value, ["PING"])) !== undefined) {
+    return async (command) => (await dryRun(node, user.value, command)) ?? "unknown";
+  }
+  return (await queueAndDiscard(node, ["PING"])) === "unknown"
+    ? async () => "unknown"
+    : async (command) => await queueAndDiscard(node, command);
 }
 
 /** Undefined where the server does not say. Since Redis 7. */

@@ -1,7 +1,7 @@
-import { charterIndexKey, shardKeys } from "../../discovery/io/catalog/redis/keys.ts";
+import { charterIndexKey } from "../../discovery/io/catalog/redis/keys.ts";
 import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
 import type { HubConfig } from "../config/config.ts";
-import { scanHeads } from "./ask-content.ts";
+import { presentIn, scanHeads } from "./ask-content.ts";
 import { tell } from "./ask-node.ts";
 import { findPrimary } from "./find-primary.ts";
 import { openDoors } from "./hub-doors.ts";
@@ -26,10 +26,7 @@ export async function peekHub(
     const found = await findPrimary(await openDoors(hub), charterIndexKey(mesh));
     if (found.t === "failed") return nothing;
     using node = found.node;
-    const present = new Set<MemberName>();
-    for (const member of members) {
-      if (Number(await node.call("EXISTS", shardKeys(mesh, member).head)) > 0) present.add(member);
-    }
+    const present = await presentIn(node, mesh, members);
     const scanned = await tell(() => scanHeads(node, mesh));
     const named = scanned.t === "told" ? (scanned.value.get(mesh) ?? []) : [];
     return { present, named };
