@@ -7,7 +7,10 @@ import { loadErrors } from "./load/fields.ts";
 export type MetricKind = "counter" | "gauge" | "histogram";
 
 /** The values a label may have, or whose names bound it. Nothing else is ever a label. */
-export type LabelValues = readonly string[] | "members of the charter";
+export type LabelValues =
+  | readonly string[]
+  | "members of the charter"
+  | "hubs of the configuration";
 
 export interface MetricDeclaration<
   Kind extends MetricKind = MetricKind,
@@ -25,6 +28,20 @@ export interface MetricDeclaration<
 }
 
 const xdsTypes = ["cluster", "endpoint", "secret", "listener", "route"] as const;
+/** Why a hub's server could not be asked, or refused. */
+export const hubFailureKinds = [
+  "unreachable",
+  "silent",
+  "tls",
+  "auth",
+  "forbidden",
+  "full",
+  "replica",
+  "moved",
+  "busy",
+  "junk",
+  "other",
+] as const;
 const roles = ["sidecar", "gateway", "grpc"] as const;
 
 interface MetricTable {
@@ -38,6 +55,9 @@ interface MetricTable {
   readonly catalogSeq: MetricDeclaration<"gauge", never>;
   readonly catalogSynced: MetricDeclaration<"gauge", never>;
   readonly catalogHubs: MetricDeclaration<"gauge", "state">;
+  readonly hubConnections: MetricDeclaration<"gauge", "hub">;
+  readonly hubFailures: MetricDeclaration<"counter", "hub" | "kind">;
+  readonly hubSeconds: MetricDeclaration<"histogram", "hub" | "call">;
   readonly charterNumber: MetricDeclaration<"gauge", never>;
   readonly changeSeconds: MetricDeclaration<"histogram", never>;
   readonly xdsStreams: MetricDeclaration<"gauge", "role">;
@@ -152,6 +172,34 @@ export const metrics: MetricTable = {
     unit: "1",
     of: "agent",
     labels: { state: ["synced", "standby", "behind", "read-only", "write-only", "unreachable"] },
+  },
+  hubConnections: {
+    name: "isthmus_hub_connections",
+    kind: "gauge",
+    help: "Connections to a hub's server: two when all is well, one for commands and one for the logs",
+    unit: "1",
+    of: "agent",
+    labels: { hub: "hubs of the configuration" },
+  },
+  hubFailures: {
+    name: "isthmus_hub_failures_total",
+    kind: "counter",
+    help: "Failed attempts to connect, lost connections and refused commands, by what was wrong",
+    unit: "1",
+    of: "agent",
+    labels: { hub: "hubs of the configuration", kind: hubFailureKinds },
+  },
+  hubSeconds: {
+    name: "isthmus_hub_call_seconds",
+    kind: "histogram",
+    help: "How long a hub takes to answer, by what was asked",
+    unit: "seconds",
+    of: "agent",
+    labels: {
+      hub: "hubs of the configuration",
+      call: ["publish", "snapshot", "heads", "charters"],
+    },
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
   },
   charterNumber: {
     name: "isthmus_charter_number",

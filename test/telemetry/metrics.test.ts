@@ -64,8 +64,8 @@ function pageOf(list: readonly MetricDeclaration[]): string {
 
 Served as Prometheus text on \`/metrics\`: by the agent on its HTTP port (15080), by gateways and sidecars on
 their admin port (15021). Every series of a closed label set exists from the start with 0. No label holds an
-id, a path or anything else without a bound: members are those of the charter. A value that is on no list
-becomes \`other\`.
+id, a path or anything else without a bound: members are those of the charter, hubs those of the configuration. A
+value that is on no list becomes \`other\`.
 
 This page is made from \`src/telemetry/metrics.ts\`: \`UPDATE_DOCS=1\` with \`test/telemetry/metrics.test.ts\`.
 

@@ -5,7 +5,7 @@ import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
-import { createTelemetry } from "../../telemetry/registry.ts";
+import { createTelemetry, type Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { type RunningHttp, startHttp } from "../http-server.ts";
 import { realClock } from "../real-time.ts";
@@ -33,6 +33,8 @@ export interface AgentParts {
   readonly random?: Random;
   /** In place of those that the configuration names. */
   readonly sources?: readonly WorkloadSource[];
+  /** Where the agent's metrics are kept; shared with who opened its stores. */
+  readonly telemetry?: Telemetry;
   /** How names of gateways are resolved; default: as the system does. */
   readonly resolve?: ResolveHost;
   /** Ends a start that takes too long. */
@@ -68,7 +70,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const random = parts.random ?? Math.random;
   const { log } = parts;
   const startedAtMs = clock.monotonicMs();
-  const telemetry = createTelemetry("agent");
+  const telemetry = parts.telemetry ?? createTelemetry("agent");
   const ending = new AbortController();
   opened.defer(() => ending.abort(new Error("the agent is closing")));
   const trust = await openAgentTrust(config, { clock, random, log, signal: ending.signal });

@@ -1,5 +1,6 @@
 import { createLog } from "../../telemetry/io/log.ts";
 import { redact } from "../../telemetry/redact.ts";
+import { createTelemetry } from "../../telemetry/registry.ts";
 import type { ConfigProblem } from "../config/config-parser.ts";
 import { loadAgentConfig } from "../config/load-config.ts";
 import { runService } from "../lifecycle.ts";
@@ -25,7 +26,9 @@ export async function runAgent(file: string): Promise<Ran> {
   log.info({ config: redact(config) }, "Configuration read");
   const code = await runService(
     async (signal) => {
-      const agent = await startAgent(config, { stores: openHubs(config, { log }), log, signal });
+      const telemetry = createTelemetry("agent");
+      const stores = openHubs(config, { log, telemetry });
+      const agent = await startAgent(config, { stores, log, telemetry, signal });
       void agent.whenWarm.then(() => log.info({}, "Serves proxies"));
       return agent;
     },

@@ -5,7 +5,7 @@ import type { HubCall } from "./redis-hub.ts";
 
 /** Runs something on a link, counts it, and says in the caller's words why it failed. */
 export type Ask = <Result>(
-  call: HubCall,
+  call: HubCall | "log",
   doing: string,
   options: {
     /** Absent: the connection for commands. */

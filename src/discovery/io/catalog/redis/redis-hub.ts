@@ -1,5 +1,6 @@
 import type { MeshDomain } from "../../../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
+import type { hubFailureKinds } from "../../../../telemetry/metrics.ts";
 import type { Timers } from "../../../timers.ts";
 
 /** One Redis; what `catalog.hubs` says of it. Paths are absolute; the files are watched. */
@@ -33,21 +34,8 @@ export interface HubMeter {
   readonly failed: (hub: string, kind: HubFailureKind) => void;
 }
 
-export type HubCall = "publish" | "snapshot" | "heads" | "log" | "charters";
-
-export const hubFailureKinds = [
-  "unreachable",
-  "silent",
-  "tls",
-  "auth",
-  "forbidden",
-  "full",
-  "replica",
-  "moved",
-  "busy",
-  "junk",
-  "other",
-] as const;
+/** Calls whose duration says how the hub is; following the logs is mostly waiting. */
+export type HubCall = "publish" | "snapshot" | "heads" | "charters";
 
 /** Why a call failed, for a metric's label and for how long to wait. */
 export type HubFailureKind = (typeof hubFailureKinds)[number];

@@ -90,7 +90,8 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
     const startedMs = clock.monotonicMs();
     try {
       const result = await (options.link ?? commands).use(options.run, options.signal);
-      meter?.called(hub.name, call, (clock.monotonicMs() - startedMs) / 1000);
+      const seconds = (clock.monotonicMs() - startedMs) / 1000;
+      if (call !== "log") meter?.called(hub.name, call, seconds);
       return result;
     } catch (thrown) {
       if (options.signal.aborted) throw options.signal.reason;
