@@ -32,6 +32,7 @@ interface Ports {
   readonly cartAdmin: number;
   readonly cartIn: number;
   readonly app: number;
+  readonly spare: number;
 }
 
 /** Two members as an operator runs them, each part a process of its own, on a real Redis. */
@@ -58,7 +59,7 @@ export class Federation implements AsyncDisposable {
     const names = [
       ...["redis", "eastXds", "eastHttp", "eastXds2", "eastHttp2", "eastGateway", "frontendAdmin"],
       ...["frontend", "westXds", "westHttp", "westGateway", "westGatewayAdmin", "cartAdmin"],
-      ...["cartIn", "app"],
+      ...["cartIn", "app", "spare"],
     ];
     const free = await freePorts(names.length);
     const ports = Object.fromEntries(names.map((name, index) => [name, free[index] ?? 0]));

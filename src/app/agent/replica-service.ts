@@ -15,7 +15,12 @@ export interface ReplicaKnowledge {
   readonly proofs?: readonly SidecarClaim[];
 }
 
-/** gRPC path; request: the version that the caller has, as JSON text. */
+export interface ReplicaQuestion {
+  /** What the caller has; empty: nothing. */
+  readonly version: string;
+}
+
+/** gRPC path. */
 export const sharePath = "/isthmus.agent.v1.ReplicaService/Share";
 
 /** As many as an agent keeps, with long names. */
@@ -33,9 +38,12 @@ export function registerReplicas(
   },
 ): void {
   const { agentId, peerOf, proofs } = options;
-  server.register<string, ReplicaKnowledge>(
+  server.register<ReplicaQuestion, ReplicaKnowledge>(
     sharePath,
-    (call: ServerUnaryCall<string, ReplicaKnowledge>, reply: sendUnaryData<ReplicaKnowledge>) => {
+    (
+      call: ServerUnaryCall<ReplicaQuestion, ReplicaKnowledge>,
+      reply: sendUnaryData<ReplicaKnowledge>,
+    ) => {
       if (peerOf(call.getPeer())?.id !== agentId) {
         return reply({
           code: status.PERMISSION_DENIED,
@@ -43,10 +51,14 @@ export function registerReplicas(
         });
       }
       const version = proofs.version();
-      reply(null, call.request === version ? { version } : { version, proofs: proofs.all() });
+      reply(
+        null,
+        call.request.version === version ? { version } : { version, proofs: proofs.all() },
+      );
     },
     (knowledge) => Buffer.from(JSON.stringify(knowledge)),
-    (bytes) => (bytes.length > maxVersionBytes ? "" : bytes.toString("utf8")),
+    // An object, because the library takes an empty text for no request at all.
+    (bytes) => ({ version: bytes.length > maxVersionBytes ? "" : bytes.toString("utf8") }),
     "unary",
   );
 }

@@ -10,6 +10,7 @@ import {
   decodeKnowledge,
   maxShareBytes,
   type ReplicaKnowledge,
+  type ReplicaQuestion,
   sharePath,
 } from "./replica-service.ts";
 import type { SidecarClaim } from "./sidecar-proofs.ts";
@@ -71,7 +72,7 @@ function watchOne(
 ): { readonly status: () => ReplicaStatus; readonly close: () => void } {
   const { identity, clock, log } = options;
   const address = formatHostPort(agent);
-  let isReachable = false;
+  let isReachable: boolean | undefined;
   let sinceMs = clock.nowMs();
   let known = "";
   let isClosed = false;
@@ -90,7 +91,7 @@ function watchOne(
       {
         "grpc.enable_retries": 0,
         "grpc.initial_reconnect_backoff_ms": askEveryMs,
-        "grpc.max_reconnect_backoff_ms": askEveryMs * 5,
+        "grpc.max_reconnect_backoff_ms": askEveryMs * 2,
         "grpc.max_receive_message_length": maxShareBytes,
       },
     );
@@ -119,7 +120,7 @@ function watchOne(
   }
 
   return {
-    status: () => ({ address, isReachable, sinceMs }),
+    status: () => ({ address, isReachable: isReachable ?? false, sinceMs }),
     close: () => {
       isClosed = true;
       unsubscribe();
@@ -131,11 +132,11 @@ function watchOne(
 
 function askOnce(client: Client, known: string): Promise<ReplicaKnowledge> {
   return new Promise((resolve, reject) => {
-    client.makeUnaryRequest<string, ReplicaKnowledge>(
+    client.makeUnaryRequest<ReplicaQuestion, ReplicaKnowledge>(
       sharePath,
-      (version) => Buffer.from(version),
+      ({ version }) => Buffer.from(version),
       decodeKnowledge,
-      known,
+      { version: known },
       new Metadata(),
       { deadline: Date.now() + timeoutMs },
       (error, knowledge) => {
