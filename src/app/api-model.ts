@@ -86,7 +86,7 @@ export interface GatewayAnswer {
   /**
    * `live`; `unknown`: not probed yet, used; `trial`: new, used once it answers; `silent`; `draining`:
    * its member says so; `leaving`: DNS has others, which do not answer; `unresolved`: no address yet;
-   * `own`: of the agent's own member.
+   * `unheard`, of the agent's own member: no gateway says that it serves there.
    */
   readonly state:
     | "live"
@@ -96,7 +96,7 @@ export interface GatewayAnswer {
     | "draining"
     | "leaving"
     | "unresolved"
-    | "own";
+    | "unheard";
   /** Since DNS last answered for its name; undefined for an IP address. */
   readonly resolvedMs: number | undefined;
 }

@@ -92,7 +92,7 @@ function row(member: MemberAnswer): (Cell | string)[] {
   ];
 }
 
-const quietStates: ReadonlySet<GatewayAnswer["state"]> = new Set(["live", "unknown", "own"]);
+const quietStates: ReadonlySet<GatewayAnswer["state"]> = new Set(["live", "unknown", "unheard"]);
 
 function gateways(member: MemberAnswer): string {
   const shown = member.gateways.map(({ address, state }) =>

@@ -92,7 +92,7 @@ export function stateOfEntry(entry: GatewayEntry): GatewayState {
   return entry.isOnTrial ? "trial" : "unknown";
 }
 
-export function gatewayKey(at: { readonly address: string; readonly port: number }): string {
+function gatewayKey(at: { readonly address: string; readonly port: number }): string {
   return `${at.address} ${at.port}`;
 }
 

@@ -229,6 +229,7 @@ export class AgentCore implements AsyncDisposable {
       ...[...this.#sourceFindings.values()].flat(),
       ...this.catalog.findings(),
       ...this.neighbours.findings(),
+      ...this.drains.own.findings(),
       ...this.load.findings(),
       ...this.mesh.findings(),
       ...this.#broken.values(),

@@ -3,6 +3,7 @@ import { afterAnnouncement, doorState, doorsFor, type OwnDoors } from "../../gat
 import { formatHostPort } from "../../mesh/address.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, Log } from "../../mesh/ports.ts";
+import type { Finding } from "../../mesh/service.ts";
 import type { AnnounceRequest, AnnounceResponse } from "../../xds/announce.ts";
 import type { GatewayAddress } from "../config/config.ts";
 
@@ -22,6 +23,8 @@ export interface OwnGatewaysOptions {
 
 // Longer than a slow hub and a slow member take; a gateway has 25 s in all.
 const maxWaitMs = 30_000;
+// Gateways start after their agent, and after a machine.
+const unheardAfterMs = 60_000;
 // Confirmations come with members' records; leases may end meanwhile without an event of ours.
 const lookEveryMs = 250;
 
@@ -30,9 +33,11 @@ export class OwnGateways {
   readonly #options: OwnGatewaysOptions;
   #doors: OwnDoors;
   readonly #waiting = new Set<() => void>();
+  readonly #startedAtMs: number;
 
   constructor(options: OwnGatewaysOptions) {
     this.#options = options;
+    this.#startedAtMs = options.clock.monotonicMs();
     this.#doors = doorsFor(options.addresses);
   }
 
@@ -65,6 +70,22 @@ export class OwnGateways {
     const missing = await this.#confirmed(address, { waitMs: request.waitMs, signal });
     this.#options.log.info({ address, names: missing }, "Other members were told of a drain");
     return { isKnown: true, isPublished: true, missing };
+  }
+
+  findings(): readonly Finding[] {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - this.#startedAtMs < unheardAfterMs) return [];
+    return this.#doors
+      .filter((door) => doorState(door, nowMs) === "unheard")
+      .map(
+        ({ address }): Finding => ({
+          code: "GATEWAY_UNHEARD",
+          severity: "info",
+          subject: address,
+          message:
+            "no gateway says that it serves behind this address; others will not be told when one there ends",
+        }),
+      );
   }
 
   /** Some member's record or lease changed. */

@@ -2,7 +2,6 @@ import { nameKey, stateOfEntry } from "../../../gateway/gateway-book.ts";
 import { formatHostPort, isIp } from "../../../mesh/address.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { GatewayAnswer, MemberAnswer } from "../../api-model.ts";
-import type { AgentConfig } from "../../config/config.ts";
 import { version } from "../../version.ts";
 import type { AgentCore } from "../agent-core.ts";
 import type { AgentView } from "../agent-view.ts";
@@ -31,7 +30,7 @@ export function membersOf(view: AgentView): readonly MemberAnswer[] {
       ageMs: isSelf ? 0 : known?.ageMs,
       rttMs: isSelf ? undefined : core.neighbours.rttOf(name),
       rank: isSelf ? undefined : core.neighbours.rankOf(name),
-      gateways: isSelf ? ownGateways(config) : gatewaysOf(view, name),
+      gateways: isSelf ? ownGateways(view) : gatewaysOf(view, name),
       software: isSelf ? version : core.catalog.shard(name)?.memberRecord()?.software,
     };
   });
@@ -42,7 +41,8 @@ export function ownExports(core: AgentCore): number {
   return [...core.local.services.values()].filter((one) => one.exported !== undefined).length;
 }
 
-function ownGateways(config: AgentConfig): readonly GatewayAnswer[] {
+/** As its gateways announce themselves: this agent does not probe its own member. */
+function ownGateways({ config, core }: AgentView): readonly GatewayAnswer[] {
   return config.gateway.addresses.map(
     (address): GatewayAnswer => ({
       address: formatHostPort(address),
@@ -50,7 +50,7 @@ function ownGateways(config: AgentConfig): readonly GatewayAnswer[] {
       rttMs: undefined,
       name: address.host,
       zone: address.zone,
-      state: "own",
+      state: core.drains.own.stateOf(formatHostPort(address)),
       resolvedMs: undefined,
     }),
   );
