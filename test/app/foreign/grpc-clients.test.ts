@@ -4,6 +4,8 @@ import type { ProxyAnswer, ServiceAnswer } from "../../../src/app/api-model.ts";
 import { until } from "../support/ask.ts";
 import { TestMesh } from "../support/test-mesh.ts";
 import {
+  type ClientWish,
+  type ForeignClient,
   type GrpcMember,
   type Library,
   startClient,
@@ -26,11 +28,19 @@ async function whenKnown(east: GrpcMember, healthy: number): Promise<void> {
   );
 }
 
-async function twoMembers(mesh: TestMesh): Promise<readonly [GrpcMember, GrpcMember]> {
+async function oneMember(mesh: TestMesh): Promise<GrpcMember> {
+  await mesh.issue("east", "us-east-1");
+  return startGrpcMember(mesh, "east", { region: "us-east-1", zones: ["a"] });
+}
+
+async function twoMembers(
+  mesh: TestMesh,
+  options: { readonly hasSidecars?: boolean } = {},
+): Promise<readonly [GrpcMember, GrpcMember]> {
   await mesh.issue("east", "us-east-1");
   await mesh.issue("west", "us-west-1");
   const both = await Promise.all([
-    startGrpcMember(mesh, "east", { region: "us-east-1", zones: ["a", "b"] }),
+    startGrpcMember(mesh, "east", { region: "us-east-1", zones: ["a", "b"], ...options }),
     startGrpcMember(mesh, "west", { region: "us-west-1", zones: ["a"] }),
   ]);
   await whenKnown(both[0], 1);
@@ -52,149 +62,163 @@ function report(t: TestContext, what: string, told: readonly Told[]): void {
 
 const libraries: readonly Library[] = ["grpc-js", "python"];
 
-for (const library of libraries) {
-  suite(`a program with ${library}`, () => {
-    test("is served at home, fails over zone by zone, then to another member through its gateway", async (t) => {
-      await using mesh = await TestMesh.open();
-      const [east, west] = await twoMembers(mesh);
-      const client = await startClient(mesh, east, { library, target: `xds:///${host}`, sni });
-      const first = await client.ask(10_000);
-      assert.match(first.answer ?? first.error ?? "", /^cart-east-[ab]$/);
-      t.diagnostic(`first call: ${Math.round(first.tookMs)} ms`);
+/** The same for a program of each library, at the same time. */
+function each<T>(run: (library: Library) => Promise<T>): Promise<readonly T[]> {
+  return Promise.all(libraries.map(run));
+}
 
-      const home = ["cart-east-a", "cart-east-b"];
-      await east.kill(0);
-      const toZone = await client.askUntil("cart-east-b");
-      assertOnlyCut(toZone, home);
-      report(t, "to the other zone", toZone);
-
-      await east.kill(1);
-      const toMember = await client.askUntil("cart-west-a");
-      assertOnlyCut(toMember, home);
-      report(t, "to the other member", toMember);
-
-      await east.revive(0);
-      const back = await client.askUntil("cart-east-a");
-      assertOnlyCut(back, ["cart-west-a"]);
-      report(t, "back home", back);
-      await west.kill(0);
-      assert.equal((await client.ask()).answer, "cart-east-a");
-    });
-
-    test("finds the service under each of its names; only one that tells the SNI leaves the member", async () => {
-      await using mesh = await TestMesh.open();
-      const [east] = await twoMembers(mesh);
-      const setHost = "cart.shop.svc.clusterset.local";
-      const targets = [host, `${host}:80`, sni, setHost, `${setHost}:80`];
-      const clients = await Promise.all(
-        targets.map((name) => startClient(mesh, east, { library, target: `xds:///${name}` })),
-      );
-      for (const client of clients) {
-        assert.match((await client.ask(10_000)).answer ?? "", /^cart-east-[ab]$/);
-      }
-      await Promise.all([east.kill(0), east.kill(1)]);
-      const [byHost, , bySni] = clients;
-      await bySni?.askUntil("cart-west-a");
-      const told = await byHost?.ask(2000);
-      assert.equal(
-        told?.code,
-        unavailable,
-        "its hello names no port, and the gateway lets none guess",
-      );
-    });
-
-    test("moves without a failed call when the owner of a workload takes it out, and comes back", async () => {
-      await using mesh = await TestMesh.open();
-      const [east] = await twoMembers(mesh);
-      const client = await startClient(mesh, east, { library, target: `xds:///${sni}` });
-      await client.ask(10_000);
-      const isAnswered = (told: readonly Told[]): void =>
-        assert.deepEqual(
-          told.filter(({ code }) => code !== undefined),
-          [],
-        );
-      await east.ready(() => false);
-      isAnswered(await client.askUntil("cart-west-a"));
-      await east.ready(({ zone }) => zone === "b");
-      isAnswered(await client.askUntil("cart-east-b"));
-    });
-
-    test("calls on while its agent is away, and follows the next one", async () => {
-      await using mesh = await TestMesh.open();
-      const [east] = await twoMembers(mesh);
-      const client = await startClient(mesh, east, { library, target: `xds:///${sni}` });
-      await client.ask(10_000);
-      await east.stopAgent();
-      for (let calls = 0; calls < 20; calls += 1) {
-        assert.match((await client.ask()).answer ?? "", /^cart-east-[ab]$/);
-      }
-      await east.restartAgent();
-      await east.ready(({ zone }) => zone === "b");
-      const told = await client.askUntil("cart-east-b");
-      assert.deepEqual(
-        told.filter(({ code }) => code !== undefined),
-        [],
-      );
-      await east.ready(() => false);
-      await client.askUntil("cart-west-a");
-    });
-
-    test("refuses whoever stands at the workload's address with another identity", async () => {
-      await using mesh = await TestMesh.open();
-      await mesh.issue("east", "us-east-1");
-      const east = await startGrpcMember(mesh, "east", { region: "us-east-1", zones: ["a"] });
-      const client = await startClient(mesh, east, { library, target: `xds:///${host}` });
-      assert.equal((await client.ask(10_000)).answer, "cart-east-a");
-      await east.kill(0);
-      await east.revive(0, "other");
-      for (let calls = 0; calls < 5; calls += 1) {
-        assert.equal((await client.ask(3000)).code, unavailable);
-      }
-    });
-
-    test("in plaintext sees workloads without a sidecar, and nobody else", async () => {
-      await using mesh = await TestMesh.open();
-      await mesh.issue("east", "us-east-1");
-      await mesh.issue("west", "us-west-1");
-      const [east] = await Promise.all([
-        startGrpcMember(mesh, "east", {
-          region: "us-east-1",
-          zones: ["a", "b"],
-          hasSidecars: false,
-        }),
-        startGrpcMember(mesh, "west", { region: "us-west-1", zones: ["a"] }),
-      ]);
-      await whenKnown(east, 1);
-      const wish = {
-        library,
-        target: `xds:///${host}`,
-        security: "plaintext",
-        isBare: true,
-      } as const;
-      const client = await startClient(mesh, east, wish);
-      assert.match((await client.ask(10_000)).answer ?? "", /^cart-east-[ab]$/);
-      await east.kill(0);
-      await client.askUntil("cart-east-b");
-      await east.kill(1);
-      assert.equal((await client.ask(2000)).code, unavailable, "a gateway is no way in the clear");
-    });
-
-    test("that has no certificates where it asks for mTLS says so in the list of proxies", async () => {
-      await using mesh = await TestMesh.open();
-      await mesh.issue("east", "us-east-1");
-      const east = await startGrpcMember(mesh, "east", { region: "us-east-1", zones: ["a"] });
-      const wish = { library, target: `xds:///${host}`, isBare: true };
-      const client = await startClient(mesh, east, wish);
-      assert.equal((await client.ask(3000)).code, unavailable);
-      const { proxies } = await until<{ proxies: ProxyAnswer[] }>(
-        `${east.agent.httpUrl}/api/v1/proxies`,
-        (answer) => answer.proxies.some(({ types }) => types.some(({ refused }) => refused > 0)),
-      );
-      const program = proxies.find(({ role }) => role === "grpc");
-      assert.equal(program?.node, "grpc/shop/frontend-1");
-      assert.equal(program?.identity, undefined);
-      const nack = program?.types.find(({ type }) => type === "cluster")?.lastNack;
-      assert.match(nack ?? "", /isthmus/);
-    });
+function startBoth(
+  mesh: TestMesh,
+  member: GrpcMember,
+  wish: Omit<ClientWish, "library">,
+): Promise<readonly Program[]> {
+  return each(async (library) => {
+    const client = await startClient(mesh, member, { library, ...wish });
+    return { library, ...client };
   });
 }
+
+type Program = ForeignClient & { readonly library: Library };
+
+async function allAsk(programs: readonly Program[], deadlineMs?: number): Promise<readonly Told[]> {
+  return Promise.all(programs.map(({ ask }) => ask(deadlineMs)));
+}
+
+/** What each was told before it was answered by `name`. */
+async function allUntil(programs: readonly Program[], name: string): Promise<readonly Told[]> {
+  return (await Promise.all(programs.map(({ askUntil }) => askUntil(name)))).flat();
+}
+
+function assertAllAnswered(told: readonly Told[], pattern: RegExp): void {
+  for (const { answer, error } of told) assert.match(answer ?? error ?? "", pattern);
+}
+
+function assertNoneFailed(told: readonly Told[]): void {
+  assert.deepEqual(
+    told.filter(({ code }) => code !== undefined),
+    [],
+  );
+}
+
+const athome = /^cart-east-[ab]$/;
+
+suite("programs with grpc-js and with Python's gRPC", () => {
+  test("are served at home, fail over zone by zone, then to another member through its gateway", async (t) => {
+    await using mesh = await TestMesh.open();
+    const [east, west] = await twoMembers(mesh);
+    const programs = await startBoth(mesh, east, { target: `xds:///${host}`, sni });
+    const first = await allAsk(programs, 10_000);
+    assertAllAnswered(first, athome);
+    t.diagnostic(`first call: ${first.map(({ tookMs }) => Math.round(tookMs)).join(" and ")} ms`);
+
+    const home = ["cart-east-a", "cart-east-b"];
+    await east.kill(0);
+    const toZone = await allUntil(programs, "cart-east-b");
+    assertOnlyCut(toZone, home);
+    report(t, "to the other zone", toZone);
+
+    await east.kill(1);
+    const toMember = await allUntil(programs, "cart-west-a");
+    assertOnlyCut(toMember, home);
+    report(t, "to the other member", toMember);
+
+    await east.revive(0);
+    const back = await allUntil(programs, "cart-east-a");
+    assertOnlyCut(back, ["cart-west-a"]);
+    report(t, "back home", back);
+    await west.kill(0);
+    assertAllAnswered(await allAsk(programs), /^cart-east-a$/);
+  });
+
+  test("find the service under each of its names; only one that tells the SNI leaves the member", async () => {
+    await using mesh = await TestMesh.open();
+    const [east] = await twoMembers(mesh);
+    const setHost = "cart.shop.svc.clusterset.local";
+    const byName = async (name: string): Promise<readonly Program[]> => {
+      const programs = await startBoth(mesh, east, { target: `xds:///${name}` });
+      assertAllAnswered(await allAsk(programs, 10_000), athome);
+      return programs;
+    };
+    for (const name of [`${host}:80`, setHost]) await byName(name);
+    const byHost = await byName(host);
+    const bySni = await byName(sni);
+    await Promise.all([east.kill(0), east.kill(1)]);
+    await allUntil(bySni, "cart-west-a");
+    // Their hello names a host without a port, and a gateway guesses none.
+    for (const { code } of await allAsk(byHost, 2000)) assert.equal(code, unavailable);
+  });
+
+  test("move without a failed call when the owner of a workload takes it out, and when it is back", async () => {
+    await using mesh = await TestMesh.open();
+    const [east] = await twoMembers(mesh);
+    const programs = await startBoth(mesh, east, { target: `xds:///${sni}` });
+    await allAsk(programs, 10_000);
+    await east.ready(() => false);
+    assertNoneFailed(await allUntil(programs, "cart-west-a"));
+    await east.ready(({ zone }) => zone === "b");
+    assertNoneFailed(await allUntil(programs, "cart-east-b"));
+  });
+
+  test("call on while their agent is away, and follow the next one", async () => {
+    await using mesh = await TestMesh.open();
+    const [east] = await twoMembers(mesh);
+    const programs = await startBoth(mesh, east, { target: `xds:///${sni}` });
+    await allAsk(programs, 10_000);
+    await east.stopAgent();
+    for (let calls = 0; calls < 20; calls += 1) {
+      assertAllAnswered(await allAsk(programs), athome);
+    }
+    await east.restartAgent();
+    await east.ready(({ zone }) => zone === "b");
+    assertNoneFailed(await allUntil(programs, "cart-east-b"));
+    await east.ready(() => false);
+    await allUntil(programs, "cart-west-a");
+  });
+
+  test("refuse whoever stands at the workload's address with another identity", async () => {
+    await using mesh = await TestMesh.open();
+    const east = await oneMember(mesh);
+    const programs = await startBoth(mesh, east, { target: `xds:///${host}` });
+    assertAllAnswered(await allAsk(programs, 10_000), /^cart-east-a$/);
+    await east.kill(0);
+    await east.revive(0, "other");
+    for (let calls = 0; calls < 3; calls += 1) {
+      for (const { code } of await allAsk(programs, 3000)) assert.equal(code, unavailable);
+    }
+  });
+
+  test("see in plaintext workloads without a sidecar, and nobody else", async () => {
+    await using mesh = await TestMesh.open();
+    const [east] = await twoMembers(mesh, { hasSidecars: false });
+    const programs = await startBoth(mesh, east, {
+      target: `xds:///${host}`,
+      security: "plaintext",
+      isBare: true,
+    });
+    assertAllAnswered(await allAsk(programs, 10_000), athome);
+    await east.kill(0);
+    await allUntil(programs, "cart-east-b");
+    await east.kill(1);
+    // A gateway is no way in the clear.
+    for (const { code } of await allAsk(programs, 2000)) assert.equal(code, unavailable);
+  });
+
+  test("that have no certificates where they ask for mTLS are seen in the list of proxies", async () => {
+    await using mesh = await TestMesh.open();
+    const east = await oneMember(mesh);
+    const programs = await startBoth(mesh, east, { target: `xds:///${host}`, isBare: true });
+    for (const { code } of await allAsk(programs, 3000)) assert.equal(code, unavailable);
+    const isRefusing = ({ types }: ProxyAnswer): boolean =>
+      types.some(({ refused }) => refused > 0);
+    const { proxies } = await until<{ proxies: ProxyAnswer[] }>(
+      `${east.agent.httpUrl}/api/v1/proxies`,
+      (answer) => answer.proxies.filter(isRefusing).length === libraries.length,
+    );
+    for (const program of proxies.filter(({ role }) => role === "grpc")) {
+      assert.equal(program.node, "grpc/shop/frontend-1");
+      assert.equal(program.identity, undefined);
+      const nack = program.types.find(({ type }) => type === "cluster")?.lastNack;
+      assert.match(nack ?? "", /isthmus/, "the name of the certificates that it lacks");
+    }
+  });
+});

@@ -16,12 +16,14 @@ import { Secret } from "../../../src/mesh/secret.ts";
 import { type AdsOptions, AdsServer } from "../../../src/proxy/io/ads-server.ts";
 import { AgentServer } from "../../../src/proxy/io/agent-server.ts";
 import { type RenewalOptions, registerRenewal } from "../../../src/proxy/io/renewal-service.ts";
+import type { PeerLimits } from "../../../src/proxy/peer-limits.ts";
 import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
 import { holdIdentity, type IdentityHolder } from "../../../src/trust/io/renewal.ts";
 import { issueSvid } from "../../../src/trust/issue.ts";
 import { privateKeyPemOf, spkiOf } from "../../../src/trust/keys.ts";
 import { toPem } from "../../../src/trust/pem.ts";
 import { createVerifier } from "../../../src/trust/verifier.ts";
+import type { AdmissionLimits } from "../../../src/xds/admission.ts";
 import { NodeSchema } from "../../../src/xds/gen/envoy/config/core/v3/base_pb.ts";
 import {
   DeltaDiscoveryRequestSchema,
@@ -76,7 +78,10 @@ export interface Agent extends AsyncDisposable {
 export async function startAgent(
   options: Partial<AdsOptions> & {
     readonly renew?: RenewalOptions["renew"];
+    readonly renewPace?: AdmissionLimits;
     readonly maxUnproven?: number;
+    readonly connectionLimits?: Partial<PeerLimits>;
+    readonly onLimit?: (what: string) => void;
   } = {},
 ): Promise<Agent> {
   const mesh = await madeMesh(Date.now());
@@ -95,6 +100,7 @@ export async function startAgent(
     isWarm: () => true,
     peerOf,
     cut: (remote) => holder.server?.cut(remote),
+    observer: { onLimit: () => options.onLimit?.("streams") },
     ...options,
   });
   const { verifyPeer } = createVerifier({
@@ -115,10 +121,14 @@ export async function startAgent(
     log,
     onRefused: (reason) => refusals.push(reason),
     ...(options.maxUnproven === undefined ? {} : { maxUnproven: options.maxUnproven }),
+    ...(options.connectionLimits === undefined ? {} : { peerLimits: options.connectionLimits }),
+    onLimit: () => options.onLimit?.("connections"),
     register: (grpc) => {
       ads.register(grpc);
       const renew = options.renew ?? (() => Promise.reject(new Error("no renewals here")));
-      registerRenewal(grpc, { clock, log, peerOf, renew });
+      const onLimit = (): void => options.onLimit?.("renewals");
+      const pace = options.renewPace === undefined ? {} : { pace: options.renewPace };
+      registerRenewal(grpc, { clock, log, peerOf, renew, onLimit, ...pace });
     },
   });
   holder.server = server;

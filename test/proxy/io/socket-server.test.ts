@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Client, credentials, status } from "@grpc/grpc-js";
+import type { Log } from "../../../src/mesh/ports.ts";
+import { AdsServer } from "../../../src/proxy/io/ads-server.ts";
+import { SocketServer } from "../../../src/proxy/io/socket-server.ts";
+import { NodeSchema } from "../../../src/xds/gen/envoy/config/core/v3/base_pb.ts";
+import {
+  DiscoveryRequestSchema,
+  DiscoveryResponseSchema,
+} from "../../../src/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
+import { renewPath } from "../../../src/xds/renewal.ts";
+import { typeUrls } from "../../../src/xds/resource.ts";
+import { ResourceSet } from "../../../src/xds/resource-set.ts";
+import { resource } from "../../xds/harness.ts";
+
+const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+
+interface Folder extends AsyncDisposable {
+  readonly path: string;
+}
+
+async function folder(): Promise<Folder> {
+  const dir = await mkdtemp(join(tmpdir(), "isthmus-socket-"));
+  return {
+    path: join(dir, "xds.sock"),
+    [Symbol.asyncDispose]: () => rm(dir, { recursive: true, force: true }),
+  };
+}
+
+function listen(path: string, mode = 0o600): Promise<SocketServer> {
+  return SocketServer.listen({ path, mode, log, register: () => {} });
+}
+
+const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
+
+describe("SocketServer", () => {
+  test("opens a file that the agent's account alone may use, or its group, too", async () => {
+    for (const mode of [0o600, 0o660]) {
+      await using at = await folder();
+      // A mask that hides nothing must not show in the file.
+      const before = process.umask(0);
+      try {
+        await using _server = await listen(at.path, mode);
+        assert.equal(await modeOf(at.path), mode);
+        assert.equal(process.umask(), 0, "the mask of the process is left as it was");
+      } finally {
+        process.umask(before);
+      }
+    }
+  });
+
+  test("leaves no file behind", async () => {
+    await using at = await folder();
+    const server = await listen(at.path);
+    await server.close(0);
+    assert.deepEqual(await readdir(join(at.path, "..")), []);
+  });
+
+  test("takes over what a dead agent left behind", async () => {
+    await using at = await folder();
+    const dead = createServer();
+    dead.listen({ path: at.path });
+    await once(dead, "listening");
+    const kept = `${at.path}.kept`;
+    await rename(at.path, kept);
+    dead.close();
+    await once(dead, "close");
+    await rename(kept, at.path);
+    await using _server = await listen(at.path);
+    const socket = connect({ path: at.path });
+    await once(socket, "connect");
+    socket.destroy();
+  });
+
+  test("leaves alone what is in use, and what is no socket", async () => {
+    await using at = await folder();
+    {
+      await using _first = await listen(at.path);
+      await assert.rejects(listen(at.path), { code: "MESH_LISTEN_FAILED" });
+      const socket = connect({ path: at.path });
+      await once(socket, "connect");
+      socket.destroy();
+    }
+    await writeFile(at.path, "precious");
+    await assert.rejects(listen(at.path), /it exists and is no socket/);
+    assert.equal((await stat(at.path)).size, 8);
+  });
+
+  test("takes so many connections and no more", async () => {
+    await using at = await folder();
+    await using _server = await SocketServer.listen({
+      path: at.path,
+      mode: 0o600,
+      log,
+      register: () => {},
+      maxConnections: 2,
+    });
+    const sockets = [1, 2].map(() => connect({ path: at.path }));
+    await Promise.all(sockets.map((socket) => once(socket, "data")));
+    const third = connect({ path: at.path });
+    third.resume();
+    await once(third, "close");
+    for (const socket of sockets) {
+      assert.equal(socket.destroyed, false);
+      socket.destroy();
+    }
+  });
+
+  test("serves the state-of-the-world dialect to nobody in particular, and issues no certificates", async () => {
+    await using at = await folder();
+    const set = new ResourceSet("test");
+    set.apply({ upserts: [resource({ type: "listener", name: "a" }, "1")], removed: [] });
+    const seen: unknown[] = [];
+    using ads = new AdsServer({
+      clock,
+      log,
+      isWarm: () => true,
+      peerOf: () => undefined,
+      admit: (node, peer) => {
+        seen.push([node.id, peer]);
+        return { t: "ok", view: { sets: [set] } };
+      },
+    });
+    await using _server = await SocketServer.listen({
+      path: at.path,
+      mode: 0o600,
+      log,
+      register: (grpc) => ads.register(grpc, { peerOf: () => undefined, allowsAnonymous: true }),
+    });
+    const client = new Client(`unix:${at.path}`, credentials.createInsecure());
+    const call = client.makeBidiStreamRequest<Uint8Array, Uint8Array>(
+      "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
+      (bytes) => Buffer.from(bytes),
+      (bytes) => bytes,
+    );
+    call.on("error", () => {});
+    const request = create(DiscoveryRequestSchema, {
+      typeUrl: typeUrls.listener,
+      resourceNames: ["a"],
+      node: create(NodeSchema, { id: "grpc/shop/frontend-1" }),
+    });
+    call.write(toBinary(DiscoveryRequestSchema, request));
+    const [bytes] = (await once(call, "data")) as [Uint8Array];
+    const response = fromBinary(DiscoveryResponseSchema, bytes);
+    assert.equal(Buffer.from(response.resources[0]?.value ?? []).toString(), "1");
+    assert.deepEqual(seen, [["grpc/shop/frontend-1", undefined]]);
+    assert.deepEqual(
+      ads.proxies().map(({ dialect, peer }) => [dialect, peer]),
+      [["sotw", undefined]],
+    );
+    const code = await new Promise<status | undefined>((resolve) => {
+      client.makeUnaryRequest(
+        renewPath,
+        () => Buffer.alloc(0),
+        (answer) => answer,
+        undefined,
+        (error) => resolve(error?.code),
+      );
+    });
+    assert.equal(code, status.UNIMPLEMENTED);
+    call.cancel();
+    client.close();
+  });
+});
