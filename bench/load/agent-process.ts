@@ -34,7 +34,15 @@ export class AgentProcess implements AsyncDisposable {
     this.xdsPort = ports.xds;
     this.httpPort = ports.http;
     this.startedAtMs = performance.now();
+    // A benchmark that is stopped leaves nothing behind.
+    process.on("exit", this.#kill);
+    for (const signal of ["SIGINT", "SIGTERM"] as const)
+      process.once(signal, () => process.exit(1));
   }
+
+  readonly #kill = (): void => {
+    this.#child.kill("SIGKILL");
+  };
 
   static async start(order: AgentOrder): Promise<AgentProcess> {
     const [xds = 0, http = 0] = await freePorts(2);
@@ -102,6 +110,7 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    process.off("exit", this.#kill);
     if (this.#child.exitCode !== null) return;
     const ended = once(this.#child, "close");
     this.#child.kill("SIGTERM");

@@ -14,6 +14,7 @@ export interface FeederOrder {
   readonly remotes: number;
   readonly plan: RemotePlan;
   readonly hubPorts: readonly number[];
+  readonly gatewayPort: number;
 }
 
 export type ToFeeder =
@@ -46,7 +47,7 @@ process.on("message", (message: ToFeeder) => {
   }
 });
 
-async function start({ dir, remotes, plan, hubPorts }: FeederOrder): Promise<void> {
+async function start({ hubPorts, ...order }: FeederOrder): Promise<void> {
   const stores = hubPorts.map((port) =>
     openRedisStore(
       { url: `redis://127.0.0.1:${port}`, name: `hub-${port}` },
@@ -59,7 +60,7 @@ async function start({ dir, remotes, plan, hubPorts }: FeederOrder): Promise<voi
       },
     ),
   );
-  feeder = await feedShards({ dir, remotes, plan, stores, log });
+  feeder = await feedShards({ ...order, stores, log });
   await feeder.whenFed;
   process.send?.({ t: "fed" } satisfies FromFeeder);
 }

@@ -37,7 +37,7 @@ export interface RemotePlan {
    * export one name, the dearest case, because nothing is put together.
    */
   readonly names: "shared" | "own";
-  /** Gateway addresses that nobody listens on; 0: none, and then nothing is probed. */
+  /** Gateway addresses, which answer probes; 0: none, and then nobody here can use what is exported. */
   readonly gateways: number;
 }
 

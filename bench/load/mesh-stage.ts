@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openStandalone, type RedisShape } from "../../test/support/redis/topologies.ts";
+import { freePorts } from "../../test/support/redis/free-ports.ts";
+import { RedisProcess } from "../../test/support/redis/redis-process.ts";
 import { forkHere, ToldProcess } from "../../test/support/told-process.ts";
 import { type AgentOrder, AgentProcess, bundleInto } from "./agent-process.ts";
 import type { FromFeeder, ToFeeder } from "./feeder-process.ts";
@@ -39,16 +40,18 @@ export class MeshStage implements AsyncDisposable {
     opened.defer(() => rm(dir, { recursive: true, force: true }));
     bundleInto(dir);
     await makeMesh({ ...plan, dir });
-    const hubs: RedisShape[] = [];
-    for (let index = 0; index < plan.hubs; index += 1) {
-      hubs.push(opened.use(await openStandalone()));
+    const [gatewayPort = 0, ...hubPorts] = await freePorts(1 + plan.hubs);
+    for (const port of hubPorts) {
+      const args = ["--port", String(port), "--save", "", "--maxmemory-policy", "noeviction"];
+      const hub = opened.use(new RedisProcess({ dir: join(dir, `hub-${port}`), port, args }));
+      await hub.start();
     }
-    const hubPorts = hubs.map((hub) => hub.servers[0]?.port ?? 0);
     const path = fileURLToPath(new URL("feeder-process.ts", import.meta.url));
     const feeder = opened.use(new ToldProcess<ToFeeder, FromFeeder>(forkHere(path)));
     const fed = feeder.hear("fed");
     const { remotes, remote } = plan;
-    feeder.tell({ t: "start", order: { dir, remotes, plan: remote, hubPorts } });
+    const order = { dir, remotes, plan: remote, hubPorts, gatewayPort };
+    feeder.tell({ t: "start", order });
     await fed;
     return new MeshStage({ dir, hubPorts, feeder, opened: opened.move() });
   }

@@ -8,8 +8,9 @@ import type { CatalogStore } from "../../src/discovery/shards/store.ts";
 import type { MemberName } from "../../src/mesh/ids.ts";
 import type { Clock, Log } from "../../src/mesh/ports.ts";
 import { createAgentIdentities } from "../../src/trust/io/agent-identities.ts";
-import { loadMember } from "../../src/trust/io/member-files.ts";
+import { loadMember, type MemberFiles } from "../../src/trust/io/member-files.ts";
 import { createVerifier } from "../../src/trust/verifier.ts";
+import { startFakeGateway } from "./fake-gateway.ts";
 import { type RemotePlan, remoteNames, remoteService, trustDir } from "./mesh-files.ts";
 
 /** Stands in for the agents of remote members: their shards, their signatures, their leases. */
@@ -27,10 +28,13 @@ export async function feedShards(options: {
   readonly dir: string;
   readonly remotes: number;
   readonly plan: RemotePlan;
+  /** Of all gateways, each on an address of its own. */
+  readonly gatewayPort: number;
   readonly stores: readonly CatalogStore[];
   readonly log: Log;
 }): Promise<ShardFeeder> {
   const closing = new AbortController();
+  const opened = new AsyncDisposableStack();
   const names = remoteNames(options.remotes);
   const feeds: Feed[] = [];
   for (const name of names) feeds.push(await feedOf(name, { ...options, signal: closing.signal }));
@@ -39,7 +43,10 @@ export async function feedShards(options: {
     const all = Array.from({ length: services }, (_, index) =>
       remoteService(options.plan, { member, index }),
     );
-    feed.shard.stageMember(memberRecord(options.plan, member), clock.monotonicMs());
+    const gateways = gatewaysOf(options.plan, { member, port: options.gatewayPort });
+    for (const at of gateways) opened.use(await startFakeGateway(feed.files, at));
+    const record = { t: "member", software: "bench", schemas, gateways } as const;
+    feed.shard.stageMember(record, clock.monotonicMs());
     feed.shard.stageAll(all, clock.monotonicMs());
     feed.writer.kick();
   }
@@ -61,6 +68,7 @@ export async function feedShards(options: {
       feed.writer.kick();
     },
     [Symbol.asyncDispose]: async () => {
+      await opened.disposeAsync();
       await Promise.all(feeds.map((feed) => feed.writer.close()));
       closing.abort(new Error("the feeder is closing"));
       await Promise.all(options.stores.map((store) => store[Symbol.asyncDispose]()));
@@ -69,6 +77,7 @@ export async function feedShards(options: {
 }
 
 interface Feed {
+  readonly files: MemberFiles;
   readonly writer: CatalogWriter;
   readonly shard: OwnShard;
 }
@@ -108,15 +117,17 @@ async function feedOf(
   });
   await writer.claim(signal);
   writer.begin(shard);
-  return { writer, shard };
+  return { files, writer, shard };
 }
 
-function memberRecord(plan: RemotePlan, member: number): Parameters<OwnShard["stageMember"]>[0] {
-  const gateways = Array.from({ length: plan.gateways }, (_, index) => ({
-    host: `127.${member + 1}.0.${index + 1}`,
-    port: 15_443,
+function gatewaysOf(
+  plan: RemotePlan,
+  of: { readonly member: number; readonly port: number },
+): readonly { readonly host: string; readonly port: number }[] {
+  return Array.from({ length: plan.gateways }, (_, index) => ({
+    host: `127.${of.member + 1}.0.${index + 1}`,
+    port: of.port,
   }));
-  return { t: "member", software: "bench", schemas, gateways };
 }
 
 /** Polls: nothing says when a hub has taken a shard. */
