@@ -20,23 +20,24 @@ export async function askRights(
   },
 ): Promise<RightsFacts> {
   const user = await tell(async () => String(await node.call("ACL", "WHOAMI")));
-  const ask = await askerFor(node, user);
-  const judge = async (trials: readonly Trial[]): Promise<readonly Right[]> => {
-    const rights: Right[] = [];
-    for (const { what, commands, wants } of trials) {
-      const verdicts = new Set<RightVerdict>();
-      for (const command of commands) verdicts.add(await ask(command));
-      rights.push({ what, verdict: sumOf(verdicts, wants) });
-    }
-    return rights;
-  };
   const { mesh, member, other, isAnonymous } = about;
+  const needed = member === undefined ? [] : neededOf(mesh, member);
+  const beyond = beyondOf(mesh, other);
+  const verdicts = await judgeAll(
+    node,
+    user,
+    [...needed, ...beyond].flatMap((one) => one.commands),
+  );
+  const rightOf = ({ what, commands, wants }: Trial): Right => {
+    const own = new Set(commands.map((command) => verdicts.get(command) ?? "unknown"));
+    return { what, verdict: sumOf(own, wants) };
+  };
   return {
     user,
     isAnonymous,
     member,
-    needed: member === undefined ? [] : await judge(neededOf(mesh, member)),
-    beyond: await judge(beyondOf(mesh, other)),
+    needed: needed.map(rightOf),
+    beyond: beyond.map(rightOf),
   };
 }
 
@@ -47,23 +48,30 @@ function sumOf(verdicts: ReadonlySet<RightVerdict>, wants: Trial["wants"]): Righ
   return order.find((verdict) => verdicts.has(verdict)) ?? "unknown";
 }
 
-type Ask = (command: readonly string[]) => Promise<RightVerdict>;
+type Command = Trial["commands"][number];
+type Verdicts = ReadonlyMap<Command, RightVerdict>;
 
-/** The way in which this server tells, found out once: each question is a journey or two. */
-async function askerFor(node: RedisNode, user: Told<string>): Promise<Ask> {
+/** All at once, in the way in which this server tells: a hub may be an ocean away. */
+async function judgeAll(
+  node: RedisNode,
+  user: Told<string>,
+  commands: readonly Command[],
+): Promise<Verdicts> {
   if (user.t === "told" && (await dryRun(node, user.value, ["PING"])) !== undefined) {
-    return async (command) => (await dryRun(node, user.value, command)) ?? "unknown";
+    const pairs = commands.map(async (command) => {
+      const verdict = (await dryRun(node, user.value, command)) ?? "unknown";
+      return [command, verdict] as const;
+    });
+    return new Map(await Promise.all(pairs));
   }
-  return (await queueAndDiscard(node, ["PING"])) === "unknown"
-    ? async () => "unknown"
-    : async (command) => await queueAndDiscard(node, command);
+  return await queueAndDiscard(node, commands);
 }
 
 /** Undefined where the server does not say. Since Redis 7. */
 async function dryRun(
   node: RedisNode,
   user: string,
-  command: readonly string[],
+  command: Command,
 ): Promise<RightVerdict | undefined> {
   try {
     const reply = await node.call("ACL", "DRYRUN", user, ...command);
@@ -75,23 +83,30 @@ async function dryRun(
   }
 }
 
-async function queueAndDiscard(
-  node: RedisNode,
-  [name = "", ...args]: readonly string[],
-): Promise<RightVerdict> {
+async function queueAndDiscard(node: RedisNode, commands: readonly Command[]): Promise<Verdicts> {
+  // Nothing else may be sent unless the server surely collects only.
+  if (!(await isCollecting(node))) return new Map();
+  const pairs = commands.map(async (command) => [command, await queued(node, command)] as const);
+  // The end of the transaction goes out behind them, whatever becomes of them.
+  const ended = node.call("DISCARD");
+  const [verdicts] = await Promise.all([Promise.all(pairs), ended]);
+  return new Map(verdicts);
+}
+
+async function isCollecting(node: RedisNode): Promise<boolean> {
   try {
-    // Nothing else may be sent unless the server surely collects only.
-    if ((await node.call("MULTI")) !== "OK") return "unknown";
+    return (await node.call("MULTI")) === "OK";
   } catch (thrown) {
-    if (isRefusal(thrown)) return "unknown";
+    if (isRefusal(thrown)) return false;
     throw thrown;
   }
+}
+
+async function queued(node: RedisNode, [name = "", ...args]: Command): Promise<RightVerdict> {
   try {
     return (await node.call(name, ...args)) === "QUEUED" ? "allowed" : "unknown";
   } catch (thrown) {
     if (!isRefusal(thrown)) throw thrown;
     return thrown.word === "NOPERM" ? "denied" : "unknown";
-  } finally {
-    await node.call("DISCARD");
   }
 }

@@ -118,6 +118,28 @@ test("checkHubs() says what a member's user lacks", async () => {
   assert.match(missing?.message ?? "", /pass the charter on/);
 });
 
+test("checkHubs() asks by a transaction that it discards, where no dry run is allowed", async () => {
+  await using shape = await openTls();
+  await shape.setUsers(["user wide on >pw ~* &* +@all -acl"]);
+  const [server] = shape.servers;
+  const head = "isthmus:{acme.mesh}:isthmus-nobody:head";
+  await server?.cli("SET", head, "theirs");
+  await server?.cli("CONFIG", "RESETSTAT");
+  const passwordFile = await shape.writeSecret("wide.pw", "pw\n");
+  const { facts } = await check({ ...shape.hub, username: "wide", passwordFile });
+  const verdicts = new Map(facts?.rights.beyond.map(({ what, verdict }) => [what, verdict]));
+  assert.equal(verdicts.get("FLUSHALL"), "allowed");
+  assert.equal(verdicts.get("write the keys of other members"), "allowed");
+  assert.equal(verdicts.get("change users"), "denied");
+  assert.equal(await server?.cli("GET", head), "theirs");
+  assert.equal(await server?.cli("DBSIZE"), "1");
+  const stats = (await server?.cli("INFO", "commandstats")) ?? "";
+  assert.doesNotMatch(
+    stats,
+    /cmdstat_(?:flushall|del|hset|xadd|eval|exec|config\|set):calls=[1-9]/,
+  );
+});
+
 test("checkHubs() degrades to what it cannot tell, with a login that may only do the store's work", async () => {
   await using shape = await openTls();
   const only = "ping eval evalsha eval_ro get getrange set del type hset xadd xread zadd".split(
