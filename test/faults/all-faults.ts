@@ -3,6 +3,7 @@ import { agentFaults } from "./scenarios/agent-faults.ts";
 import { contentFaults } from "./scenarios/content-faults.ts";
 import { hubFaults } from "./scenarios/hub-faults.ts";
 import { shapeFaults } from "./scenarios/shape-faults.ts";
+import { writerFaults } from "./scenarios/writer-faults.ts";
 import type { Fault } from "./support/fault.ts";
 
 /** Catalogs without proxies, on loopback: they mostly wait, and so run side by side. */
@@ -12,4 +13,5 @@ export const catalogFaults: readonly Fault[] = [
   ...accessFaults,
   ...shapeFaults,
   ...agentFaults,
+  ...writerFaults,
 ];

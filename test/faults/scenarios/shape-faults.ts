@@ -81,7 +81,7 @@ function shapeFault(
       await using shape = await open();
       const connect = (): ReturnType<typeof openStore> => openStore(shape.hub);
       await using federation = await openFederation({
-        hubs: [{ connect, judge: connect() }],
+        hubs: [{ connect, judge: connect(), direct: connect }],
         members: [east, west, south],
       });
       return await measureFault(federation, () => strike(shape));

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import { realClock } from "../../../src/app/real-time.ts";
 import type { CatalogEvent } from "../../../src/discovery/follow/catalog-event.ts";
 import { createRemoteShard } from "../../../src/discovery/follow/remote-shard.ts";
@@ -17,15 +18,22 @@ export interface FaultHub {
   readonly connect: (member: MemberName) => CatalogStore;
   /** The judge's way, which no fault disturbs. */
   readonly judge: CatalogStore;
+  /** Another connection that no fault disturbs. */
+  readonly direct: () => CatalogStore;
 }
 
 /** A few members with steady changes, and the judge of what each knows of the others. */
 export interface Federation extends Struck, AsyncDisposable {
   readonly sites: readonly Site[];
   readonly trust: FakeTrust;
+  /** Another agent of a site's member, not started, on these of the hubs. It ends with the rest. */
+  readonly rival: (site: Site, hubs?: readonly number[]) => Site;
+  /** Resolves when all other members know what this site says now. */
+  readonly untilKnown: (site: Site) => Promise<void>;
 }
 
 const servicesPerSite = 20;
+const patienceMs = 30_000;
 
 export async function openFederation(options: {
   readonly hubs: readonly FaultHub[];
@@ -37,17 +45,21 @@ export async function openFederation(options: {
   const charter = charterOf(members);
   const wronglyRemoved: string[] = [];
   const wentBack: string[] = [];
-  const sites: Site[] = members.map((member) =>
+  const siteOn = (
+    own: readonly FaultHub[],
+    of: { readonly member: MemberName; readonly sameAs?: Site },
+  ): Site =>
     createSite({
-      member,
+      ...of,
       charter,
       trust,
       services: servicesPerSite,
       ...(options.log === undefined ? {} : { log: options.log }),
-      stores: () => hubs.map((hub) => hub.connect(member)),
-      onEvent: createWatch({ reader: member, sites: () => sites, wronglyRemoved, wentBack }),
-    }),
-  );
+      stores: () => own.map((hub) => hub.connect(of.member)),
+      onEvent: createWatch({ reader: of.member, sites: () => sites, wronglyRemoved, wentBack }),
+    });
+  const sites: readonly Site[] = members.map((member) => siteOn(hubs, { member }));
+  const rivals: Site[] = [];
   let changes = 0;
   let timer: NodeJS.Timeout | undefined;
 
@@ -58,6 +70,20 @@ export async function openFederation(options: {
     });
     return (await Promise.all(found)).flat();
   };
+  /** All agents of a member watch the same sources. */
+  const changeEach = (): void => {
+    for (const site of sites) {
+      const service = site.change();
+      for (const rival of rivals) if (rival.member === site.member) rival.hear(service);
+    }
+  };
+  const unknownOf = (writer: Site): readonly string[] =>
+    sites
+      .filter(({ member }) => member !== writer.member)
+      .flatMap((reader) => {
+        const content = reader.catalog().shard(writer.member);
+        return differencesOf(writer, content, reader.member);
+      });
   const inReaders = (): readonly string[] =>
     sites.flatMap((reader) => {
       if (!reader.isAlive()) return [`${reader.member} does not run`];
@@ -71,16 +97,30 @@ export async function openFederation(options: {
   return {
     sites,
     trust,
+    rival: (site, on) => {
+      const own = on === undefined ? hubs : hubs.filter((_, index) => on.includes(index));
+      const connected = own.map((hub) => ({ ...hub, connect: () => hub.direct() }));
+      const rival = siteOn(connected, { member: site.member, sameAs: site });
+      rivals.push(rival);
+      return rival;
+    },
+    untilKnown: async (site) => {
+      for (const deadlineMs = performance.now() + patienceMs; ; await wait(10)) {
+        const unknown = unknownOf(site);
+        if (unknown.length === 0) return;
+        if (performance.now() > deadlineMs) throw new Error(`Never known: ${unknown.join("; ")}`);
+      }
+    },
     setLoad: (changesPerSecond) => {
       clearInterval(timer);
       if (changesPerSecond === 0) return;
       timer = setInterval(() => {
-        for (const site of sites) site.change();
+        changeEach();
         changes += sites.length;
       }, 1000 / changesPerSecond);
     },
     changeAll: async () => {
-      for (const site of sites) if (site.isAlive()) site.change();
+      changeEach();
     },
     readerDifferences: async () => inReaders(),
     differences: async () => {
@@ -91,7 +131,9 @@ export async function openFederation(options: {
     tally: async () => ({ changes, wronglyRemoved, wentBack }),
     [Symbol.asyncDispose]: async () => {
       clearInterval(timer);
-      await Promise.all(sites.filter((site) => site.isAlive()).map((site) => site.stop()));
+      await Promise.all(
+        [...sites, ...rivals].filter((site) => site.isAlive()).map((site) => site.stop()),
+      );
       await Promise.all(hubs.map(({ judge }) => judge[Symbol.asyncDispose]()));
     },
   };

@@ -59,12 +59,14 @@ export async function openRedisStage(options: RedisStageOptions = {}): Promise<R
     const name = `hub-${index + 1}`;
     const scheme = options.tlsPort === undefined ? "redis" : "rediss";
     const log = options.log ?? silentLog;
+    const direct = `redis://127.0.0.1:${server.port}`;
     hubs.push({
       connect: (member) => {
         const url = `${scheme}://127.0.0.1:${wires.get(`${index} ${member}`)?.port ?? 0}`;
         return openStore({ url, name, ...options.access?.(member) }, log);
       },
-      judge: openStore({ url: `redis://127.0.0.1:${server.port}`, name }, log),
+      judge: openStore({ url: direct, name }, log),
+      direct: () => openStore({ url: direct, name }, log),
     });
   }
   const federation = opened.use(

@@ -35,7 +35,9 @@ export interface Site {
   /** As `kill -9`: nothing more is said or saved. */
   readonly kill: () => Promise<void>;
   /** One service changes so that nobody may wait with it. */
-  readonly change: () => void;
+  readonly change: () => LocalService;
+  /** Tells the agent, if one runs, of a service that changed. */
+  readonly hear: (service: LocalService) => void;
 }
 
 export interface Life {
@@ -53,6 +55,8 @@ export interface SiteOptions {
   readonly stores: () => readonly CatalogStore[];
   readonly onEvent: (event: CatalogEvent, catalog: Catalog) => void;
   readonly log?: Log;
+  /** Of another agent of the same member: both have the same to say. */
+  readonly sameAs?: Site;
 }
 
 /** As agents have it by default. */
@@ -60,14 +64,9 @@ export const leaseMs = 10_000;
 
 export function createSite(options: SiteOptions): Site {
   const { member, charter, trust } = options;
-  const services = new Map<ServiceId, LocalService>();
-  for (let index = 0; index < options.services; index += 1) {
-    const service = versionOf(index, 1);
-    services.set(service.id, service);
-  }
+  const services = options.sameAs?.services ?? firstServices(options.services);
   let disk = createMemoryDisk();
   let life: { readonly catalog: Catalog; readonly die: () => Promise<void> } | undefined;
-  let version = 1;
 
   const start = async (how: Life = {}): Promise<void> => {
     if (how.withDisk === false) disk = createMemoryDisk();
@@ -108,6 +107,10 @@ export function createSite(options: SiteOptions): Site {
     return life;
   };
 
+  const hear = (service: LocalService): void => {
+    life?.catalog.publish({ upserts: [service], removed: [] });
+  };
+
   return {
     member,
     services,
@@ -125,12 +128,23 @@ export function createSite(options: SiteOptions): Site {
       await die();
     },
     change: () => {
-      version += 1;
+      const version = newestIn(services) + 1;
       const service = versionOf(version % options.services, version);
       services.set(service.id, service);
-      life?.catalog.publish({ upserts: [service], removed: [] });
+      hear(service);
+      return service;
     },
+    hear,
   };
+}
+
+function firstServices(count: number): Map<ServiceId, LocalService> {
+  const services = Array.from({ length: count }, (_, index) => versionOf(index, 1));
+  return new Map(services.map((service) => [service.id, service]));
+}
+
+function newestIn(services: ReadonlyMap<ServiceId, LocalService>): number {
+  return Math.max(...[...services.values()].map(({ exported }) => exported?.createdAtMs ?? 0));
 }
 
 /** What a site's services look like to others. */
