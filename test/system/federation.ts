@@ -56,10 +56,23 @@ export class Federation implements AsyncDisposable {
   /** Identities, configurations and cart's application are there; nothing else runs yet. */
   static async make(): Promise<Federation> {
     const dir = await mkdtemp(join(tmpdir(), "isthmus-federation-"));
-    const names = [
-      ...["redis", "eastXds", "eastHttp", "eastXds2", "eastHttp2", "eastGateway", "frontendAdmin"],
-      ...["frontend", "westXds", "westHttp", "westGateway", "westGatewayAdmin", "cartAdmin"],
-      ...["cartIn", "app", "spare"],
+    const names: readonly (keyof Ports)[] = [
+      "redis",
+      "eastXds",
+      "eastHttp",
+      "eastXds2",
+      "eastHttp2",
+      "eastGateway",
+      "frontendAdmin",
+      "frontend",
+      "westXds",
+      "westHttp",
+      "westGateway",
+      "westGatewayAdmin",
+      "cartAdmin",
+      "cartIn",
+      "app",
+      "spare",
     ];
     const free = await freePorts(names.length);
     const ports = Object.fromEntries(names.map((name, index) => [name, free[index] ?? 0]));

@@ -47,13 +47,12 @@ suite("two replicas of an agent as processes", () => {
 
   test("an agent with the same name that is no replica is refused and told who holds it", async () => {
     const text = await readFile(mesh.file("east-agent-2.yaml"), "utf8");
-    const { eastXds2, eastHttp2 } = mesh.ports;
-    const [xds = 0, http = 0] = [mesh.ports.eastGateway, mesh.ports.spare];
+    const { eastXds2, eastHttp2, eastGateway, spare } = mesh.ports;
     const stranger = text
       .replace(/^ {2}replicas:.*$/m, "")
       .replace("state-2", "state-3")
-      .replace(`127.0.0.1:${eastXds2}`, `127.0.0.1:${xds}`)
-      .replace(`127.0.0.1:${eastHttp2}`, `127.0.0.1:${http}`);
+      .replace(`127.0.0.1:${eastXds2}`, `127.0.0.1:${eastGateway}`)
+      .replace(`127.0.0.1:${eastHttp2}`, `127.0.0.1:${spare}`);
     await writeFile(mesh.file("stranger.yaml"), stranger);
     const { code, err } = await run(["agent", "--config", "stranger.yaml"], mesh.dir);
     assert.equal(code, 1);

@@ -54,59 +54,86 @@ export function createNameWatch(options: {
   };
   return {
     silence: async (signal, { onLife, mustSee, quorum }) => {
-      // Over all hubs: they lag behind each other, and what one shows late is no sign of life.
-      const anywhere = createLeaseClock();
-      let leases = options.stores.map(() => createLeaseClock());
-      let wasAnswered = options.stores.map(() => true);
-      let newest = 0;
-      let looks = 0;
-      let beats = 0;
-      for (;;) {
+      const sightings = createSightings(options.owner, options.stores.length);
+      for (let hasLooked = false; ; ) {
         const reads = await Promise.allSettled(options.stores.map(headIn));
         signal.throwIfAborted();
+        const hasSeen = reads.some((read) => read.status === "fulfilled");
         const at = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
-        const isAnswered = reads.map((read) => read.status === "fulfilled");
-        // What happened while a hub was away nobody knows: its writer may not have had its turn yet.
-        leases = leases.map((lease, index) =>
-          isAnswered[index] === true && wasAnswered[index] === false ? createLeaseClock() : lease,
-        );
-        wasAnswered = isAnswered;
-        const heads = reads.map((read) => (read.status === "fulfilled" ? read.value : undefined));
-        newest = Math.max(newest, ...heads.map((head) => head?.epoch ?? 0));
-        for (const [index, head] of heads.entries()) {
-          if (head === undefined || head.owner.instance === options.owner.instance) continue;
-          // Two heads in one look are no sign of life either.
-          const isNews = looks > 0 && head.epoch >= newest && anywhere.isNews(head);
-          anywhere.beat(head, at);
-          // The writer's clock is not asked: two replicas whose clocks differ would oust each other.
-          if (head.epoch >= newest) leases[index]?.beat(head, { ...at, nowMs: head.timeMs });
-          if (isNews) beats += 1;
-          // One beat may have been under way when its writer died.
-          if (isNews && beats > 1) onLife(head.owner);
+        // Two heads in one look are no sign of life: hubs lag behind each other.
+        for (const owner of sightings.take(reads, { ...at, isFirst: !hasLooked })) onLife(owner);
+        hasLooked ||= hasSeen;
+        if (sightings.isQuiet(quorum, at.monotonicMs) && (hasSeen || !mustSee)) {
+          return { newest: sightings.newest(), hasLooked };
         }
-        const hasSeen = isAnswered.includes(true);
-        const isQuiet =
-          quorum === "every"
-            ? anywhere.leaseAt(at.monotonicMs) === "lost"
-            : isMostSilent(
-                leases.map((lease, index) => ({
-                  isAnswered: isAnswered[index] === true,
-                  isLive: lease.leaseAt(at.monotonicMs) === "live",
-                })),
-              );
-        if (isQuiet && (hasSeen || !mustSee)) return { newest, hasLooked: hasSeen || looks > 0 };
-        if (hasSeen) looks += 1;
         await pause(options.pollMs, { timers, signal });
       }
     },
   };
 }
 
-/** A hub that stopped to answer counts as long as what it showed last may still hold. */
-function isMostSilent(
-  hubs: readonly { readonly isAnswered: boolean; readonly isLive: boolean }[],
-): boolean {
-  const counted = hubs.filter(({ isAnswered, isLive }) => isAnswered || isLive);
-  const live = counted.filter(({ isLive }) => isLive).length;
-  return live * 2 < counted.length || counted.length === 0;
+type Read = PromiseSettledResult<Head | undefined>;
+
+/** What the looks at a name have shown so far, hub by hub. */
+interface Sightings {
+  /** Takes one look; returns the owners of heads that show that their writer lives. */
+  readonly take: (
+    reads: readonly Read[],
+    at: { readonly nowMs: number; readonly monotonicMs: number; readonly isFirst: boolean },
+  ) => readonly ShardOwner[];
+  readonly isQuiet: (quorum: Look["quorum"], monotonicMs: number) => boolean;
+  readonly newest: () => number;
+}
+
+function createSightings(own: ShardOwner, hubCount: number): Sightings {
+  // Over all hubs: what one of them shows late is no news.
+  const anywhere = createLeaseClock();
+  const hubs = Array.from({ length: hubCount }, () => ({
+    lease: createLeaseClock(),
+    isAnswered: true,
+  }));
+  let newest = 0;
+  let beats = 0;
+
+  const takeHead = (
+    head: Head,
+    hub: (typeof hubs)[number],
+    at: Parameters<Sightings["take"]>[1],
+  ): ShardOwner | undefined => {
+    const isNews = !at.isFirst && head.epoch >= newest && anywhere.isNews(head);
+    anywhere.beat(head, at);
+    // The writer's clock is not asked: two replicas whose clocks differ would oust each other.
+    if (head.epoch >= newest) hub.lease.beat(head, { ...at, nowMs: head.timeMs });
+    if (isNews) beats += 1;
+    // One beat may have been under way when its writer died.
+    return isNews && beats > 1 ? head.owner : undefined;
+  };
+
+  return {
+    take: (reads, at) => {
+      const heads = reads.map((read) => (read.status === "fulfilled" ? read.value : undefined));
+      newest = Math.max(newest, ...heads.map((head) => head?.epoch ?? 0));
+      const alive: ShardOwner[] = [];
+      for (const [index, hub] of hubs.entries()) {
+        const isAnswered = reads[index]?.status === "fulfilled";
+        // What happened while a hub was away nobody knows: its writer may not have had its turn yet.
+        if (isAnswered && !hub.isAnswered) hub.lease = createLeaseClock();
+        hub.isAnswered = isAnswered;
+        const head = heads[index];
+        if (head === undefined || head.owner.instance === own.instance) continue;
+        const owner = takeHead(head, hub, at);
+        if (owner !== undefined) alive.push(owner);
+      }
+      return alive;
+    },
+    isQuiet: (quorum, monotonicMs) => {
+      if (quorum === "every") return anywhere.leaseAt(monotonicMs) === "lost";
+      const isLive = ({ lease }: (typeof hubs)[number]): boolean =>
+        lease.leaseAt(monotonicMs) === "live";
+      // A hub that stopped to answer counts as long as what it showed last may still hold.
+      const counted = hubs.filter((hub) => hub.isAnswered || isLive(hub));
+      return counted.length === 0 || counted.filter(isLive).length * 2 < counted.length;
+    },
+    newest: () => newest,
+  };
 }
