@@ -118,7 +118,8 @@ function linesOf(row: Row): string {
   ]);
   const details = brokenIn(outcome).slice(0, 3);
   const late = outcome.backInStepMs > targetMs ? ["later than the target"] : [];
-  return [line, ...[...details, ...late].map((detail) => `    ${detail}\n`)].join("");
+  const note = outcome.note === undefined ? [] : [outcome.note];
+  return [line, ...[...note, ...details, ...late].map((detail) => `    ${detail}\n`)].join("");
 }
 
 function lineFrom(title: string, cells: readonly (number | string)[]): string {

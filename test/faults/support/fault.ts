@@ -18,6 +18,8 @@ export interface Outcome {
   readonly wentBack: readonly string[];
   /** Changes made while it lasted. */
   readonly changes: number;
+  /** What is worth to know of this one. */
+  readonly note?: string;
   /** Where traffic ran. */
   readonly requests?: {
     readonly sent: number;

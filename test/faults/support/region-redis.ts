@@ -30,6 +30,16 @@ export async function stretchedHub(regions: Regions): Promise<readonly string[]>
   return [`redis+sentinel://${sentinels.join(",")}/${masterName}`];
 }
 
+/** Writes of that member that a region's own server took and another region's does not have. */
+export async function writesMissing(
+  regions: Regions,
+  of: { readonly member: string; readonly at: Region; readonly notAt: Region },
+): Promise<number> {
+  const log = `isthmus:{acme.mesh}:${of.member}:log`;
+  const taken = Number(await ask(regions, of.at, [redisPort, "xlen", log]));
+  return taken - Number(await ask(regions, of.notAt, [redisPort, "xlen", log]));
+}
+
 async function startServer(
   regions: Regions,
   region: Region,
