@@ -62,10 +62,11 @@ async function type(
   dir: string,
 ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
   const apart = ["--net", "--pid", "--fork", "--kill-child"];
+  const program = "unshare";
   const ways = [apart, ["--user", "--map-root-user", ...apart]];
-  const way = ways.find((flags) => spawnSync("unshare", [...flags, "true"]).status === 0);
+  const way = ways.find((flags) => spawnSync(program, [...flags, "true"]).status === 0);
   const argv = ["bash", "-c", `${way === undefined ? "" : "ip link set lo up\n"}set -e\n${script}`];
-  const [command = "", ...rest] = way === undefined ? argv : ["unshare", ...way, ...argv];
+  const [command = "", ...rest] = way === undefined ? argv : [program, ...way, ...argv];
   const child = spawn(command, rest, {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,

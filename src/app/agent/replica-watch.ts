@@ -54,7 +54,7 @@ export function watchReplicas(options: ReplicaWatchOptions): ReplicaWatch {
         .map((one) => one.status())
         .filter(({ isReachable, sinceMs }) => !isReachable && nowMs - sinceMs > tolerableMs)
         .map(({ address }) => ({
-          code: "AGENT_REPLICA_UNREACHABLE",
+          code: "CATALOG_REPLICA_UNREACHABLE",
           severity: "warning",
           subject: address,
           message: "this replica does not answer: nobody takes over when this agent fails",
