@@ -16,7 +16,7 @@ import { holdIdentity, renewIdentity } from "./renewal.ts";
 
 /** Who the agent is to others; renewed by itself until the signal aborts. */
 export interface AgentIdentities {
-  /** `/isthmus/agent`: serves xDS and renewals, probes gateways. */
+  /** `/isthmus/agent`: serves xDS and renewals, probes gateways. Also named `agent.<trust domain>` in DNS. */
   readonly agent: IdentitySource;
   /** `/isthmus/catalog`: signs heads. */
   readonly catalog: IdentitySource;
@@ -39,10 +39,14 @@ export async function createAgentIdentities(options: {
 }): Promise<AgentIdentities> {
   const { member, ...rest } = options;
   const begin = async (role: InfrastructureRole): Promise<Running> => {
-    const id = infrastructureSpiffeId(member.trustDomain, role);
-    const requestSvid: RequestSvid = async (csrDer) => await issueOwn(id, csrDer, options);
+    const wish: Wish = {
+      id: infrastructureSpiffeId(member.trustDomain, role),
+      // gRPC's libraries ask an xDS server for a DNS name, whatever its SPIFFE ID.
+      dnsNames: role === "agent" ? [`agent.${member.trustDomain}`] : [],
+    };
+    const requestSvid: RequestSvid = async (csrDer) => await issueOwn(wish, csrDer, options);
     const key = newPrivateKey();
-    const first = identityOf(key, await answerFor(id, spkiOf(key), options));
+    const first = identityOf(key, await answerFor(wish, spkiOf(key), options));
     const holder = holdIdentity(first);
     return { source: holder, done: renewIdentity({ holder, requestSvid, ...rest }) };
   };
@@ -61,23 +65,20 @@ type Issuing = Pick<
   "member" | "bundle" | "clock" | "lifeMs"
 >;
 
-async function issueOwn(
-  id: SpiffeId,
-  csrDer: Uint8Array,
-  options: Issuing,
-): ReturnType<RequestSvid> {
-  return await answerFor(id, parseCsr(csrDer).spki, options);
+interface Wish {
+  readonly id: SpiffeId;
+  readonly dnsNames: readonly string[];
 }
 
-async function answerFor(
-  id: SpiffeId,
-  spki: Uint8Array,
-  options: Issuing,
-): ReturnType<RequestSvid> {
+async function issueOwn(wish: Wish, csrDer: Uint8Array, options: Issuing): ReturnType<RequestSvid> {
+  return await answerFor(wish, parseCsr(csrDer).spki, options);
+}
+
+async function answerFor(wish: Wish, spki: Uint8Array, options: Issuing): ReturnType<RequestSvid> {
   const { issuer } = options.member;
   const nowMs = options.clock.nowMs();
   const life = options.lifeMs === undefined ? {} : { lifeMs: options.lifeMs };
-  const leaf = await issueSvid({ issuer, id, spki, nowMs, ...life });
+  const leaf = await issueSvid({ issuer, ...wish, spki, nowMs, ...life });
   return {
     chainDer: [leaf.der, issuer.certificate.der],
     bundleDer: options.bundle().roots.map((root) => root.der),
