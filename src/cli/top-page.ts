@@ -42,7 +42,7 @@ function columnsFor(width: number | undefined): readonly Column[] {
     { title: "OK", align: "right" },
     { title: "OPEN", align: "right" },
     { title: isWide ? "CONNECT P50" : "P50", align: "right", isOptional: true },
-    { title: isWide ? "P99" : "P99", align: "right" },
+    { title: "P99", align: "right" },
     { title: "FIRST BYTE P50", align: "right", isOptional: true },
     { title: "P99", align: "right", isOptional: true },
     { title: "RECEIVED", align: "right", isOptional: true },

@@ -79,7 +79,13 @@ function latencyOf(sum: LoadRow, from: number): LoadLatency | undefined {
   const counts = sum.subarray(from, from + latencyBuckets);
   const p50Ms = quantileMs(counts, 0.5);
   const p99Ms = quantileMs(counts, 0.99);
-  return p50Ms === undefined || p99Ms === undefined ? undefined : { p50Ms, p99Ms };
+  if (p50Ms === undefined || p99Ms === undefined) return undefined;
+  return { p50Ms: rounded(p50Ms), p99Ms: rounded(p99Ms) };
+}
+
+/** Buckets know no more than this. */
+function rounded(ms: number): number {
+  return Math.round(ms * 100) / 100;
 }
 
 function secondsIn(
