@@ -100,10 +100,19 @@ export function chainIdOf(chain: readonly Uint8Array[]): string {
   return hash("sha256", packItems(chain), "hex").slice(0, 32);
 }
 
-/** Field `h` of a log entry. */
-export function encodeEntryHead(head: SignedHead): Buffer {
-  const chainId = Buffer.from(chainIdOf(head.signature.chain), "hex");
-  return packItems([head.bytes, head.signature.bytes, chainId]);
+/**
+ * Field `h` of a log entry is the start of `encodeHead`, up to the chain, and the chain's name: the write
+ * script puts it together, so that nothing is sent twice.
+ */
+export function entryHeadParts(head: SignedHead): {
+  readonly sharedBytes: number;
+  readonly chainName: Buffer;
+} {
+  const { bytes, signature } = head;
+  return {
+    sharedBytes: 8 + bytes.length + signature.bytes.length,
+    chainName: packItems([Buffer.from(chainIdOf(signature.chain), "hex")]),
+  };
 }
 
 export interface StoredEntry {

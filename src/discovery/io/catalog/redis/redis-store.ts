@@ -6,9 +6,9 @@ import { createChainMemory } from "./chain-memory.ts";
 import { createCharterShelf } from "./charter-shelf.ts";
 import {
   decodeStoredHead,
-  encodeEntryHead,
   encodeHead,
   encodePosition,
+  entryHeadParts,
   maxHeadValueBytes,
   recordsFrom,
 } from "./codec.ts";
@@ -140,6 +140,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
     publish: (write, signal) => {
       const keys = shardKeys(mesh, write.member);
       chains.learn(write.head);
+      const { sharedBytes, chainName } = entryHeadParts(write.head);
       const pairs = [...write.changed].flatMap(([key, record]) => [key, bufferOf(record)]);
       return ask("publish", `write the shard of "${write.member}"`, {
         signal,
@@ -151,7 +152,8 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
               encodePosition(write.expected),
               encodePosition(write.position),
               encodeHead(write.head),
-              write.t === "beat" ? "" : encodeEntryHead(write.head),
+              sharedBytes,
+              chainName,
               maxLogEntries,
               write.changed.size,
               ...pairs,

@@ -10,8 +10,9 @@ export interface Script {
  * One write of a shard, atomic: compares the position held with the expected one and writes log, records
  * and head. Returns 1 when it is stored, else what is held instead (an empty string for nothing).
  *
- * KEYS: head, records, log. ARGV: kind, expected position, new position, head, head of the log entry,
- * length of the log, number of changed records, their keys and bytes, keys of removed records.
+ * KEYS: head, records, log. ARGV: kind, expected position, new position, head, how much of it a log entry
+ * repeats, what the entry has in place of the rest, length of the log, number of changed records, their
+ * keys and bytes, keys of removed records.
  *
  * What may fail for lack of memory comes first: Redis undoes nothing of a script that fails half-way.
  */
@@ -29,8 +30,9 @@ if kind == 'beat' then
   redis.call('SET', KEYS[1], position .. '\\n' .. cursor .. '\\n' .. ARGV[4])
   return 1
 end
-local first, pairs = 8, tonumber(ARGV[7])
+local first, pairs = 9, tonumber(ARGV[8])
 local middle = first + 2 * pairs
+local signed = string.sub(ARGV[4], 1, tonumber(ARGV[5])) .. ARGV[6]
 local stream = redis.call('TYPE', KEYS[3]).ok
 if stream ~= 'stream' and stream ~= 'none' then redis.call('DEL', KEYS[3]) end
 local hash = redis.call('TYPE', KEYS[2]).ok
@@ -39,7 +41,7 @@ if kind == 'delta' and hash ~= 'hash' and hash ~= 'none' then
 end
 local id
 if kind == 'whole' then
-  id = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*', 't', kind, 'h', ARGV[5])
+  id = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[7], '*', 't', kind, 'h', signed)
   redis.call('DEL', KEYS[2])
 else
   local parts = {}
@@ -47,8 +49,8 @@ else
     parts[#parts + 1] = struct.pack('>I4', #ARGV[at])
     parts[#parts + 1] = ARGV[at]
   end
-  id = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*',
-    't', kind, 'h', ARGV[5], 'n', ARGV[7], 'c', table.concat(parts))
+  id = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[7], '*',
+    't', kind, 'h', signed, 'n', ARGV[8], 'c', table.concat(parts))
 end
 for at = first, middle - 1, 2000 do
   redis.call('HSET', KEYS[2], unpack(ARGV, at, math.min(at + 1999, middle - 1)))
