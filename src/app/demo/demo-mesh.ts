@@ -74,15 +74,16 @@ async function open(options: DemoMeshOptions, stack: AsyncDisposableStack): Prom
   const startAll = async (children: readonly ChildPart[]): Promise<void> => {
     await orLost(Promise.all(children.map((child) => child.start())));
   };
+  const members = plan.sites.map(({ member }) => member);
+  const { store: choice, signal } = options;
+  // Before anything else runs: a Redis that is not there is the one thing that an operator can mend.
+  const store = stack.use(await openDemoStore(choice, { dir: plan.dir, members, signal }));
   const [home, ...others] = plan.sites;
   if (home === undefined) throw new RangeError("The demo needs a member");
   // Processes first: they load the program while the trust material is being made. The other members'
   // wait, or a small machine would load all of them before anything is seen to work.
   const callers = parts.fork("callers", callersPart(plan));
   const early = [callers, ...forkSite(home, { parts, dir: plan.dir })];
-  const members = plan.sites.map(({ member }) => member);
-  const opening = openDemoStore(options.store, { dir: plan.dir, members, signal: options.signal });
-  const store = stack.use(await opening);
   const issued = await orLost(issueTrust(plan, store.mesh));
   options.onStep(`one root, ${plan.sites.length} members in the charter, ${issued} identities`);
   const agents = await orLost(startAgents({ plan, store }, stack));
