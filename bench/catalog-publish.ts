@@ -22,8 +22,9 @@ import { type Figure, report } from "./report.ts";
 
 const rounds = Number(process.env["ISTHMUS_BENCH_ROUNDS"] ?? 10);
 const services = 5000;
-const batchSize = 100;
-const batchesPerRound = 100;
+// What gathers while an earlier write is under way, when much changes at once.
+const batchSize = 500;
+const batchesPerRound = 20;
 const changesPerRound = 500;
 /** As many as `hub-writer.ts` keeps under way, with room to spare. */
 const underWay = 32;
