@@ -59,6 +59,9 @@ test("EngineWorkers share one port, one identity and one sum of counters", async
   const caller = await trust.identity("spiffe://west.acme.mesh/ns/shop/sa/frontend");
   const clients = Array.from({ length: 16 }, () => dialTls(port, { identity: caller, sni }));
   for (const client of clients) assert.equal(await exchange(client, "ping"), "ping");
+  // Each thread reports by itself; together they report each connection once.
+  const { loads } = agent;
+  await loads.until(() => loads.streams === 2 && loads.field("z0", "bytesIn") > 0, "payload");
 
   const streams = Promise.all([once(agent, "stream"), once(agent, "stream")]);
   identity.replace(await trust.identity("spiffe://east.acme.mesh/isthmus/gateway"));

@@ -44,6 +44,7 @@ interface Place {
 const maxActiveRows = 8192;
 // Names of Envoy clusters met so far: a mesh has some thousand.
 const maxNames = 20_000;
+const maxPlaces = 256;
 const secondMs = 1000;
 
 /** Takes the load reports of this member's proxies into the load book and, as evidence, into verdicts. */
@@ -51,7 +52,7 @@ export class LoadIntake {
   readonly book: LoadBook = new LoadBook();
   readonly #options: LoadIntakeOptions;
   readonly #evidence: ProxyEvidence = createProxyEvidence();
-  readonly #targets = new Map<string, ServiceId | undefined>();
+  readonly #targets = new Map<string, ServiceId>();
   /** By what the zone and role say, for as long as the service is as it is. */
   readonly #places = new WeakMap<MeshService, Map<string, Place>>();
   #reports = 0;
@@ -200,15 +201,17 @@ export class LoadIntake {
     if (known !== undefined) return known;
     const place = placeIn(service, { zone: load.zone, by, self: this.#options.self });
     if (place === undefined) this.#strange += 1;
-    else places.set(name, place);
+    // A proxy may think up zones without end.
+    else if (places.size < maxPlaces) places.set(name, place);
     return place;
   }
 
   #targetOf(envoyCluster: string): ServiceId | undefined {
-    if (this.#targets.has(envoyCluster)) return this.#targets.get(envoyCluster);
-    if (this.#targets.size >= maxNames) this.#targets.clear();
+    const known = this.#targets.get(envoyCluster);
+    if (known !== undefined) return known;
     const id = targetOfEnvoyCluster(envoyCluster)?.service;
-    this.#targets.set(envoyCluster, id);
+    if (this.#targets.size >= maxNames) this.#targets.clear();
+    if (id !== undefined) this.#targets.set(envoyCluster, id);
     return id;
   }
 }

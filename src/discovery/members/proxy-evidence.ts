@@ -28,7 +28,7 @@ export interface PassageKey {
   readonly member: MemberName;
 }
 
-export interface EvidenceTiming {
+interface EvidenceTiming {
   /** How long a report counts. */
   readonly windowMs: number;
   /** So many proxies must fail, and none succeed. */
@@ -44,7 +44,7 @@ export interface EvidenceTiming {
   readonly forgiveAfterMs: number;
 }
 
-export const evidenceTiming: EvidenceTiming = {
+const evidenceTiming: EvidenceTiming = {
   windowMs: 3000,
   // One proxy may be cut off by itself.
   leastVoters: 2,
