@@ -38,6 +38,8 @@ export interface StatusAnswer {
   readonly proxies: {
     readonly sidecars: number;
     readonly gateways: number;
+    /** gRPC programs without a sidecar. */
+    readonly programs: number;
     readonly refusing: number;
   };
   readonly findings: { readonly error: number; readonly warning: number; readonly info: number };

@@ -94,8 +94,9 @@ function servicesLine({ services: { local, exported, remote } }: StatusAnswer): 
   return `${local} here (${exported} exported), ${remote} of other members`;
 }
 
-function proxies({ proxies: { sidecars, gateways, refusing } }: StatusAnswer): Cell {
-  const text = `${counted(sidecars, "sidecar")}, ${counted(gateways, "gateway")}`;
+function proxies({ proxies: { sidecars, gateways, programs, refusing } }: StatusAnswer): Cell {
+  const own = `${counted(sidecars, "sidecar")}, ${counted(gateways, "gateway")}`;
+  const text = programs === 0 ? own : `${own}, ${counted(programs, "gRPC program")}`;
   return refusing === 0
     ? { text }
     : { text: `${text}; ${refusing} refuse what they were told (isthmus proxy list)`, tone: "bad" };

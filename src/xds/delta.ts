@@ -1,10 +1,9 @@
-import type { Nack } from "./answers.ts";
 import type { DeltaRequest } from "./codec.ts";
 import { CommonContents } from "./common-map.ts";
 import { type HeldResource, Ledger } from "./ledger.ts";
 import { type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
 import type { Content, Delivery, Responses } from "./responses.ts";
-import type { XdsSession } from "./session.ts";
+import type { RequestOutcome, TypeStatus, XdsSession } from "./session.ts";
 import type { View } from "./view.ts";
 
 export interface DeltaOptions {
@@ -37,26 +36,6 @@ const defaultLimits: DeltaLimits = {
   // Accepted is not warmed: a listener goes on with its old clusters until its new routes are there.
   removalGraceMs: 5000,
 };
-
-/** What an operator may know of one type on one stream. */
-export interface TypeStatus {
-  readonly type: XdsType;
-  readonly isWildcard: boolean;
-  readonly subscribed: number;
-  /** Resources that the client has, or is about to be sent. */
-  readonly held: number;
-  readonly unanswered: number;
-  readonly refused: number;
-  readonly lastNack?: Nack;
-}
-
-export type RequestOutcome =
-  | { readonly t: "ok" }
-  | { readonly t: "nack"; readonly type: XdsType; readonly nack: Nack }
-  /** A type that this server does not serve; the request is ignored. */
-  | { readonly t: "foreign"; readonly typeUrl: string }
-  /** The stream must end. */
-  | { readonly t: "refused"; readonly reason: string };
 
 export const typeOfUrl: ReadonlyMap<string, XdsType> = new Map(
   xdsTypes.map((type) => [typeUrls[type], type]),

@@ -1,7 +1,27 @@
-import type { RequestOutcome, TypeStatus } from "./delta.ts";
+import type { Nack } from "./answers.ts";
 import type { HeldResource } from "./ledger.ts";
-import type { ResourceKey } from "./resource.ts";
+import type { ResourceKey, XdsType } from "./resource.ts";
 import type { Delivery } from "./responses.ts";
+
+/** What an operator may know of one type on one stream. */
+export interface TypeStatus {
+  readonly type: XdsType;
+  readonly isWildcard: boolean;
+  readonly subscribed: number;
+  /** Resources that the client has, or is about to be sent. */
+  readonly held: number;
+  readonly unanswered: number;
+  readonly refused: number;
+  readonly lastNack?: Nack;
+}
+
+export type RequestOutcome =
+  | { readonly t: "ok" }
+  | { readonly t: "nack"; readonly type: XdsType; readonly nack: Nack }
+  /** A type that this server does not serve; the request is ignored. */
+  | { readonly t: "foreign"; readonly typeUrl: string }
+  /** The stream must end. */
+  | { readonly t: "refused"; readonly reason: string };
 
 /**
  * One stream of the discovery protocol as a state machine, whatever its dialect. Whoever owns the stream

@@ -1,10 +1,10 @@
 import type { DeltaRequest } from "./codec.ts";
 import type { CommonContents } from "./common-map.ts";
-import { type DeltaLimits, DeltaSession, type RequestOutcome, typeOfUrl } from "./delta.ts";
+import { type DeltaLimits, DeltaSession, typeOfUrl } from "./delta.ts";
 import { blamedIndices, blamedNames } from "./nack.ts";
 import { type Resource, typeUrls, type XdsType } from "./resource.ts";
 import { type Content, type Delivery, Responses } from "./responses.ts";
-import type { XdsSession } from "./session.ts";
+import type { RequestOutcome, XdsSession } from "./session.ts";
 import { encodeSotwResponse, type SotwRequest } from "./sotw-codec.ts";
 import { type View, viewed } from "./view.ts";
 

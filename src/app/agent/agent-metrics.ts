@@ -46,6 +46,7 @@ export function collectAgentMetrics(view: AgentView): void {
     }
     telemetry.set("xdsStreams", { role: "sidecar" }, status.proxies.sidecars);
     telemetry.set("xdsStreams", { role: "gateway" }, status.proxies.gateways);
+    telemetry.set("xdsStreams", { role: "grpc" }, status.proxies.programs);
     telemetry.set("xdsWithheld", {}, core.resources.withheld().length);
     setLoad(view);
     const { agent, catalog } = trust.identities;

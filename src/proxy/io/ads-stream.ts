@@ -3,11 +3,10 @@ import { status } from "@grpc/grpc-js";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import type { Nack } from "../../xds/answers.ts";
-import type { TypeStatus } from "../../xds/delta.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import { decodeNode, type NodeClaim } from "../../xds/node.ts";
 import type { ResourceKey, XdsType } from "../../xds/resource.ts";
-import type { XdsSession } from "../../xds/session.ts";
+import type { TypeStatus, XdsSession } from "../../xds/session.ts";
 import type { View } from "../../xds/view.ts";
 import type { Decoded } from "../../xds/wire-fields.ts";
 

@@ -48,6 +48,7 @@ export function statusOf(view: AgentView): StatusAnswer {
     proxies: {
       sidecars: connected.filter(({ node }) => node?.t === "sidecar").length,
       gateways: connected.filter(({ node }) => node?.t === "gateway").length,
+      programs: connected.filter(({ node }) => node?.t === "grpc").length,
       refusing: connected.filter(({ status }) => status.types.some(({ refused }) => refused > 0))
         .length,
     },
