@@ -38,6 +38,8 @@ export interface AgentProxiesOptions {
   readonly onProof: (claims: readonly SidecarClaim[]) => void;
   /** What the other agents of this member may ask for. */
   readonly proofs: SidecarProofs;
+  /** As this agent's heads name it. */
+  readonly instance: () => string | undefined;
   /** Takes what a proxy reports of its traffic. */
   readonly openLoad: (node: ProxyNode) => LoadReporter;
   /** Takes what a gateway says of itself. */
@@ -119,7 +121,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       ads.register(grpc);
       loads.register(grpc);
       const onLimit = (): void => telemetry.count("xdsLimited", { limit: "renewals" });
-      registerReplicas(grpc, { agentId: trust.agentId, peerOf, proofs: options.proofs });
+      registerReplicas(grpc, { ...options, agentId: trust.agentId, peerOf });
       registerAnnounce(grpc, {
         gatewayId: infrastructureSpiffeId(trust.view().ownTrustDomain, "gateway"),
         peerOf,

@@ -125,6 +125,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     isSettled: () => core.isSettled(),
     onProof: (claims) => core.prove(claims),
     proofs,
+    instance: () => core.catalog.writerStatus()?.instance,
     openLoad: (node) => core.load.open(node),
     announced: (request, signal) => core.drains.own.announced(request, signal),
   });
@@ -136,6 +137,11 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     agentId: trust.agentId,
     identity: trust.identities.agent,
     onProofs: (claims) => core.prove(claims),
+    holder: () => {
+      const status = core.catalog.writerStatus();
+      return status?.isStandby === true ? status.fencedBy : undefined;
+    },
+    member: config.member.name,
     clock,
     log,
   });

@@ -9,6 +9,8 @@ import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
  * same answer to a proxy. JSON, because both ends are of one release or the next.
  */
 export interface ReplicaKnowledge {
+  /** Of the agent that answers, as its heads name it; absent before it has one. */
+  readonly instance?: string;
   /** Changes with the content; a caller that names it is spared the content. */
   readonly version: string;
   /** Absent: as at the version that was asked with. */
@@ -35,6 +37,7 @@ export function registerReplicas(
     readonly agentId: SpiffeId;
     readonly peerOf: (remote: string) => Peer | undefined;
     readonly proofs: Pick<SidecarProofs, "all" | "version">;
+    readonly instance: () => string | undefined;
   },
 ): void {
   const { agentId, peerOf, proofs } = options;
@@ -51,10 +54,9 @@ export function registerReplicas(
         });
       }
       const version = proofs.version();
-      reply(
-        null,
-        call.request.version === version ? { version } : { version, proofs: proofs.all() },
-      );
+      const instance = options.instance();
+      const own = { version, ...(instance === undefined ? {} : { instance }) };
+      reply(null, call.request.version === version ? own : { ...own, proofs: proofs.all() });
     },
     (knowledge) => Buffer.from(JSON.stringify(knowledge)),
     // An object, because the library takes an empty text for no request at all.
@@ -66,12 +68,14 @@ export function registerReplicas(
 /** Throws what is wrong with it. */
 export function decodeKnowledge(bytes: Uint8Array): ReplicaKnowledge {
   const value = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
+    readonly instance?: unknown;
     readonly version?: unknown;
     readonly proofs?: unknown;
   };
   if (typeof value.version !== "string") throw new TypeError("it has no version");
   return {
     version: value.version.slice(0, maxVersionBytes),
+    ...(typeof value.instance === "string" ? { instance: value.instance } : {}),
     ...(value.proofs === undefined ? {} : { proofs: claimsIn(value.proofs) }),
   };
 }

@@ -1,8 +1,9 @@
 import { type Client, Metadata } from "@grpc/grpc-js";
 import { openAgentChannel } from "../../dataplane/io/agent-channel.ts";
+import type { ShardOwner } from "../../discovery/shards/head.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
-import type { SpiffeId } from "../../mesh/ids.ts";
+import type { MemberName, SpiffeId } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import { spiffeIdOf } from "../launcher/spiffe-id-of.ts";
@@ -34,6 +35,9 @@ export interface ReplicaWatchOptions {
   readonly agentId: SpiffeId;
   readonly identity: IdentitySource;
   readonly onProofs: (claims: readonly SidecarClaim[]) => void;
+  /** The replica that writes, while this agent waits; by its heads. */
+  readonly holder: () => ShardOwner | undefined;
+  readonly member: MemberName;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -45,30 +49,74 @@ const timeoutMs = 3000;
 const tolerableMs = 30_000;
 
 export function watchReplicas(options: ReplicaWatchOptions): ReplicaWatch {
-  const watched = options.replicas.map((agent) => watchOne(agent, options));
+  const met = new Set<string>();
+  const watched = options.replicas.map((agent) => watchOne(agent, { ...options, met }));
+  const strangers = watchStranger(met, options);
   return {
     status: () => watched.map((one) => one.status()),
     findings: () => {
       const nowMs = options.clock.nowMs();
-      return watched
+      const silent = watched
         .map((one) => one.status())
-        .filter(({ isReachable, sinceMs }) => !isReachable && nowMs - sinceMs > tolerableMs)
-        .map(({ address }) => ({
-          code: "CATALOG_REPLICA_UNREACHABLE",
-          severity: "warning",
-          subject: address,
-          message: "this replica does not answer: nobody takes over when this agent fails",
-        }));
+        .filter(({ isReachable, sinceMs }) => !isReachable && nowMs - sinceMs > tolerableMs);
+      return [
+        ...strangers.findings(),
+        ...silent.map(
+          ({ address }): Finding => ({
+            code: "CATALOG_REPLICA_UNREACHABLE",
+            severity: "warning",
+            subject: address,
+            message: "this replica does not answer: nobody takes over when this agent fails",
+          }),
+        ),
+      ];
     },
     [Symbol.dispose]: () => {
+      strangers.close();
       for (const one of watched) one.close();
     },
   };
 }
 
+/**
+ * A copied configuration makes another site a replica by mistake: then one of the two waits for ever and
+ * its exports never go out. Whoever writes must be one of those that answer at the addresses given.
+ */
+function watchStranger(
+  met: ReadonlySet<string>,
+  options: Pick<ReplicaWatchOptions, "holder" | "member" | "clock">,
+): { readonly findings: () => readonly Finding[]; readonly close: () => void } {
+  let seen: { readonly instance: string; readonly sinceMs: number } | undefined;
+  const look = (): void => {
+    const holder = options.holder();
+    if (holder === undefined || met.has(holder.instance)) seen = undefined;
+    else if (seen?.instance !== holder.instance) {
+      seen = { instance: holder.instance, sinceMs: options.clock.monotonicMs() };
+    }
+  };
+  const timer = setInterval(look, askEveryMs);
+  return {
+    findings: () => {
+      const holder = options.holder();
+      if (seen === undefined || holder?.instance !== seen.instance) return [];
+      if (options.clock.monotonicMs() - seen.sinceMs < tolerableMs) return [];
+      const { instance, host } = holder;
+      return [
+        {
+          code: "CATALOG_NAME_TAKEN",
+          severity: "error",
+          subject: options.member,
+          message: `instance ${instance} on ${host} holds this member's name and is none of catalog.replicas that answered`,
+        },
+      ];
+    },
+    close: () => clearInterval(timer),
+  };
+}
+
 function watchOne(
   agent: HostPort,
-  options: ReplicaWatchOptions,
+  options: ReplicaWatchOptions & { readonly met: Set<string> },
 ): { readonly status: () => ReplicaStatus; readonly close: () => void } {
   const { identity, clock, log } = options;
   const address = formatHostPort(agent);
@@ -99,8 +147,9 @@ function watchOne(
 
   async function ask(): Promise<void> {
     try {
-      const { version, proofs } = await askOnce(client, known);
+      const { version, instance, proofs } = await askOnce(client, known);
       if (isClosed) return;
+      if (instance !== undefined) options.met.add(instance);
       if (proofs !== undefined) options.onProofs(proofs);
       known = version;
       enter(true);

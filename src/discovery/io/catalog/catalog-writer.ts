@@ -33,6 +33,8 @@ export interface CatalogWriter {
 }
 
 export interface WriterStatus {
+  /** Of this agent. */
+  readonly instance: string;
   readonly epoch: number;
   readonly seq: number;
   readonly beat: number;
@@ -325,6 +327,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     },
     kick,
     status: () => ({
+      instance: options.owner.instance,
       epoch,
       seq,
       beat,
