@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
-import { type MetricDeclaration, type MetricKey, metrics } from "./metrics.ts";
+import type { MetricDeclaration } from "./metrics/declaration.ts";
+import { type MetricKey, metrics } from "./metrics/metrics.ts";
 
 type Labels<Key extends MetricKey> = {
   readonly [Label in keyof (typeof metrics)[Key]["labels"]]: string;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
-import { type MetricDeclaration, metrics } from "../../src/telemetry/metrics.ts";
+import type { MetricDeclaration } from "../../src/telemetry/metrics/declaration.ts";
+import { metrics } from "../../src/telemetry/metrics/metrics.ts";
 import { createTelemetry } from "../../src/telemetry/registry.ts";
 
 const page = "docs/metrics.md";
@@ -67,7 +68,7 @@ their admin port (15021). Every series of a closed label set exists from the sta
 id, a path or anything else without a bound: members are those of the charter, hubs those of the configuration. A
 value that is on no list becomes \`other\`.
 
-This page is made from \`src/telemetry/metrics.ts\`: \`UPDATE_DOCS=1\` with \`test/telemetry/metrics.test.ts\`.
+This page is made from \`src/telemetry/metrics/\`: \`UPDATE_DOCS=1\` with \`test/telemetry/metrics.test.ts\`.
 
 ## Agent
 

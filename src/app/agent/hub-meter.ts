@@ -1,5 +1,5 @@
 import type { HubMeter } from "../../discovery/io/catalog/redis/redis-hub.ts";
-import { hubFailureKinds } from "../../telemetry/metrics.ts";
+import { hubFailureKinds } from "../../telemetry/metrics/catalog-metrics.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 
 /** Counts what stores tell of their hubs; every series is there from the start. */

@@ -69,7 +69,7 @@ export function engineRoutes(options: {
   ];
 }
 
-/** Closed set of label values; see `telemetry/metrics.ts`. */
+/** Closed set of label values; see `telemetry/metrics/`. */
 const refusalClass: Readonly<Record<RefusalReason, "hello" | "name" | "peer" | "limit" | "other">> =
   {
     "not-tls": "hello",

@@ -1,6 +1,6 @@
 import type { MeshDomain } from "../../../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
-import type { hubFailureKinds } from "../../../../telemetry/metrics.ts";
+import type { hubFailureKinds } from "../../../../telemetry/metrics/catalog-metrics.ts";
 import type { Timers } from "../../../timers.ts";
 
 /** One Redis; what `catalog.hubs` says of it. Paths are absolute; the files are watched. */

@@ -1,0 +1,22 @@
+import { agentMetrics } from "./agent-metrics.ts";
+import { catalogMetrics } from "./catalog-metrics.ts";
+import { engineMetrics } from "./engine-metrics.ts";
+import { loadMetrics } from "./load-metrics.ts";
+
+type MetricTable = typeof agentMetrics &
+  typeof catalogMetrics &
+  typeof loadMetrics &
+  typeof engineMetrics;
+
+/**
+ * Every metric of every process, declared once: name, help, unit and the whole set of values each
+ * label may have. `docs/metrics.md` is checked against it.
+ */
+export const metrics: MetricTable = {
+  ...agentMetrics,
+  ...catalogMetrics,
+  ...loadMetrics,
+  ...engineMetrics,
+};
+
+export type MetricKey = keyof MetricTable;
