@@ -9,7 +9,7 @@ const names = (prefix: string, count: number): string[] =>
   Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 
 export const clusterNames: readonly string[] = names("c", 5);
-export const routeNames: readonly string[] = names("r", 3);
+const routeNames: readonly string[] = names("r", 3);
 export const listenerNames: readonly string[] = names("l", 3);
 const secretNames = names("s", 2);
 

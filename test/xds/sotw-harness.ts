@@ -9,7 +9,7 @@ import type { SotwRequest } from "../../src/xds/sotw-codec.ts";
 import type { View } from "../../src/xds/view.ts";
 import { resource } from "./harness.ts";
 
-export function sotwRequestOf(
+function sotwRequestOf(
   type: XdsType,
   parts: Partial<Omit<SotwRequest, "typeUrl">> = {},
 ): SotwRequest {

@@ -15,7 +15,7 @@ import type { Extension } from "./wire.ts";
 import { adsSource, extension } from "./wire.ts";
 
 /** Under this name the bootstrap of a gRPC program says where its SVID and the bundle are. */
-export const grpcCertificateProvider = "isthmus";
+const grpcCertificateProvider = "isthmus";
 
 // The library's own default of 1,024 refuses calls in a failover.
 const circuitBreakers = shared(CircuitBreakersSchema, {

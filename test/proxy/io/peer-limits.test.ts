@@ -87,7 +87,11 @@ describe("what one peer may hold at the agent's port", () => {
     assert.deepEqual(limited, ["connections"]);
     assert.ok(agent.refusals.includes("one identity holds 2 connections already"));
     const line = agent.lines.find(({ message }) => message === "Connection to the agent refused");
-    assert.equal((line?.fields as { peer?: string }).peer, sidecarId);
+    assert.deepEqual(line?.fields, {
+      remote: "127.0.0.1",
+      peer: sidecarId,
+      reason: "one identity holds 2 connections already",
+    });
     using stranger = await open(other);
     using served = new Stream(stranger);
     served.send("cluster");

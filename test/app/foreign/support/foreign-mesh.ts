@@ -16,7 +16,7 @@ const here = import.meta.dirname;
 let programs = 0;
 
 /** A program that answers line for line. */
-export class Program implements AsyncDisposable {
+class Program implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly pid: number | undefined;
@@ -70,7 +70,7 @@ export interface CartWords {
 }
 
 /** `shop/cart` with one gRPC port 80, exported. */
-export async function writeCarts(folder: string, carts: readonly CartWords[]): Promise<void> {
+async function writeCarts(folder: string, carts: readonly CartWords[]): Promise<void> {
   const slices = carts.map(
     ({ name, port, zone = "a", isReady = true }) => `---
 apiVersion: discovery.k8s.io/v1
