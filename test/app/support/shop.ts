@@ -14,6 +14,8 @@ export async function startApp(name: string, port: number, host = "127.0.0.1"): 
   const server: Server = createServer((_request, response) => {
     response.end(`${name}\n`);
   });
+  // On a busy machine a caller may come back late to a connection that it kept.
+  server.keepAliveTimeout = 0;
   server.listen(port, host);
   await once(server, "listening");
   const kill = async (): Promise<void> => {

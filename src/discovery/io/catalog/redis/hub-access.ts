@@ -25,7 +25,7 @@ export interface HubAccessSource {
 
 // Files are replaced by renaming, by links that switch (kubelet) and by writing over them; looking is
 // the one way that sees all three, and they are small.
-const lookMs = 2000;
+const lookMs = 1000;
 const maxFileBytes = 1_048_576;
 
 /** `onChange` is called when what the files say has changed and can be read. */
