@@ -18,6 +18,9 @@ suite("SIGTERM to one gateway of two", () => {
       await gateway.said("Others send no new connections");
       assert.equal(await gateway.ended(), 0);
       assert.doesNotMatch(gateway.out, /"names":\["west"\]/, "west has confirmed in time");
+      const [, told] =
+        /"actionMs":(\d+),[^}]*Others send no new connections/.exec(gateway.out) ?? [];
+      t.diagnostic(`gateway ${zone}: confirmed after ${told ?? "?"} ms`);
       await load.more(100);
       assert.deepEqual(load.failures, []);
       set.gateways[zone] = await set.startGateway(zone);

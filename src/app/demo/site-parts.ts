@@ -45,5 +45,6 @@ function gatewayConfig(site: SitePlan, dir: string): GatewayConfig {
     admin: { host: "127.0.0.1", port: 0 },
     logLevel: "info",
     listen: site.gateway,
+    address: site.gatewayDoor,
   };
 }
