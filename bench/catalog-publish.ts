@@ -66,10 +66,8 @@ async function nextWrite(
   const expected = position;
   position = positionOf(head);
   const records = t === "whole" ? new Map(buckets.entries()) : changed;
-  return {
-    ...{ t, member, expected, position, changed: records, removed: [] },
-    head: await signHead(head),
-  };
+  const write = { t, member, expected, position, changed: records, removed: [] };
+  return { ...write, head: await signHead(head) };
 }
 
 async function publishAll(

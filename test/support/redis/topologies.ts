@@ -20,7 +20,7 @@ export interface RedisShape extends AsyncDisposable {
 
 const plain = { save: "", "repl-diskless-sync-delay": 0 };
 /** How soon sentinels and cluster nodes give a server up: short, because tests wait for it. */
-export const failoverMs = 1000;
+const failoverMs = 1000;
 
 export async function openStandalone(args: readonly string[] = []): Promise<RedisShape> {
   return opened(async ({ dir, own }) => {
@@ -106,8 +106,24 @@ export async function openTls(users: readonly string[] = []): Promise<TlsShape> 
   });
 }
 
-/** One master, two replicas, three sentinels that know each other from the start. */
-export async function openSentinel(): Promise<RedisShape> {
+/** One master, two replicas, three sentinels that know each other; each has the others' addresses. */
+export async function openSentinel(
+  options: {
+    readonly password?: string;
+    /** The servers want the password, the sentinels let everybody ask. */
+    readonly areSentinelsOpen?: boolean;
+  } = {},
+): Promise<RedisShape> {
+  const { password, areSentinelsOpen = false } = options;
+  const hasPassword = password !== undefined;
+  const args = hasPassword ? flags({ requirepass: password, masterauth: password }) : [];
+  const lines = hasPassword
+    ? [
+        `sentinel auth-pass mesh ${password}`,
+        ...(areSentinelsOpen ? [] : [`requirepass ${password}`]),
+      ]
+    : [];
+  const login = hasPassword ? ["-a", password, "--no-auth-warning"] : [];
   return opened(async ({ dir, own }) => {
     const ports = await freePorts(6);
     const [masterPort = 0] = ports;
@@ -116,11 +132,12 @@ export async function openSentinel(): Promise<RedisShape> {
         new RedisProcess({
           dir: join(dir, `server-${index}`),
           port,
-          args: flags({
-            ...plain,
-            port,
-            ...(index === 0 ? {} : { replicaof: `127.0.0.1 ${masterPort}` }),
-          }),
+          args: [
+            ...flags({ ...plain, port }),
+            ...(index === 0 ? [] : flags({ replicaof: `127.0.0.1 ${masterPort}` })),
+            ...args,
+          ],
+          cliArgs: ["-p", String(port), ...login],
         }),
       ),
     );
@@ -134,6 +151,7 @@ export async function openSentinel(): Promise<RedisShape> {
         `sentinel monitor mesh 127.0.0.1 ${masterPort} 2`,
         `sentinel down-after-milliseconds mesh ${failoverMs}`,
         "sentinel failover-timeout mesh 4000",
+        ...lines,
         ...ports.slice(1, 3).map((replica) => `sentinel known-replica mesh 127.0.0.1 ${replica}`),
         ...others.map((other) => `sentinel known-sentinel mesh 127.0.0.1 ${other} ${idOf(other)}`),
       ];
@@ -143,6 +161,7 @@ export async function openSentinel(): Promise<RedisShape> {
           port,
           args: [join(folder, "sentinel.conf"), "--sentinel"],
           files: { "sentinel.conf": `${conf.join("\n")}\n` },
+          cliArgs: ["-p", String(port), ...login],
         }),
       );
     });

@@ -9,7 +9,12 @@ import { openRedisStore } from "../../../../src/discovery/io/catalog/redis/redis
 import type { RedisProcess } from "../../../support/redis/redis-process.ts";
 import { until } from "../../../support/redis/redis-process.ts";
 import { writeTlsFiles } from "../../../support/redis/tls-files.ts";
-import { openCluster, openTls, type TlsShape } from "../../../support/redis/topologies.ts";
+import {
+  openCluster,
+  openSentinel,
+  openTls,
+  type TlsShape,
+} from "../../../support/redis/topologies.ts";
 import { at, east, eventually, force, noSignal, recordsIn, west, writeOf } from "./made-writes.ts";
 import { storeDeps, testMesh } from "./store-deps.ts";
 
@@ -208,6 +213,21 @@ suite("a store's credentials", () => {
     await server.start();
     await eventually(() => store.readHeads([east], noSignal));
   });
+
+  for (const areSentinelsOpen of [true, false]) {
+    const who = areSentinelsOpen ? "let everybody ask are told none" : "want the password get it";
+    test(`sentinels that ${who}, also after a failover`, async () => {
+      await using shaped = await openSentinel({ password: "first", areSentinelsOpen });
+      const passwordFile = join(shaped.dir, "pw");
+      await writeFile(passwordFile, "first\n");
+      await using store = openRedisStore({ ...shaped.hub, passwordFile }, storeDeps());
+      await force(store, { to: at(1, 1), changed: { a: "1" } });
+      await (await shaped.master(testMesh)).kill();
+      await eventually(async () => {
+        assert.equal((await force(store, { to: at(2, 1), changed: { a: "2" } })).t, "stored");
+      });
+    });
+  }
 
   test("a cluster's nodes get the new password, also one that is met later", async () => {
     const admin = ["--user", "admin", "on", ">adminpw", "~*", "&*", "+@all"];

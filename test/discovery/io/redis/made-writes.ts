@@ -15,7 +15,7 @@ export function at(epoch: number, seq: number): ShardPosition {
   return { epoch, seq, digest: `${epoch}/${seq}` };
 }
 
-export function headOf(text: string): SignedHead {
+function headOf(text: string): SignedHead {
   const signature = { bytes: Buffer.from("sig"), chain: [Buffer.from("leaf"), Buffer.from("ca")] };
   return { bytes: Buffer.from(text), signature };
 }

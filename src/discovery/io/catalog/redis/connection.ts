@@ -44,7 +44,7 @@ export interface DialOptions {
  * A server that owes a reply and sends nothing for so long is given up. More than the second that a
  * slow one may take; less than the callers' deadline, so that they learn why.
  */
-export const silenceMs = 2000;
+const silenceMs = 2000;
 /** After a first finding: this process may itself have been held up with the bytes at its door. */
 const graceMs = 200;
 /** To another continent and back several times. A lost first packet is sent again by the next attempt. */

@@ -59,7 +59,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
         meter?.connections(hub.name, up);
       },
       onFailure: (failure) => {
-        meter?.failed(hub.name, failure.kind);
+        if (failure !== siblingLost) meter?.failed(hub.name, failure.kind);
         if (!aboutServer.has(failure.kind)) return;
         // A blocked connection learns it last.
         for (const other of links) if (other !== link) other.current()?.close(siblingLost);
