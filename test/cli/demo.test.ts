@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { freePorts } from "../support/redis/free-ports.ts";
+import { freePorts } from "../app/support/free-port.ts";
 import { run } from "./fake-terminal.ts";
 
 for (const [argv, truth] of [

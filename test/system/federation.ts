@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../src/app/trust-tasks.ts";
+import { freePorts } from "../app/support/free-port.ts";
 import { startApp, writeService } from "../app/support/shop.ts";
-import { freePorts } from "../support/redis/free-ports.ts";
 import { RedisProcess } from "../support/redis/redis-process.ts";
 import { Program, run } from "./program.ts";
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { MemberAnswer } from "../../src/app/api-model.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../src/app/trust-tasks.ts";
 import { askUntil, until } from "../app/support/ask.ts";
+import { freePorts } from "../app/support/free-port.ts";
 import { startApp, writeService } from "../app/support/shop.ts";
-import { freePorts } from "../support/redis/free-ports.ts";
 import { RedisProcess } from "../support/redis/redis-process.ts";
 import { Program } from "./program.ts";
 

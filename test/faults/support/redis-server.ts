@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { freePorts } from "../../support/redis/free-ports.ts";
+import { freePorts } from "../../app/support/free-port.ts";
 import { RedisProcess } from "../../support/redis/redis-process.ts";
 
 /** One Redis on loopback, and what an operator or an accident does to it. */

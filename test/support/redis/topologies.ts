@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RedisHub } from "../../../src/discovery/io/catalog/redis/redis-hub.ts";
-import { freePorts } from "./free-ports.ts";
+import { freePorts } from "../../app/support/free-port.ts";
 import { RedisProcess, until } from "./redis-process.ts";
 import { type TlsFiles, writeTlsFiles } from "./tls-files.ts";
 
