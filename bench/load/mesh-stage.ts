@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { freePorts } from "../../test/support/redis/free-ports.ts";
+import { freePorts } from "../../test/app/support/free-port.ts";
 import { RedisProcess } from "../../test/support/redis/redis-process.ts";
 import { forkHere, ToldProcess } from "../../test/support/told-process.ts";
 import { type AgentOrder, AgentProcess, bundleInto } from "./agent-process.ts";
