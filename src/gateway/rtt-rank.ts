@@ -25,6 +25,8 @@ export interface RankContext {
   readonly random: number;
   /** While some member is held for dead nothing is reordered. */
   readonly isFailover: boolean;
+  /** The first samples were taken while everything started: an order built on them gives way at once. */
+  readonly isGuess?: boolean;
 }
 
 const steadyMs = 600_000;
@@ -86,6 +88,16 @@ function goesBefore(
   return isOwn === isOtherOwn ? (region.rttMs ?? 0) < (than.other.rttMs ?? 0) : isOwn;
 }
 
+/** As near, and in the own cloud where the other is not: no measurement swings between the two. */
+function isCheaper(
+  region: MeasuredRegion,
+  than: { readonly other: MeasuredRegion; readonly ownCloud: string },
+): boolean {
+  const { other, ownCloud } = than;
+  const isNear = region.rttMs !== undefined && !isClearlyNearer(other, region);
+  return isNear && region.cloud === ownCloud && other.cloud !== ownCloud;
+}
+
 function isClearlyNearer(region: MeasuredRegion, other: MeasuredRegion): boolean {
   if (region.rttMs === undefined || other.rttMs === undefined) return false;
   const gainMs = other.rttMs - region.rttMs;
@@ -97,17 +109,24 @@ function afterSwaps(
   state: RankState,
   at: { readonly byKey: Regions; readonly context: RankContext },
 ): RankState {
-  const { nowMs, random } = at.context;
+  const { nowMs, random, isGuess, ownCloud } = at.context;
   const order = [...state.order];
   const pending = new Map<string, { readonly past: string; readonly sinceMs: number }>();
   for (let index = 1; index < order.length; index += 1) {
     const [past, key] = [order[index - 1], order[index]];
     if (past === undefined || key === undefined) continue;
     const [other, region] = [at.byKey.get(past), at.byKey.get(key)];
-    if (other === undefined || region === undefined || !isClearlyNearer(region, other)) continue;
+    if (other === undefined || region === undefined) continue;
+    if (!isClearlyNearer(region, other)) {
+      if (isGuess === true && isCheaper(region, { other, ownCloud })) {
+        order.splice(index - 1, 2, key, past);
+      }
+      continue;
+    }
     const waiting = state.pending.get(key);
     const sinceMs = waiting?.past === past ? waiting.sinceMs : nowMs;
-    if (nowMs - sinceMs < steadyMs + random * jitterMs) pending.set(key, { past, sinceMs });
+    const dueMs = isGuess === true ? 0 : steadyMs + random * jitterMs;
+    if (nowMs - sinceMs < dueMs) pending.set(key, { past, sinceMs });
     else order.splice(index - 1, 2, key, past);
   }
   return { order, pending };

@@ -49,5 +49,21 @@ export interface SignedCharter {
 
 /** The entry of a member, whatever its standing; undefined when the charter does not name it. */
 export function charterMember(charter: Charter, name: MemberName): CharterMember | undefined {
-  return charter.members.find((member) => member.name === name);
+  return byName(charter.members).get(name);
+}
+
+type Members = Charter["members"];
+type ByName = ReadonlyMap<MemberName, CharterMember>;
+
+// Asked for each member of each service that is put together: looking through all of them would make that
+// cost their square.
+const indexes = new WeakMap<Members, ByName>();
+
+function byName(members: Members): ByName {
+  const known = indexes.get(members);
+  if (known !== undefined) return known;
+  // As a search from the front would find them.
+  const index = new Map(members.toReversed().map((member) => [member.name, member]));
+  indexes.set(members, index);
+  return index;
 }

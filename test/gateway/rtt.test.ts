@@ -79,6 +79,18 @@ suite("rankRegions()", () => {
       "gcp/asia",
     ]);
   });
+  test("while it guesses, swaps at once what is clearly nearer or cheaper, and nothing on near ties", () => {
+    const guess = { isGuess: true };
+    assert.deepEqual(later(first, turned, guess).order, ["gcp/asia", "azure/west"]);
+    const near = [region("gcp/asia", 79), region("azure/west", 80)];
+    assert.deepEqual(later(first, near, guess).order, ["azure/west", "gcp/asia"]);
+    const slow = later(emptyRanks, [region("azure/a", 20), region("aws/b", 80)], guess);
+    assert.deepEqual(slow.order, ["azure/a", "aws/b"]);
+    const tied = [region("azure/a", 20), region("aws/b", 21)];
+    const moved = later(slow, tied, guess);
+    assert.deepEqual(moved.order, ["aws/b", "azure/a"]);
+    assert.deepEqual(later(moved, tied, guess).order, ["aws/b", "azure/a"], "and stays there");
+  });
   test("starts the ten minutes again after each interruption", () => {
     const seen = later(first, turned, { nowMs: 0 });
     const gone = later(seen, [region("gcp/asia", 70), region("azure/west", 80)], {

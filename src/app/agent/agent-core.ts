@@ -131,9 +131,7 @@ export class AgentCore implements AsyncDisposable {
       log,
       expireAfterMs: config.catalog.expireAfterMs,
       ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
-      onChange: (members) => {
-        for (const member of members) this.#waiting.add(this.mesh.touchMember(member));
-      },
+      onChange: (members) => this.#waiting.add(this.mesh.touchMembers(members)),
     });
     this.mesh = createMeshView({
       self,

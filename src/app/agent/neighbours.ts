@@ -14,7 +14,7 @@ import { GatewayProber, type ProbeReport, type ProbeTarget } from "../../gateway
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import { emptyRanks, type MeasuredRegion, rankOf, rankRegions } from "../../gateway/rtt-rank.ts";
 import { formatHostPort } from "../../mesh/address.ts";
-import type { Charter } from "../../mesh/charter.ts";
+import { type Charter, charterMember } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
@@ -41,6 +41,8 @@ export interface NeighboursOptions {
 // One first sample, taken while everything starts, would be kept for ten minutes: until then an order
 // that was just guessed gives way at once.
 const guessMs = 30_000;
+// How long further gateways may be found before their regions get a place among those known.
+const rerankAfterMs = 200;
 
 /** The other members as seen over the network: gateway addresses, probes, verdicts, nearness. */
 export class Neighbours implements Disposable {
@@ -51,6 +53,7 @@ export class Neighbours implements Disposable {
   readonly #rankRandom: number;
   readonly #startedAtMs: number;
   #ranks = emptyRanks;
+  #reranking: NodeJS.Timeout | undefined;
 
   constructor(options: NeighboursOptions) {
     this.#options = options;
@@ -94,10 +97,7 @@ export class Neighbours implements Disposable {
   }
 
   rttOf(member: MemberName): number | undefined {
-    const measured = this.reports().flatMap((report) =>
-      report.member === member && report.rttMs !== undefined ? [report.rttMs] : [],
-    );
-    return measured.length === 0 ? undefined : Math.min(...measured);
+    return nearestGateways(this.reports()).get(member);
   }
 
   /** The longest way that a connection of ours takes now; 0 before anything was measured. */
@@ -140,7 +140,7 @@ export class Neighbours implements Disposable {
   tick(now: { readonly isAnyHubReadable: boolean }): void {
     const nowMs = this.#options.clock.monotonicMs();
     const changed = new Set(this.#states.tick({ nowMs, ...now }));
-    if (this.#rerank(nowMs)) for (const member of this.#others()) changed.add(member);
+    for (const member of this.#rerank(nowMs)) changed.add(member);
     if (changed.size > 0) this.#options.onChange([...changed]);
   }
 
@@ -165,6 +165,7 @@ export class Neighbours implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#reranking);
     this.#prober[Symbol.dispose]();
     this.#directory[Symbol.dispose]();
   }
@@ -177,9 +178,20 @@ export class Neighbours implements Disposable {
     const isLeft = this.#keepProbes(member);
     // An address that was kept until this one answered.
     if (isHostNew) this.#probeAll();
-    const isRankNew = this.#rerank(nowMs);
-    if (isRankNew) this.#options.onChange(this.#others());
-    else if (isVerdictNew || isHostNew || isLeft) this.#options.onChange([member]);
+    this.#rerankSoon();
+    if (isVerdictNew || isHostNew || isLeft) this.#options.onChange([member]);
+  }
+
+  /** All gateways of a mesh are found at once when an agent starts: each new order touches all services. */
+  #rerankSoon(): void {
+    if (this.#reranking !== undefined) return;
+    const rerank = (): void => {
+      this.#reranking = undefined;
+      const moved = this.#rerank(this.#options.clock.monotonicMs());
+      if (moved.length > 0) this.#options.onChange(moved);
+    };
+    this.#reranking = setTimeout(rerank, this.#ranks.order.length === 0 ? 0 : rerankAfterMs);
+    this.#reranking.unref();
   }
 
   /** True when the member's gateways, or what follows from them, are not what they were. */
@@ -204,28 +216,35 @@ export class Neighbours implements Disposable {
     this.#prober.setTargets(targets);
   }
 
-  #rerank(nowMs: number): boolean {
+  /** Whose rank is another one now. */
+  #rerank(nowMs: number): readonly MemberName[] {
     const { charter, self } = this.#options;
-    const own = charter().members.find((member) => member.name === self);
-    const before = this.#ranks.order.join();
+    const own = charterMember(charter(), self);
+    const before = this.#ranks;
     const isFailover = this.isFailover();
     const isGuess = nowMs - this.#startedAtMs < guessMs && !isFailover;
-    this.#ranks = rankRegions(isGuess ? emptyRanks : this.#ranks, this.#regions(), {
+    this.#ranks = rankRegions(before, this.#regions(), {
       nowMs,
       ownCloud: own?.cloud ?? "",
       random: this.#rankRandom,
       isFailover,
+      isGuess,
     });
-    return before !== this.#ranks.order.join();
+    if (before.order.join() === this.#ranks.order.join()) return [];
+    return this.#others().filter((member) => {
+      const region = this.#regionOf(member);
+      return rankOf(before, region) !== rankOf(this.#ranks, region);
+    });
   }
 
   #regions(): readonly MeasuredRegion[] {
     const nearest = new Map<string, MeasuredRegion>();
+    const measured = nearestGateways(this.reports());
     for (const { name, cloud } of this.#options.charter().members) {
       if (name === this.#options.self) continue;
       const key = this.#regionOf(name);
       const known = nearest.get(key)?.rttMs;
-      const own = this.rttOf(name);
+      const own = measured.get(name);
       const rttMs = known === undefined || (own !== undefined && own < known) ? own : known;
       nearest.set(key, { key, cloud, ...(rttMs === undefined ? {} : { rttMs }) });
     }
@@ -233,7 +252,7 @@ export class Neighbours implements Disposable {
   }
 
   #regionOf(member: MemberName): string {
-    const entry = this.#options.charter().members.find(({ name }) => name === member);
+    const entry = charterMember(this.#options.charter(), member);
     return `${entry?.cloud ?? ""}/${entry?.region ?? ""}`;
   }
 
@@ -243,4 +262,14 @@ export class Neighbours implements Disposable {
       .members.filter(({ name, state }) => name !== this.#options.self && state !== "denied")
       .map(({ name }) => name);
   }
+}
+
+/** Round trip to each member's nearest gateway, in ms. */
+function nearestGateways(reports: readonly ProbeReport[]): ReadonlyMap<MemberName, number> {
+  const nearest = new Map<MemberName, number>();
+  for (const { member, rttMs } of reports) {
+    if (rttMs === undefined) continue;
+    nearest.set(member, Math.min(rttMs, nearest.get(member) ?? rttMs));
+  }
+  return nearest;
 }

@@ -28,8 +28,8 @@ export interface MeshView {
   readonly applyShard: (member: MemberName, change: ContentChange) => Changed;
   /** The charter denies that member or names it no more. */
   readonly dropMember: (member: MemberName) => Changed;
-  /** Its verdict, gateways or rank changed. */
-  readonly touchMember: (member: MemberName) => Changed;
+  /** Their verdicts, gateways or ranks changed. */
+  readonly touchMembers: (members: readonly MemberName[]) => Changed;
   /** Whether that service gets through to some member changed. */
   readonly touchService: (id: ServiceId) => Changed;
   /** Networks and regions may be others. */
@@ -65,10 +65,7 @@ export function createMeshView(options: MeshViewOptions): MeshView {
 
   const invalidate = (ids: Iterable<ServiceId>): Changed => {
     const changed = new Set(ids);
-    for (const id of changed) {
-      merged.delete(id);
-      offers.refreshAll(id);
-    }
+    for (const id of changed) merged.delete(id);
     return changed;
   };
   const networkOf = (member: MemberName): string | undefined =>
@@ -109,6 +106,8 @@ export function createMeshView(options: MeshViewOptions): MeshView {
   const mergedOf = (id: ServiceId): Merged => {
     const known = merged.get(id);
     if (known !== undefined) return known;
+    // Not before somebody asks: a start touches each service once for every member.
+    offers.refreshAll(id);
     const fresh = mergeService(id, { local: locals.get(id), offers: offersOf(id) });
     merged.set(id, fresh);
     return fresh;
@@ -140,7 +139,7 @@ export function createMeshView(options: MeshViewOptions): MeshView {
       const doubted = ids.flatMap((id) => [...claims.set({ member, id }, [])]);
       return invalidate([...ids, ...doubted]);
     },
-    touchMember: (member) => {
+    touchMembers: (members) => {
       const before = expired;
       expired = expiredMembers(offers.members(), {
         isExpired: (one) => options.verdictOf(one).isExpired,
@@ -148,7 +147,7 @@ export function createMeshView(options: MeshViewOptions): MeshView {
         before,
       });
       const moved = offers.members().filter((one) => before.has(one) !== expired.has(one));
-      return invalidate([member, ...moved].flatMap((one) => [...offers.by(one)]));
+      return invalidate([...members, ...moved].flatMap((one) => [...offers.by(one)]));
     },
     touchService: (id) => invalidate([id]),
     charterChanged: () => {

@@ -157,6 +157,7 @@ test("a withdrawn export is gone, and with the last one the service", () => {
 
 test("a remote change of less than a tenth of the weight waits for the next", () => {
   publish(east, healthy(30));
+  assert.equal(view.service(cart)?.remotes[0]?.zones[0]?.healthy, 30);
   assert.deepEqual(publish(east, healthy(28)), []);
   assert.equal(view.service(cart)?.remotes[0]?.zones[0]?.healthy, 30);
   assert.deepEqual(publish(east, healthy(27)), [cart], "a tenth of what is shown");
@@ -179,7 +180,7 @@ test("a member held for dead is not usable while another serves, for all its ser
   publish(east, serviceOf("shop/cart"), serviceOf("shop/only"));
   publish(west, serviceOf("shop/cart"));
   verdicts.set(east, down);
-  assert.deepEqual([...view.touchMember(east)].toSorted(), ["shop/cart", "shop/only"]);
+  assert.deepEqual([...view.touchMembers([east])].toSorted(), ["shop/cart", "shop/only"]);
   assert.deepEqual(usable(), [west]);
   assert.deepEqual(usable(parseServiceId("shop/only")), [east]);
 });
@@ -189,7 +190,7 @@ test("with all remote members held for dead at once everything stays usable", ()
   publish(west, serviceOf("shop/cart"));
   for (const member of [east, west]) {
     verdicts.set(member, down);
-    view.touchMember(member);
+    view.touchMembers([member]);
   }
   assert.deepEqual(usable().toSorted(), [east, west]);
 });
@@ -198,7 +199,7 @@ test("healthy local endpoints stand in for remotes only where the service is exp
   const { exported: _, ...own } = serviceOf("shop/cart");
   publish(east, serviceOf("shop/cart"));
   verdicts.set(east, down);
-  view.touchMember(east);
+  view.touchMembers([east]);
   local(own);
   assert.deepEqual(usable(), [east]);
   local(serviceOf("shop/cart"));
@@ -210,13 +211,13 @@ test("a member that was down too long is left out, unless that takes more than h
   publish(east, healthy(2));
   publish(west, healthy(2));
   verdicts.set(east, gone);
-  view.touchMember(east);
+  view.touchMembers([east]);
   assert.deepEqual(remotes(), [west]);
   verdicts.set(west, gone);
-  view.touchMember(west);
+  view.touchMembers([west]);
   assert.deepEqual(remotes(), [west]);
   verdicts.set(east, up);
-  assert.deepEqual([...view.touchMember(east)], [cart]);
+  assert.deepEqual([...view.touchMembers([east])], [cart]);
   assert.deepEqual(remotes(), [east], "west's turn: it is half, not more");
 });
 

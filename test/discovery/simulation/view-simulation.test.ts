@@ -89,7 +89,7 @@ function disturb(scene: Scene): void {
   const { chance, states, view, remotes, nowMs } = scene;
   const member = chance.pick(remotes);
   const touch = (isChanged: boolean): void => {
-    if (isChanged) view.touchMember(member);
+    if (isChanged) view.touchMembers([member]);
   };
   const gateway = { member, address: `g-${chance.below(2)}`, port: 15_443 };
   switch (chance.below(10)) {
@@ -112,14 +112,14 @@ function disturb(scene: Scene): void {
         for (const address of ["g-0", "g-1"]) {
           states.setProbe({ member: one, address, port: 15_443, isAlive: false, nowMs });
         }
-        view.touchMember(one);
+        view.touchMembers([one]);
       }
       return;
     default: {
       scene.nowMs += chance.pick([1000, 1000, 5000, 60_000, 13 * hour]);
       const isAnyHubReadable = chance.happens(0.8);
       for (const one of states.tick({ nowMs: scene.nowMs, isAnyHubReadable }))
-        view.touchMember(one);
+        view.touchMembers([one]);
     }
   }
 }
