@@ -12,6 +12,7 @@ import { registerRenewal } from "../../proxy/io/renewal-service.ts";
 import { SocketServer } from "../../proxy/io/socket-server.ts";
 import type { SidecarNode } from "../../proxy/node.ts";
 import { doorOf, type ProxyNode, parseNode } from "../../proxy/node.ts";
+import { witnessOf } from "../../proxy/witness.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import type { NodeClaim } from "../../xds/node.ts";
@@ -41,7 +42,7 @@ export interface AgentProxiesOptions {
   /** As this agent's heads name it. */
   readonly instance: () => string | undefined;
   /** Takes what a proxy reports of its traffic. */
-  readonly openLoad: (node: ProxyNode) => LoadReporter;
+  readonly openLoad: (node: ProxyNode, witness: string) => LoadReporter;
   /** Takes what a gateway says of itself. */
   readonly announced: AnnounceOptions["announced"];
 }
@@ -96,7 +97,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     clock,
     log,
     peerOf,
-    admit: (node, peer) => admitLoad({ node, peer }, options),
+    admit: (node, peer, remote) => admitLoad({ node, peer, remote }, options),
     onRefused: () => telemetry.count("loadRefused", {}),
   });
   const renew = async (peer: Peer, csr: Uint8Array): ReturnType<AgentTrust["renew"]> => {
@@ -216,12 +217,17 @@ function admit(
 }
 
 function admitLoad(
-  { node, peer }: { readonly node: NodeClaim; readonly peer: Peer },
+  {
+    node,
+    peer,
+    remote,
+  }: { readonly node: NodeClaim; readonly peer: Peer; readonly remote: string },
   { trust, openLoad }: AgentProxiesOptions,
 ): LoadAdmitted {
   const parsed = parseNode(node, { peer: peer.id, ownTrustDomain: trust.view().ownTrustDomain });
   if (parsed.t === "refused") return parsed;
-  return { t: "ok", key: `${peer.id} ${node.id}`, reporter: openLoad(parsed.node) };
+  const reporter = openLoad(parsed.node, witnessOf(peer, remote));
+  return { t: "ok", key: `${peer.id} ${node.id}`, reporter };
 }
 
 function opens(

@@ -126,7 +126,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     onProof: (claims) => core.prove(claims),
     proofs,
     instance: () => core.catalog.writerStatus()?.instance,
-    openLoad: (node) => core.load.open(node),
+    openLoad: (node, witness) => core.load.open(node, witness),
     announced: (request, signal) => core.drains.own.announced(request, signal),
   });
   doors.proxies = proxies;

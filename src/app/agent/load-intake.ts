@@ -32,6 +32,16 @@ export interface LoadIntakeOptions {
   readonly onPassage: (key: PassageKey) => void;
 }
 
+/** Who reports on one stream. */
+interface Reporter {
+  readonly by: LoadKey["by"];
+  /** Its reports count bytes, so nothing else says that a member was heard. */
+  readonly tellsBytes: boolean;
+  readonly witness: string;
+  /** By row; only rows with something open. */
+  readonly active: Map<string, { readonly series: LoadSeries; readonly count: number }>;
+}
+
 /** Where one reported locality belongs. */
 interface Place {
   readonly key: LoadKey;
@@ -40,12 +50,14 @@ interface Place {
   readonly remote: MemberName | undefined;
 }
 
-// More rows that are not zero than one proxy has; what is open beyond them is not shown.
+// More rows that are not zero than one proxy has, and than all of them have; what is open beyond them is
+// not shown. A row takes some 300 bytes.
 const maxActiveRows = 8192;
+const maxActiveRowsInAll = 131_072;
 // Names of Envoy clusters met so far: a mesh has some thousand.
 const maxNames = 20_000;
-const maxPlaces = 256;
 const secondMs = 1000;
+const unknownZone = "other";
 
 /** Takes the load reports of this member's proxies into the load book and, as evidence, into verdicts. */
 export class LoadIntake {
@@ -55,6 +67,7 @@ export class LoadIntake {
   readonly #targets = new Map<string, ServiceId>();
   /** By what the zone and role say, for as long as the service is as it is. */
   readonly #places = new WeakMap<MeshService, Map<string, Place>>();
+  #activeRows = 0;
   #reports = 0;
   #strange = 0;
 
@@ -71,19 +84,30 @@ export class LoadIntake {
     return this.#evidence.passageOf({ service, member });
   }
 
-  open(node: ProxyNode): LoadReporter {
-    const active = new Map<string, { readonly series: LoadSeries; count: number }>();
+  /** `witness` names whoever is proven to report; what the node says of itself is not proven. */
+  open(node: ProxyNode, witness: string): LoadReporter {
+    const active: Reporter["active"] = new Map();
     const seconds = reportClock();
+    // Nothing else of a node is kept: a stranger's may be long.
+    const from: Reporter = {
+      by: node.t === "gateway" ? "gateway" : "sidecar",
+      // An Envoy's LRS knows no bytes, and of TCP only that it was begun; an answer it does know. Our
+      // engine's connections end well without any answer.
+      tellsBytes: node.t !== "grpc" && node.engine === "embedded",
+      witness,
+      active,
+    };
     return {
       take: (loads) => {
         this.#reports += 1;
         const now = this.#second();
         this.book.advance(now);
         const second = seconds.secondOf(now);
-        for (const load of loads) this.#take(load, { node, second, active });
+        for (const load of loads) this.#take(load, from, second);
       },
       close: () => {
         for (const { series, count } of active.values()) this.book.addActive(series, -count);
+        this.#activeRows -= active.size;
         active.clear();
       },
     };
@@ -114,45 +138,43 @@ export class LoadIntake {
     return Math.floor(this.#options.clock.monotonicMs() / secondMs);
   }
 
-  #take(
-    load: ReportedLoad,
-    from: {
-      readonly node: ProxyNode;
-      readonly second: number;
-      readonly active: Map<string, { readonly series: LoadSeries; count: number }>;
-    },
-  ): void {
-    const place = this.#placeOf(load, from.node);
+  #take(load: ReportedLoad, from: Reporter, second: number): void {
+    const place = this.#placeOf(load, from.by);
     if (place === undefined) return;
     const series = this.book.series(place.key);
     if (series === undefined) return;
-    this.book.add(series, load.row, from.second);
-    this.#setActive(load, { series, active: from.active });
+    this.book.add(series, load.row, second);
+    this.#setActive(load, { series, active: from.active, key: place.key });
     // A gateway forwards what others begin, and only to workloads of its own member.
-    if (place.remote !== undefined && from.node.t !== "gateway") {
-      this.#testify(load.row, { ...place, member: place.remote, node: from.node });
+    if (place.remote !== undefined && from.by !== "gateway") {
+      this.#testify(load.row, { ...place, member: place.remote, from });
     }
   }
 
   /** Each row of a proxy says how many are open now; the book holds the sum over all. */
   #setActive(
-    { envoyCluster, zone, priority, row }: ReportedLoad,
+    { envoyCluster, priority, row }: ReportedLoad,
     at: {
       readonly series: LoadSeries;
-      readonly active: Map<string, { readonly series: LoadSeries; count: number }>;
+      readonly key: LoadKey;
+      readonly active: Reporter["active"];
     },
   ): void {
-    const name = `${envoyCluster}\n${zone ?? ""}\n${priority}`;
+    // Of names that were checked, as the ones in the report may be of any length.
+    const name = `${envoyCluster}\n${at.key.member}/${at.key.zone}\n${priority}`;
     const count = row[loadField.active] ?? 0;
     const known = at.active.get(name);
     if (known !== undefined && known.series !== at.series) {
       this.book.addActive(known.series, -known.count);
       at.active.delete(name);
+      this.#activeRows -= 1;
     }
     const before = at.active.get(name)?.count ?? 0;
-    if (before === 0 && at.active.size >= maxActiveRows) return;
+    const isFull = at.active.size >= maxActiveRows || this.#activeRows >= maxActiveRowsInAll;
+    if (before === 0 && isFull) return;
     if (count === 0) at.active.delete(name);
     else at.active.set(name, { series: at.series, count });
+    this.#activeRows += Math.sign(count) - Math.sign(before);
     if (count !== before) this.book.addActive(at.series, count - before);
   }
 
@@ -161,20 +183,17 @@ export class LoadIntake {
     about: {
       readonly service: ServiceId;
       readonly member: MemberName;
-      readonly node: ProxyNode;
+      readonly from: Reporter;
     },
   ): void {
-    const { service, member, node } = about;
+    const { service, member, from } = about;
     const nowMs = this.#options.clock.monotonicMs();
-    // An Envoy's LRS knows no bytes, and of TCP only that it was begun; an answer it does know. Our
-    // engine's connections end well without any answer.
-    const isOurs = node.t !== "grpc" && node.engine === "embedded";
-    const isAnswered = !isOurs && (row[loadField.ok] ?? 0) > 0;
+    const isAnswered = !from.tellsBytes && (row[loadField.ok] ?? 0) > 0;
     const hasHeard = isAnswered || (row[loadField.bytesIn] ?? 0) > 0;
     const passing = {
       service,
       member,
-      voter: voterOf(node),
+      voter: from.witness,
       hasHeard,
       hasConnected: connectedIn(row) > 0,
       hasFailed: connectFailuresIn(row) > 0,
@@ -184,7 +203,7 @@ export class LoadIntake {
     if (hasHeard && this.#evidence.isHeard(member, nowMs)) this.#options.onHeard(member);
   }
 
-  #placeOf(load: ReportedLoad, node: ProxyNode): Place | undefined {
+  #placeOf(load: ReportedLoad, by: LoadKey["by"]): Place | undefined {
     const id = this.#targetOf(load.envoyCluster);
     // The agent's own cluster, an application behind its sidecar: nobody asked for those.
     if (id === undefined) return undefined;
@@ -195,14 +214,13 @@ export class LoadIntake {
     }
     const places = this.#places.get(service) ?? new Map<string, Place>();
     this.#places.set(service, places);
-    const by = node.t === "gateway" ? "gateway" : "sidecar";
     const name = `${by} ${load.zone ?? ""}`;
     const known = places.get(name);
     if (known !== undefined) return known;
     const place = placeIn(service, { zone: load.zone, by, self: this.#options.self });
     if (place === undefined) this.#strange += 1;
     // A proxy may think up zones without end.
-    else if (places.size < maxPlaces) places.set(name, place);
+    else if (place.key.zone !== unknownZone) places.set(name, place);
     return place;
   }
 
@@ -214,11 +232,6 @@ export class LoadIntake {
     if (id !== undefined) this.#targets.set(envoyCluster, id);
     return id;
   }
-}
-
-/** The threads of one engine are one witness. */
-function voterOf(node: ProxyNode): string {
-  return node.t === "sidecar" ? `${node.namespace}/${node.workload}` : node.id;
 }
 
 /** Undefined: no such member serves it. A zone that the service does not have is told as `other`. */
@@ -248,7 +261,7 @@ function placeIn(
     endpoints.some((one) => one.zone === zone) ||
     (remote !== undefined && (zone === "gateway" || zone === "unhealthy"));
   return {
-    key: { service: id, member, zone: isKnown ? zone : "other", by: at.by },
+    key: { service: id, member, zone: isKnown ? zone : unknownZone, by: at.by },
     service: id,
     // What stands for the missing part of a member is never there.
     remote: zone === "unhealthy" ? undefined : remote?.member,

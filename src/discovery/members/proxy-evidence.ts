@@ -5,7 +5,7 @@ import type { MemberVerdict } from "./member-state.ts";
 export interface Passing {
   readonly service: ServiceId;
   readonly member: MemberName;
-  /** Names the proxy. */
+  /** Names whoever is proven to say so: one identity on one host is one voter. */
   readonly voter: string;
   /** A response or payload came. */
   readonly hasHeard: boolean;

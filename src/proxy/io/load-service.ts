@@ -26,8 +26,11 @@ export interface LoadServiceOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly peerOf: (remote: string) => Peer | undefined;
-  /** Decides whose traffic a new stream may report. The node is a claim; the peer is proven. */
-  readonly admit: (node: NodeClaim, peer: Peer) => LoadAdmitted;
+  /**
+   * Decides whose traffic a new stream may report. The node is a claim; the peer and the remote
+   * `address:port` are proven.
+   */
+  readonly admit: (node: NodeClaim, peer: Peer, remote: string) => LoadAdmitted;
   /** Called for each stream that was ended for what it sent or did not prove. */
   readonly onRefused?: () => void;
   /** Default 1 s. */
@@ -101,7 +104,7 @@ export class LoadService implements Disposable {
         const isFull = (this.#perIdentity.get(peer.id) ?? 0) >= maxPerIdentity;
         return isFull
           ? { t: "refused", reason: "too many proxies of its identity report" }
-          : admit(node, peer);
+          : admit(node, peer, call.getPeer());
       },
       onOpen: (key) => {
         this.#streams.get(key)?.end(status.ABORTED, "a newer stream of this proxy reports");

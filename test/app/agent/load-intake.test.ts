@@ -4,7 +4,8 @@ import { LoadIntake } from "../../../src/app/agent/load-intake.ts";
 import { reportClock } from "../../../src/app/agent/report-clock.ts";
 import type { MemberName, ServiceId } from "../../../src/mesh/ids.ts";
 import { parseMemberName, parseNamespace } from "../../../src/mesh/ids.ts";
-import type { GatewayNode, SidecarNode } from "../../../src/proxy/node.ts";
+import type { LoadReporter } from "../../../src/proxy/io/load-service.ts";
+import type { GatewayNode, ProxyNode, SidecarNode } from "../../../src/proxy/node.ts";
 import {
   errorField,
   type LoadRow,
@@ -56,6 +57,10 @@ function sidecar(workload: string, engine: SidecarNode["engine"] = "embedded"): 
   };
 }
 
+function open(node: ProxyNode, witness = node.id): LoadReporter {
+  return intake.open(node, witness);
+}
+
 const gateway: GatewayNode = {
   t: "gateway",
   id: "gateway/isthmus/one/1",
@@ -89,15 +94,15 @@ function shown(): unknown[] {
 }
 
 test("the reports of all threads and proxies add up, under both names of a service", () => {
-  intake.open(sidecar("a")).take([load({ issued: 1, active: 2 })]);
-  intake.open(sidecar("a")).take([load({ issued: 2, active: 3 })]);
-  intake.open(sidecar("b")).take([load({ issued: 4 }, { envoyCluster: clusterset })]);
+  open(sidecar("a")).take([load({ issued: 1, active: 2 })]);
+  open(sidecar("a")).take([load({ issued: 2, active: 3 })]);
+  open(sidecar("b")).take([load({ issued: 4 }, { envoyCluster: clusterset })]);
   assert.deepEqual(shown(), [["west/gateway sidecar", 7, 5]]);
 });
 
 test("what is open is the last word of each proxy, and goes with its stream", () => {
-  const one = intake.open(sidecar("a"));
-  const other = intake.open(sidecar("b"));
+  const one = open(sidecar("a"));
+  const other = open(sidecar("b"));
   one.take([load({ active: 5 }), load({ active: 1 }, { priority: 1 })]);
   other.take([load({ active: 10 })]);
   one.take([load({ active: 2 })]);
@@ -110,14 +115,12 @@ test("what is open is the last word of each proxy, and goes with its stream", ()
 });
 
 test("own zones are told apart, and what members send through the gateway from what callers do", () => {
-  intake
-    .open(sidecar("a"))
-    .take([
-      load({ issued: 1 }, { zone: "east/a" }),
-      load({ issued: 2 }, { zone: "east/b" }),
-      load({ issued: 3 }, { zone: undefined }),
-    ]);
-  intake.open(gateway).take([load({ issued: 4 }, { envoyCluster: sni, zone: "east/a" })]);
+  open(sidecar("a")).take([
+    load({ issued: 1 }, { zone: "east/a" }),
+    load({ issued: 2 }, { zone: "east/b" }),
+    load({ issued: 3 }, { zone: undefined }),
+  ]);
+  open(gateway).take([load({ issued: 4 }, { envoyCluster: sni, zone: "east/a" })]);
   assert.deepEqual(shown(), [
     ["/ sidecar", 3, 0],
     ["east/a gateway", 4, 0],
@@ -127,7 +130,7 @@ test("own zones are told apart, and what members send through the gateway from w
 });
 
 test("a proxy that thinks up services, members and zones makes no series of them", () => {
-  const liar = intake.open(sidecar("a"));
+  const liar = open(sidecar("a"));
   liar.take([
     load({ issued: 1 }, { envoyCluster: "outbound|80||other.shop.svc.cluster.local" }),
     load({ issued: 1 }, { zone: "mars/gateway" }),
@@ -143,33 +146,55 @@ test("a proxy that thinks up services, members and zones makes no series of them
 });
 
 test("payload from another member vouches for it; a connect, own endpoints and gateways do not", () => {
-  intake
-    .open(sidecar("a"))
-    .take([
-      load({ issued: 1, ok: 1 }),
-      load({ bytesIn: 10 }, { zone: "east/a" }),
-      load({ bytesIn: 10 }, { zone: "west/unhealthy" }),
-    ]);
-  intake.open(gateway).take([load({ bytesIn: 10 })]);
+  open(sidecar("a")).take([
+    load({ issued: 1, ok: 1 }),
+    load({ bytesIn: 10 }, { zone: "east/a" }),
+    load({ bytesIn: 10 }, { zone: "west/unhealthy" }),
+  ]);
+  open(gateway).take([load({ bytesIn: 10 })]);
   assert.deepEqual(heard, []);
-  intake.open(sidecar("a")).take([load({ bytesIn: 1 })]);
+  open(sidecar("a")).take([load({ bytesIn: 1 })]);
   assert.deepEqual(heard, [west]);
 });
 
+test("one liar under many names keeps no member alive that two others cannot reach", () => {
+  open(sidecar("b"), "b").take([load({ refused: 1 })]);
+  open(sidecar("c"), "c").take([load({ refused: 1 })]);
+  for (let name = 0; name < 100; name += 1) {
+    open(sidecar(`n${name}`), "liar").take([load({ bytesIn: 1 })]);
+  }
+  assert.deepEqual(heard, []);
+});
+
+test("what is open is kept for so many rows of all proxies, and given back with their streams", () => {
+  const rows = (): ReportedLoad[] =>
+    Array.from({ length: 8192 }, (_, row) => load({ active: 1 }, { priority: row }));
+  const liars = Array.from({ length: 17 }, (_, index) => {
+    const liar = open(sidecar(`n${index}`));
+    liar.take(rows());
+    return liar;
+  });
+  assert.deepEqual(shown(), [["west/gateway sidecar", 0, 131_072]]);
+  for (const liar of liars) liar.close();
+  open(sidecar("a")).take([load({ active: 3 })]);
+  assert.deepEqual(shown(), [["west/gateway sidecar", 0, 3]]);
+});
+
 test("an Envoy's answers vouch too: its reports have no bytes", () => {
-  const envoy = intake.open(sidecar("a", "envoy"));
+  const envoy = open(sidecar("a", "envoy"));
   envoy.take([load({ issued: 1 })]);
   assert.deepEqual(heard, []);
   envoy.take([load({ ok: 1 })]);
   assert.deepEqual(heard, [west]);
 });
 
-test("two sidecars that cannot connect close the way, two threads of one do not", () => {
+test("two witnesses that cannot connect close the way, one under many names does not", () => {
   const failed = [load({ issued: 3, refused: 3 })];
-  intake.open(sidecar("a")).take(failed);
-  intake.open({ ...sidecar("a"), id: "sidecar/shop/a/1-1" }).take(failed);
+  open(sidecar("a"), "one").take(failed);
+  open({ ...sidecar("a"), id: "sidecar/shop/a/1-1" }, "one").take(failed);
+  for (let name = 0; name < 100; name += 1) open(sidecar(`n${name}`), "one").take(failed);
   assert.deepEqual(passages, []);
-  intake.open(sidecar("b")).take(failed);
+  open(sidecar("b"), "other").take(failed);
   assert.deepEqual(passages, [service.id]);
   assert.equal(intake.passageOf(service.id, west).isUsable, false);
   assert.deepEqual(

@@ -236,7 +236,7 @@ export async function startCaller(
   const sidecar = await mesh.startSidecar(member.name, {
     agent: member.agent.xds,
     workload,
-    serviceAccount: "frontend",
+    serviceAccount: workload,
     upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: { host, port } }],
   });
   return { sidecar, url: `http://${formatHostPort({ host, port })}/` };
