@@ -190,7 +190,8 @@ async function wrapSocket(
   client.on("error", (error: unknown) => close(brokenBy(error)));
   client.on("end", () => close(itClosed));
   await client.connect().catch((thrown: unknown) => {
-    throw brokenBy(thrown);
+    close(brokenBy(thrown));
+    throw reason ?? thrown;
   });
 
   const call = async (command: Command, callOptions: CallOptions = {}): Promise<Reply> => {
