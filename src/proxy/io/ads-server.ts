@@ -11,7 +11,7 @@ import { Responses } from "../../xds/responses.ts";
 import { SotwSession, sotwResponses } from "../../xds/sotw.ts";
 import { decodeSotwRequest } from "../../xds/sotw-codec.ts";
 import type { Decoded } from "../../xds/wire-fields.ts";
-import { PeerCount, type PeerLimits } from "../peer-limits.ts";
+import { type Entry, PeerCount, type PeerLimits } from "../peer-limits.ts";
 import {
   type Admitted,
   type AdsCall,
@@ -62,6 +62,9 @@ const refusalLogs: AdmissionLimits = { perSecond: 1, burst: 20 };
 // An identity may stand for a whole deployment; a certificate for one workload, with a worker for each core
 // and streams that are about to be noticed as dead.
 const defaultPeerLimits: PeerLimits = { perIdentity: 5000, perCertificate: 64 };
+// Programs of one machine that prove nothing: they must leave room, and the pace of admission, to all others.
+const maxAnonymous = 256;
+const anonymousPace: AdmissionLimits = { perSecond: 20, burst: 256 };
 // Streams flushed in one turn of the event loop: answers and health checks go between.
 const flushSlice = 64;
 
@@ -79,6 +82,8 @@ export class AdsServer implements Disposable {
   readonly #deltaResponses = new Responses();
   readonly #sotwResponses = sotwResponses();
   readonly #perPeer: PeerCount;
+  readonly #anonymousPace: Admission;
+  #anonymous = 0;
   readonly #streams = new Set<OpenStream>();
   /** What each stream counts for, to be given back. */
   readonly #leave = new Map<OpenStream, () => void>();
@@ -105,6 +110,7 @@ export class AdsServer implements Disposable {
       forget: (stream) => this.#forget(stream),
       mayLog: () => logs.take(clock.monotonicMs()),
     };
+    this.#anonymousPace = new Admission(anonymousPace, clock.monotonicMs());
     this.#perPeer = new PeerCount("streams", { ...defaultPeerLimits, ...options.peerLimits });
     this.#sweep = setInterval(() => this.#endStuck(), sweepEveryMs);
     this.#sweep.unref();
@@ -183,16 +189,27 @@ export class AdsServer implements Disposable {
   #accept(stream: OpenStream, door: Door): void {
     this.#streams.add(stream);
     const { peer } = stream;
-    if (peer === undefined) {
-      if (door.allowsAnonymous === true) return;
+    if (peer === undefined && door.allowsAnonymous !== true) {
       return stream.end(status.UNAUTHENTICATED, "the connection proved no identity");
     }
-    const entry = this.#perPeer.enter(peer);
+    const entry = peer === undefined ? this.#enterAnonymous() : this.#perPeer.enter(peer);
     if (entry.t === "ok") this.#leave.set(stream, entry.leave);
     else {
       this.#options.observer?.onLimit?.();
       stream.end(status.RESOURCE_EXHAUSTED, entry.reason);
     }
+  }
+
+  #enterAnonymous(): Entry {
+    const isPaced = this.#anonymousPace.take(this.#options.clock.monotonicMs());
+    if (this.#anonymous >= maxAnonymous || !isPaced) {
+      return { t: "refused", reason: "too many streams that prove nothing" };
+    }
+    this.#anonymous += 1;
+    const leave = (): void => {
+      this.#anonymous -= 1;
+    };
+    return { t: "ok", leave };
   }
 
   #enqueue(stream: OpenStream): void {

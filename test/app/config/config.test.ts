@@ -37,6 +37,26 @@ function problemsOf<T>(parser: Parser<T>, text: string): readonly string[] {
 }
 
 suite("agent.yaml", () => {
+  test("a socket for programs is the agent's account's alone, unless it says more", () => {
+    const socketOf = (text: string): unknown => {
+      const parsed = parse(agentConfigParser, `${agentYaml}xds: { socket: ${text} }\n`);
+      return parsed.t === "ok" ? parsed.config.xds : parsed.problems.map(({ path }) => path);
+    };
+    const listen = { host: "0.0.0.0", port: 15_012 };
+    const path = "/etc/isthmus/xds.sock";
+    assert.deepEqual(socketOf("./xds.sock"), { listen, socket: { path, mode: "0600" } });
+    const shared = '{ path: /run/isthmus/xds.sock, mode: "0660" }';
+    assert.deepEqual(socketOf(shared), {
+      listen,
+      socket: { path: "/run/isthmus/xds.sock", mode: "0660" },
+    });
+    assert.deepEqual(socketOf('{ path: ./xds.sock, mode: "0666" }'), ["xds.socket.mode"]);
+    assert.deepEqual(socketOf(`/${"a".repeat(107)}`), ["xds.socket"]);
+    const absent = parse(agentConfigParser, agentYaml);
+    assert.ok(absent.t === "ok");
+    assert.deepEqual(absent.config.xds, { listen });
+  });
+
   test("has defaults for all that an operator need not say", () => {
     const parsed = parse(agentConfigParser, agentYaml);
     assert.ok(parsed.t === "ok");

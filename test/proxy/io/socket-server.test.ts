@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials, status } from "@grpc/grpc-js";
+import { Client, credentials, type StatusObject, status } from "@grpc/grpc-js";
 import type { Log } from "../../../src/mesh/ports.ts";
 import { AdsServer } from "../../../src/proxy/io/ads-server.ts";
 import { SocketServer } from "../../../src/proxy/io/socket-server.ts";
@@ -22,6 +22,8 @@ import { resource } from "../../xds/harness.ts";
 
 const log: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+
+const stream = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 
 interface Folder extends AsyncDisposable {
   readonly path: string;
@@ -137,7 +139,7 @@ describe("SocketServer", () => {
     });
     const client = new Client(`unix:${at.path}`, credentials.createInsecure());
     const call = client.makeBidiStreamRequest<Uint8Array, Uint8Array>(
-      "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
+      stream,
       (bytes) => Buffer.from(bytes),
       (bytes) => bytes,
     );
@@ -168,5 +170,47 @@ describe("SocketServer", () => {
     assert.equal(code, status.UNIMPLEMENTED);
     call.cancel();
     client.close();
+  });
+
+  test("whoever floods it with streams leaves places for those that prove who they are", async () => {
+    await using at = await folder();
+    const limited: string[] = [];
+    using ads = new AdsServer({
+      clock,
+      log,
+      isWarm: () => false,
+      peerOf: () => undefined,
+      admit: () => ({ t: "refused", reason: "never" }),
+      observer: { onLimit: () => limited.push("stream") },
+    });
+    await using _server = await SocketServer.listen({
+      path: at.path,
+      mode: 0o600,
+      log,
+      register: (grpc) => ads.register(grpc, { peerOf: () => undefined, allowsAnonymous: true }),
+    });
+    using disposal = new DisposableStack();
+    const calls = Array.from({ length: 17 }, () => {
+      const options = { "grpc.use_local_subchannel_pool": 1 };
+      const client = new Client(`unix:${at.path}`, credentials.createInsecure(), options);
+      disposal.defer(() => client.close());
+      return Array.from({ length: 16 }, () => {
+        const call = client.makeBidiStreamRequest<Uint8Array, Uint8Array>(
+          stream,
+          (bytes) => Buffer.from(bytes),
+          (bytes) => bytes,
+        );
+        disposal.defer(() => call.cancel());
+        call.on("error", () => {});
+        call.write(Buffer.alloc(0));
+        return call;
+      });
+    }).flat();
+    const refused = await Promise.any(
+      calls.map((call) => new Promise<StatusObject>((resolve) => call.once("status", resolve))),
+    );
+    assert.equal(refused.code, status.RESOURCE_EXHAUSTED);
+    assert.equal(refused.details, "too many streams that prove nothing");
+    assert.ok(limited.length >= 1);
   });
 });
