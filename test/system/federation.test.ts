@@ -37,9 +37,9 @@ suite("two members as processes on one Redis", () => {
     await using load = startLoad(mesh.url);
     for (const agent of ["east-agent", "west-agent"] as const) {
       await mesh.end(agent, "SIGKILL");
-      await load.more(20);
+      await load.more(60);
       await mesh.start(agent);
-      await load.more(20);
+      await load.more(60);
     }
     await until<StatusAnswer>(
       `${mesh.eastApi}/api/v1/status`,
@@ -54,12 +54,12 @@ suite("two members as processes on one Redis", () => {
     for (const agent of ["west-agent", "east-agent"] as const) {
       assert.equal(await mesh.end(agent, "SIGTERM"), 0);
       await mesh.start(agent);
-      await load.more(20);
+      await load.more(60);
     }
     await changeArrives("after-upgrade");
     const { answered, failures } = await load.stop();
     assert.deepEqual(failures, []);
-    assert.ok(answered > 40);
+    assert.ok(answered > 120);
   });
 
   for (const part of ["west-gateway", "west-cart", "east-frontend"] as const) {
@@ -68,7 +68,7 @@ suite("two members as processes on one Redis", () => {
       await mesh.start(part);
       await askUntil(mesh.url, cart, { allowed: [], mayFail: true });
       await using load = startLoad(mesh.url);
-      await load.more(20);
+      await load.more(60);
       assert.deepEqual((await load.stop()).failures, []);
     });
   }
@@ -83,7 +83,7 @@ suite("two members as processes on one Redis", () => {
     );
     assert.match(await mesh.ask("status"), /hub +127\.0\.0\.1:\d+: unreachable for .*last error/);
     assert.match(await mesh.ask("check"), /CATALOG_HUB_UNREACHABLE/);
-    await load.more(20);
+    await load.more(60);
     await mesh.redis.restart("lost");
     await changeArrives("after-loss");
     await until<{ readonly members: readonly MemberAnswer[] }>(
@@ -121,7 +121,7 @@ suite("two members as processes on one Redis", () => {
     // It waits for its hubs for half a minute, then it serves what it has.
     const restarted = await mesh.start("east-agent");
     await restarted.said("Proxy connected");
-    await load.more(40);
+    await load.more(120);
     await mesh.redis.start();
     await changeArrives("after-nothing");
     assert.deepEqual((await load.stop()).failures, []);

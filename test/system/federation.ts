@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -128,6 +129,8 @@ export class Federation implements AsyncDisposable {
   /** Resolves with the exit code once the process is gone. */
   async end(part: Part, signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
     const program = this.program(part);
+    this.#running.delete(part);
+    assert.equal(program.hasEnded, false, `${part} ended by itself:\n${program.out.slice(-4000)}`);
     program.signal(signal);
     return program.ended();
   }
@@ -145,8 +148,14 @@ export class Federation implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const lost = [...this.#running].filter(([, program]) => program.hasEnded);
     await Promise.all([...this.#running.values()].map((one) => one[Symbol.asyncDispose]()));
     await this.#opened.disposeAsync();
+    // Whatever the tests saw: nothing may have died that nobody killed.
+    const words = lost.map(
+      ([part, { out, err }]) => `${part} ended by itself:\n${out.slice(-4000)}${err}`,
+    );
+    assert.equal(words.join("\n"), "");
   }
 
   async #issue(): Promise<void> {

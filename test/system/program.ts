@@ -33,6 +33,10 @@ export class Program implements AsyncDisposable {
     return this.#err;
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** Resolves with the exit code. */
   async ended(): Promise<number | null> {
     await this.#ended;
@@ -53,9 +57,7 @@ export class Program implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill("SIGKILL");
-    }
+    if (!this.hasEnded) this.#child.kill("SIGKILL");
     await this.#ended;
   }
 

@@ -77,7 +77,7 @@ suite("two replicas of an agent as processes", () => {
     await mesh.start("east-agent");
     await roleAt(mesh.eastApi, "standby");
     await roleAt(mesh.eastApi2, "synced");
-    await load.more(10);
+    await load.more(40);
     assert.deepEqual((await load.stop()).failures, []);
   });
 

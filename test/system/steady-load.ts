@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 
-/** Requests one after the other, each on a connection of its own, until it is stopped. */
+/** Several lanes of requests, each on a connection of its own, until it is stopped. */
 export interface SteadyLoad extends AsyncDisposable {
   /** Resolves when so many more requests were answered or failed. */
   readonly more: (count: number) => Promise<void>;
@@ -12,6 +12,7 @@ export interface LoadResult {
   readonly failures: readonly string[];
 }
 
+const lanes = 4;
 const restMs = 20;
 const timeoutMs = 5000;
 
@@ -30,7 +31,7 @@ export function startLoad(url: string): SteadyLoad {
       await wait(restMs);
     }
   };
-  const going = go();
+  const going = Promise.all(Array.from({ length: lanes }, go));
   const done = (): number => answered + failures.length;
   const stop = async (): Promise<LoadResult> => {
     isStopped = true;
