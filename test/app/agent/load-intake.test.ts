@@ -83,14 +83,17 @@ function load(
 function shown(): unknown[] {
   nowMs += 3000;
   intake.tick();
-  return intake.book
+  const rows = intake.book
     .spans({ seconds: 10 })
-    .map(({ key, sum }) => [
-      `${key.member}/${key.zone} ${key.by}`,
-      sum[loadField.issued],
-      sum[loadField.active],
-    ])
-    .sort();
+    .map(
+      ({ key, sum }) =>
+        [
+          `${key.member}/${key.zone} ${key.by}`,
+          sum[loadField.issued],
+          sum[loadField.active],
+        ] as const,
+    );
+  return rows.sort(([left], [right]) => (left < right ? -1 : 1));
 }
 
 test("the reports of all threads and proxies add up, under both names of a service", () => {
@@ -167,11 +170,11 @@ test("one liar under many names keeps no member alive that two others cannot rea
 });
 
 test("what is open is kept for so many rows of all proxies, and given back with their streams", () => {
-  const rows = (): ReportedLoad[] =>
-    Array.from({ length: 8192 }, (_, row) => load({ active: 1 }, { priority: row }));
+  const one = load({ active: 1 });
+  const rows = Array.from({ length: 8192 }, (_, priority) => ({ ...one, priority }));
   const liars = Array.from({ length: 17 }, (_, index) => {
     const liar = open(sidecar(`n${index}`));
-    liar.take(rows());
+    liar.take(rows);
     return liar;
   });
   assert.deepEqual(shown(), [["west/gateway sidecar", 0, 131_072]]);
