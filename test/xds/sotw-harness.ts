@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { fromBinary } from "@bufbuild/protobuf";
+import type { DeltaLimits } from "../../src/xds/delta.ts";
 import { DiscoveryResponseSchema } from "../../src/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import { typeUrls, type XdsType, xdsTypes } from "../../src/xds/resource.ts";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
@@ -40,9 +41,9 @@ export class SotwBench {
   readonly session: SotwSession;
   nowMs = 1_000_000;
 
-  constructor(view: Partial<View> = {}) {
+  constructor(view: Partial<View> = {}, limits: Partial<DeltaLimits> = {}) {
     const whole: View = { sets: [this.set], ...view };
-    this.session = new SotwSession({ view: whole, responses: sotwResponses() });
+    this.session = new SotwSession({ view: whole, responses: sotwResponses(), limits });
     this.set.onChange((changed) => this.session.touch(changed));
   }
 

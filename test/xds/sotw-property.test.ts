@@ -155,7 +155,8 @@ class World {
   #reconnect(): SotwSession {
     this.#unwatch();
     const view = { sets: [this.#set], isSettled: () => this.#isSettled };
-    const session = new SotwSession({ view, responses: this.#responses });
+    const limits = { maxResponseBytes: 300 };
+    const session = new SotwSession({ view, responses: this.#responses, limits });
     this.#unwatch = this.#set.onChange((changed) => session.touch(changed));
     this.#toClient = [];
     this.#toServer = this.client.connect();

@@ -20,6 +20,18 @@ describe("SotwSession", () => {
     assert.deepEqual(said(bench.drain()), ["cluster a=1 b=2", "endpoint b=2"]);
   });
 
+  test("what is told whole is never cut, and everything else is", () => {
+    const bench = new SotwBench({}, { maxResponseBytes: 10 });
+    bench.put("cluster", { a: "1", b: "1" });
+    bench.put("endpoint", { a: "1", b: "1" });
+    const clusters = one(bench.ask("cluster", ["a", "b"]));
+    assert.deepEqual(said([clusters]), ["cluster a=1 b=1"]);
+    bench.ack(clusters, ["a", "b"]);
+    const first = one(bench.ask("endpoint", ["a", "b"]));
+    assert.deepEqual(said([first]), ["endpoint a=1"]);
+    assert.deepEqual(said(bench.ack(first, ["a", "b"])), ["endpoint b=1"]);
+  });
+
   test("an endpoint's change costs that endpoint alone", () => {
     const bench = new SotwBench();
     const names = Array.from({ length: 100 }, (_, index) => `e${index}`);
