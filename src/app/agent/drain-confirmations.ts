@@ -68,12 +68,14 @@ export class DrainConfirmations implements Disposable {
   #present(): Map<string, DrainedGateway> {
     const { members, recordOf } = this.#options;
     const drained = members().flatMap((member) =>
-      (recordOf(member)?.gateways ?? [])
-        .filter((gateway) => gateway.draining === true)
-        .map((gateway): DrainedGateway => ({ member, gateway: formatHostPort(gateway) })),
+      (recordOf(member)?.gateways ?? []).flatMap((gateway): DrainedGateway[] =>
+        gateway.draining === undefined
+          ? []
+          : [{ member, gateway: formatHostPort(gateway), drain: gateway.draining }],
+      ),
     );
     return new Map(
-      drained.slice(0, maxDrained).map((one) => [`${one.member} ${one.gateway}`, one]),
+      drained.slice(0, maxDrained).map((one) => [`${one.member} ${one.gateway} ${one.drain}`, one]),
     );
   }
 

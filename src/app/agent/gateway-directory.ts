@@ -139,7 +139,7 @@ export class GatewayDirectory implements Disposable {
           address,
           port,
           ...(zone === undefined ? {} : { zone }),
-          ...(draining === undefined ? {} : { isDraining: draining }),
+          ...(draining === undefined ? {} : { isDraining: true }),
         });
       }
     }

@@ -40,9 +40,10 @@ export class GatewayDrains implements Disposable {
           .memberStatus()
           .filter(({ lease, position }) => lease === "live" && position !== undefined)
           .map(({ member }) => member),
-      hasConfirmed: (member, address) =>
-        recordOf(member)?.drained?.some((one) => one.member === self && one.gateway === address) ===
-        true,
+      hasConfirmed: (member, { address, drain }) =>
+        recordOf(member)?.drained?.some(
+          (one) => one.member === self && one.gateway === address && one.drain === drain,
+        ) === true,
       isWriter: () => {
         const writer = catalog.writerStatus();
         return writer !== undefined && writer.fencedBy === undefined;

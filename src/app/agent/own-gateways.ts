@@ -13,8 +13,11 @@ export interface OwnGatewaysOptions {
   readonly onChange: () => void;
   /** Members that could still send connections. */
   readonly others: () => readonly MemberName[];
-  /** Whether that member has confirmed that it sends no new connections to the address. */
-  readonly hasConfirmed: (member: MemberName, address: string) => boolean;
+  /** Whether that member has confirmed that it sends no new connections to the address in this drain. */
+  readonly hasConfirmed: (
+    member: MemberName,
+    about: { readonly address: string; readonly drain: number },
+  ) => boolean;
   /** Whether this agent writes the member's shard now; of several replicas one does. */
   readonly isWriter: () => boolean;
   readonly clock: Clock;
@@ -32,6 +35,8 @@ const lookEveryMs = 250;
 export class OwnGateways {
   readonly #options: OwnGatewaysOptions;
   #doors: OwnDoors;
+  /** By address; a later drain has a larger number, also after a restart. */
+  readonly #drains = new Map<string, number>();
   readonly #waiting = new Set<() => void>();
   readonly #startedAtMs: number;
 
@@ -47,7 +52,7 @@ export class OwnGateways {
       host,
       port,
       ...(zone === undefined ? {} : { zone }),
-      ...(this.#isDraining(formatHostPort({ host, port })) ? { draining: true } : {}),
+      ...this.#drainOf(formatHostPort({ host, port })),
     }));
   }
 
@@ -97,8 +102,16 @@ export class OwnGateways {
     return this.#doors.some((door) => door.address === address && door.isDraining);
   }
 
+  #drainOf(address: string): Pick<GatewayRecord, "draining"> {
+    return this.#isDraining(address) ? { draining: this.#drains.get(address) ?? 1 } : {};
+  }
+
   #tell(address: string): void {
     const state = this.#isDraining(address) ? "draining" : "live";
+    if (state === "draining") {
+      const last = this.#drains.get(address) ?? 0;
+      this.#drains.set(address, Math.max(last + 1, this.#options.clock.nowMs()));
+    }
     this.#options.log.info({ address, state }, "Own gateway changed");
     this.#options.onChange();
   }
@@ -109,8 +122,9 @@ export class OwnGateways {
     limit: { readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<readonly MemberName[]> {
     const { others, hasConfirmed } = this.#options;
+    const about = { address, drain: this.#drains.get(address) ?? 1 };
     const missing = (): readonly MemberName[] =>
-      others().filter((member) => !hasConfirmed(member, address));
+      others().filter((member) => !hasConfirmed(member, about));
     return new Promise((resolve) => {
       const end = (): void => {
         clearInterval(timer);

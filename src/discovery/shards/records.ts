@@ -16,8 +16,11 @@ export interface GatewayRecord {
   readonly port: number;
   /** Whose endpoints it serves first. */
   readonly zone?: string;
-  /** On its way out: no new connections. Older readers ignore it and learn from their probes. */
-  readonly draining?: true;
+  /**
+   * On its way out: no new connections. Tells one drain from the next, so that no confirmation counts
+   * twice. Older readers ignore it and learn from their probes.
+   */
+  readonly draining?: number;
 }
 
 /** A gateway of another member to which no proxy of this one opens new connections. */
@@ -25,6 +28,8 @@ export interface DrainedGateway {
   readonly member: MemberName;
   /** `host:port`, as that member states it. */
   readonly gateway: string;
+  /** Its `draining`. */
+  readonly drain: number;
 }
 
 /** What a member says of itself; there is one in each shard. */
@@ -166,6 +171,7 @@ function drainedFrom(value: unknown): DrainedGateway {
   return {
     member: parseMemberName(textIn(fields, "member", { max: 63 })),
     gateway: textIn(fields, "gateway", { max: 300 }),
+    drain: integerIn(fields, "drain", { min: 1, max: Number.MAX_SAFE_INTEGER }),
   };
 }
 
@@ -184,7 +190,9 @@ function gatewayFrom(value: unknown): GatewayRecord {
     host,
     port,
     ...(zone === undefined ? {} : { zone }),
-    ...(fields["draining"] === true ? { draining: true } : {}),
+    ...(fields["draining"] === undefined
+      ? {}
+      : { draining: integerIn(fields, "draining", { min: 1, max: Number.MAX_SAFE_INTEGER }) }),
   };
 }
 

@@ -12,7 +12,7 @@ function record(draining: boolean): MemberRecord {
     t: "member",
     software: "1",
     schemas: { min: 1, max: 1 },
-    gateways: [{ ...gateway, ...(draining ? { draining: true } : {}) }],
+    gateways: [{ ...gateway, ...(draining ? { draining: 7 } : {}) }],
   };
 }
 
@@ -51,7 +51,9 @@ suite("DrainConfirmations", () => {
     assert.deepEqual(confirmations.confirmed(), []);
     world.unanswered = new Set(["three"]);
     t.mock.timers.tick(50);
-    assert.deepEqual(confirmations.confirmed(), [{ member: west, gateway: "[2001:db8::1]:15443" }]);
+    assert.deepEqual(confirmations.confirmed(), [
+      { member: west, gateway: "[2001:db8::1]:15443", drain: 7 },
+    ]);
     assert.equal(world.told, 1);
   });
 

@@ -27,10 +27,10 @@ const member: MemberRecord = {
   schemas: { min: 1, max: 1 },
   gateways: [
     { host: "gw.east.example", port: 15_443, zone: "a" },
-    { host: "2001:db8::1", port: 15_443, draining: true },
+    { host: "2001:db8::1", port: 15_443, draining: 1 },
   ],
   bundleDigest: "ab",
-  drained: [{ member: parseMemberName("west"), gateway: "[2001:db8::9]:15443" }],
+  drained: [{ member: parseMemberName("west"), gateway: "[2001:db8::9]:15443", drain: 3 }],
 };
 const service: ServiceRecord = {
   t: "service",
