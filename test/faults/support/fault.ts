@@ -68,8 +68,11 @@ export async function measureFault(struck: Struck, strike: () => Promise<void>):
   if (start.lost.length > 0) throw new Error(`never in step at first: ${start.lost.join("; ")}`);
   struck.setLoad(loadPerSecond);
   const before = (await struck.tally()).changes;
-  await strike();
-  struck.setLoad(0);
+  try {
+    await strike();
+  } finally {
+    struck.setLoad(0);
+  }
   const { changes } = await struck.tally();
   await struck.changeAll();
   const end = await timeInStep(struck);

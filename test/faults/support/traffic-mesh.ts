@@ -211,6 +211,8 @@ kind: ServiceExport
 metadata: { name: ${name}, namespace: shop, creationTimestamp: "2026-01-01T00:00:00Z" }
 `;
   const file = join(folder, `${name}.yaml`);
-  await writeFile(`${file}.new`, text);
-  await rename(`${file}.new`, file);
+  // Two changes may be under way at once.
+  const fresh = `${file}.${port}`;
+  await writeFile(fresh, text);
+  await rename(fresh, file);
 }

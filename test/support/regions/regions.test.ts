@@ -37,9 +37,12 @@ suite("regions on one machine", { skip }, () => {
       ["us", "ap", 90],
       ["ap", "eu", 120],
     ] as const) {
-      const timesMs = await echoes(from, to);
-      const fastestMs = Math.min(...timesMs);
-      assert.ok(fastestMs >= rttMs && fastestMs < rttMs * 1.5, `${from}-${to}: ${timesMs.join()}`);
+      // A busy machine adds to it at times; the link takes nothing off.
+      let fastestMs = Number.POSITIVE_INFINITY;
+      for (let attempt = 0; attempt < 20 && fastestMs > rttMs * 1.5; attempt += 1) {
+        fastestMs = Math.min(fastestMs, ...(await echoes(from, to)));
+      }
+      assert.ok(fastestMs >= rttMs && fastestMs < rttMs * 1.5, `${from}-${to}: ${fastestMs} ms`);
     }
   });
 

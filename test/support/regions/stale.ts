@@ -9,7 +9,8 @@ let opened = 0;
 /** A name for namespaces of this run that tells whether the process that made them still lives. */
 export async function namespacePrefix(): Promise<string> {
   opened += 1;
-  return `isthmus-t-${process.pid}-${await startOf(process.pid)}-${opened}`;
+  const number = opened;
+  return `isthmus-t-${process.pid}-${await startOf(process.pid)}-${number}`;
 }
 
 /** Removes namespaces of tests that were killed together with their guardian, and what runs in them. */
