@@ -6,6 +6,7 @@ import { after, before, suite, test } from "node:test";
 import { GatewayProber, type ProbeReport } from "../../src/gateway/io/prober.ts";
 import { defaultMaxClientHelloBytes } from "../../src/gateway/listener.ts";
 import { MemberResources } from "../../src/gateway/member-resources.ts";
+import { formatHostPort } from "../../src/mesh/address.ts";
 import type { MemberName } from "../../src/mesh/ids.ts";
 import {
   parseNamespace,
@@ -27,133 +28,142 @@ import { identityOf } from "./identities.ts";
 import { type RealEnvoy, skipWithoutEnvoy, startEnvoy } from "./real-envoy.ts";
 import { quietLog, realClock } from "./world.ts";
 
-const local = "127.0.0.1";
+// Every address of the suite that runs.
+let local = "127.0.0.1";
 const cartId = serviceIdOf("shop", "cart");
 
-suite("real Envoys carry requests from member to member", { skip: skipWithoutEnvoy }, () => {
-  const started: AsyncDisposable[] = [];
-  let made: MadeMesh;
-  let app: Server;
-  let ports: Ports;
+for (const host of ["127.0.0.1", "::1"]) {
+  suite(`real Envoys carry requests from member to member over ${host}`, {
+    skip: skipWithoutEnvoy,
+  }, () => {
+    const started: AsyncDisposable[] = [];
+    let made: MadeMesh;
+    let app: Server;
+    let ports: Ports;
 
-  before(async () => {
-    made = await madeMesh(Date.now());
-    app = createHttpServer((request, response) => {
-      response.setHeader("caller", String(request.headers["x-forwarded-client-cert"]));
-      // No application may claim what only its sidecar can know.
-      response.setHeader("x-isthmus-unreached", "lie");
-      response.end(`${request.method} from west`);
-    });
-    ports = await freePorts();
-    app.listen(ports.app, local);
-    await once(app, "listening");
-    const cart = (app: number, inbound: number): Endpoint =>
-      endpoint(app, {
-        address: local,
-        ports: { http: app },
-        sidecars: { http: { address: local, port: inbound } },
+    before(async () => {
+      local = host;
+      made = await madeMesh(Date.now());
+      app = createHttpServer((request, response) => {
+        response.setHeader("caller", String(request.headers["x-forwarded-client-cert"]));
+        // No application may claim what only its sidecar can know.
+        response.setHeader("x-isthmus-unreached", "lie");
+        response.end(`${request.method} from west`);
       });
-    // Two workloads, one of which has died behind its living sidecar.
-    const carts = [cart(ports.app, ports.inbound), cart(ports.deadApp, ports.deadInbound)];
-    const western = resourcesOf(west, made);
-    western.update(cartId, meshService({ local: localService(carts) }));
-    const gateways = [{ address: local, port: ports.gateway, isAlive: true }];
-    const eastern = resourcesOf(east, made);
-    eastern.update(cartId, meshService({ remotes: [remoteExport("west", { gateways })] }));
+      ports = await freePorts();
+      app.listen(ports.app, local);
+      await once(app, "listening");
+      const cart = (app: number, inbound: number): Endpoint =>
+        endpoint(app, {
+          address: local,
+          ports: { http: app },
+          sidecars: { http: { address: local, port: inbound } },
+        });
+      // Two workloads, one of which has died behind its living sidecar.
+      const carts = [cart(ports.app, ports.inbound), cart(ports.deadApp, ports.deadInbound)];
+      const western = resourcesOf(west, made);
+      western.update(cartId, meshService({ local: localService(carts) }));
+      const gateways = [{ address: local, port: ports.gateway, isAlive: true }];
+      const eastern = resourcesOf(east, made);
+      eastern.update(cartId, meshService({ remotes: [remoteExport("west", { gateways })] }));
 
-    const gatewayId = parseSpiffeId("spiffe://west.acme.mesh/isthmus/gateway");
-    const westCartId = parseSpiffeId("spiffe://west.acme.mesh/ns/shop/sa/cart");
-    const frontendId = parseSpiffeId("spiffe://east.acme.mesh/ns/shop/sa/frontend");
-    const frontend = await identityOf(made, { issuer: made.east, id: frontendId });
-    started.push(
-      await envoyFor(western, {
-        node: gatewayNode(ports.gateway),
-        identity: await identityOf(made, { issuer: made.west, id: gatewayId }),
-      }),
-      await envoyFor(western, {
-        node: cartNode(ports),
-        identity: await identityOf(made, { issuer: made.west, id: westCartId }),
-      }),
-      await envoyFor(eastern, { node: frontendNode("envoy", ports.http), identity: frontend }),
-      await envoyFor(eastern, { node: frontendNode("embedded", ports.bytes), identity: frontend }),
-    );
-  });
-  after(async () => {
-    for (const one of started) await one[Symbol.asyncDispose]();
-    app.close();
-    app.closeAllConnections();
-  });
-
-  const call = (port: number, method: string): Promise<Response> =>
-    fetch(`http://${local}:${port}/`, { method });
-
-  for (const method of ["GET", "POST"]) {
-    test(`${method} over HTTP, whatever died behind its sidecar, and the application learns who calls`, async () => {
-      for (let round = 0; round < 20; round += 1) {
-        assert.equal((await call(ports.http, method)).status, 200);
-      }
-      const response = await call(ports.http, method);
-      assert.equal(await response.text(), `${method} from west`);
-      assert.match(
-        response.headers.get("caller") ?? "",
-        /URI=spiffe:\/\/east\.acme\.mesh\/ns\/shop\/sa\/frontend/,
+      const gatewayId = parseSpiffeId("spiffe://west.acme.mesh/isthmus/gateway");
+      const westCartId = parseSpiffeId("spiffe://west.acme.mesh/ns/shop/sa/cart");
+      const frontendId = parseSpiffeId("spiffe://east.acme.mesh/ns/shop/sa/frontend");
+      const frontend = await identityOf(made, { issuer: made.east, id: frontendId });
+      started.push(
+        await envoyFor(western, {
+          node: gatewayNode(ports.gateway),
+          identity: await identityOf(made, { issuer: made.west, id: gatewayId }),
+        }),
+        await envoyFor(western, {
+          node: cartNode(ports),
+          identity: await identityOf(made, { issuer: made.west, id: westCartId }),
+        }),
+        await envoyFor(eastern, { node: frontendNode("envoy", ports.http), identity: frontend }),
+        await envoyFor(eastern, {
+          node: frontendNode("embedded", ports.bytes),
+          identity: frontend,
+        }),
       );
+    });
+    after(async () => {
+      for (const one of started) await one[Symbol.asyncDispose]();
+      app.close();
+      app.closeAllConnections();
+    });
+
+    const call = (port: number, method: string): Promise<Response> =>
+      fetch(`http://${formatHostPort({ host: local, port })}/`, { method });
+
+    for (const method of ["GET", "POST"]) {
+      test(`${method} over HTTP, whatever died behind its sidecar, and the application learns who calls`, async () => {
+        for (let round = 0; round < 20; round += 1) {
+          assert.equal((await call(ports.http, method)).status, 200);
+        }
+        const response = await call(ports.http, method);
+        assert.equal(await response.text(), `${method} from west`);
+        assert.match(
+          response.headers.get("caller") ?? "",
+          /URI=spiffe:\/\/east\.acme\.mesh\/ns\/shop\/sa\/frontend/,
+        );
+        assert.equal(response.headers.get("x-isthmus-unreached"), null);
+      });
+    }
+
+    test("a WebSocket, from end to end", async () => {
+      app.once("upgrade", (_request, socket) => {
+        socket.end(
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nbye",
+        );
+      });
+      const headers = { connection: "upgrade", upgrade: "websocket" };
+      const upgraded = await once(get({ host: local, port: ports.http, headers }), "upgrade");
+      const [, socket, head] = upgraded as [unknown, Socket, Buffer];
+      const [first] = head.length > 0 ? [head] : ((await once(socket, "data")) as [Buffer]);
+      assert.equal(first.toString(), "bye");
+      socket.destroy();
+    });
+
+    test("bytes, for a sidecar that only forwards", async () => {
+      // Nobody repeats a request in bytes, so about half of them meet the dead application.
+      const answers = await Promise.all(Array.from({ length: 20 }, () => call(ports.bytes, "GET")));
+      assert.ok(answers.some(({ status }) => status === 200));
+    });
+
+    test("a probe ends in the gateway itself", async () => {
+      const report = Promise.withResolvers<ProbeReport>();
+      const agent = await identityOf(made, {
+        issuer: made.east,
+        id: parseSpiffeId("spiffe://east.acme.mesh/isthmus/agent"),
+      });
+      using prober = new GatewayProber({
+        mesh,
+        identity: { current: () => agent, onChange: () => () => undefined },
+        verifyPeer: createVerifier({
+          mesh,
+          bundle: () => made.bundle,
+          charter: () => made.charter.charter,
+        }).verifyPeer,
+        clock: realClock,
+        random: () => 0,
+        log: quietLog,
+        intervalMs: 50,
+        onReport: report.resolve,
+      });
+      prober.setTargets([{ member: west, address: local, port: ports.gateway }]);
+      assert.equal((await report.promise).isAlive, true);
+    });
+
+    test("an unreachable application is an error of its sidecar's making, and the marker stays inside", async () => {
+      app.close();
+      app.closeAllConnections();
+      const response = await call(ports.http, "POST");
+      assert.equal(response.status, 503);
       assert.equal(response.headers.get("x-isthmus-unreached"), null);
     });
-  }
-
-  test("a WebSocket, from end to end", async () => {
-    app.once("upgrade", (_request, socket) => {
-      socket.end(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nbye",
-      );
-    });
-    const headers = { connection: "upgrade", upgrade: "websocket" };
-    const upgraded = await once(get({ host: local, port: ports.http, headers }), "upgrade");
-    const [, socket, head] = upgraded as [unknown, Socket, Buffer];
-    const [first] = head.length > 0 ? [head] : ((await once(socket, "data")) as [Buffer]);
-    assert.equal(first.toString(), "bye");
-    socket.destroy();
   });
-
-  test("bytes, for a sidecar that only forwards", async () => {
-    // Nobody repeats a request in bytes, so about half of them meet the dead application.
-    const answers = await Promise.all(Array.from({ length: 20 }, () => call(ports.bytes, "GET")));
-    assert.ok(answers.some(({ status }) => status === 200));
-  });
-
-  test("a probe ends in the gateway itself", async () => {
-    const report = Promise.withResolvers<ProbeReport>();
-    const agent = await identityOf(made, {
-      issuer: made.east,
-      id: parseSpiffeId("spiffe://east.acme.mesh/isthmus/agent"),
-    });
-    using prober = new GatewayProber({
-      mesh,
-      identity: { current: () => agent, onChange: () => () => undefined },
-      verifyPeer: createVerifier({
-        mesh,
-        bundle: () => made.bundle,
-        charter: () => made.charter.charter,
-      }).verifyPeer,
-      clock: realClock,
-      random: () => 0,
-      log: quietLog,
-      intervalMs: 50,
-      onReport: report.resolve,
-    });
-    prober.setTargets([{ member: west, address: local, port: ports.gateway }]);
-    assert.equal((await report.promise).isAlive, true);
-  });
-
-  test("an unreachable application is an error of its sidecar's making, and the marker stays inside", async () => {
-    app.close();
-    app.closeAllConnections();
-    const response = await call(ports.http, "POST");
-    assert.equal(response.status, 503);
-    assert.equal(response.headers.get("x-isthmus-unreached"), null);
-  });
-});
+}
 
 function resourcesOf(member: MemberName, made: MadeMesh): MemberResources {
   const trustDomains = [east, west].map((name) => trustDomainOf(name, mesh));
