@@ -52,10 +52,12 @@ export interface Tally {
 
 /** What the issue demands of every fault. */
 export const targetMs = 5000;
+/** What tests grant: the table holds the target, and a busy machine is no defect. */
+export const patientMs: number = 3 * targetMs;
 /** Each is some catalogs in this process and a Redis or two; they mostly wait. */
 export const faultsAtOnce = 8;
 /** How long a broken run is watched before it counts as lost. */
-const patienceMs = 30_000;
+const lostAfterMs = 30_000;
 const pollMs = 10;
 const loadPerSecond = 10;
 
@@ -94,7 +96,7 @@ export async function timeToReaders(struck: Struck): Promise<number> {
     const ms = performance.now() - startMs;
     const late = await struck.readerDifferences();
     if (late.length === 0) return ms;
-    if (ms > patienceMs) throw new Error(`Readers never came to know: ${late.join("; ")}`);
+    if (ms > lostAfterMs) throw new Error(`Readers never came to know: ${late.join("; ")}`);
     await wait(pollMs);
   }
 }
@@ -106,7 +108,7 @@ async function timeInStep(
   for (;;) {
     const lost = await struck.differences();
     const ms = performance.now() - startMs;
-    if (lost.length === 0 || ms > patienceMs) return { ms, lost };
+    if (lost.length === 0 || ms > lostAfterMs) return { ms, lost };
     await wait(pollMs);
   }
 }
