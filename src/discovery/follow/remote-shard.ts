@@ -75,6 +75,8 @@ interface Held {
   readonly buckets: Buckets;
   readonly signed: SignedHead;
   readonly isSignerExpired: boolean;
+  /** Of the certificate that signed it. */
+  readonly notAfterMs: number;
 }
 
 interface Context {
@@ -121,8 +123,15 @@ export function createRemoteShard(options: {
     if (verdict.head.epoch > at.nowMs + maxEpochAheadMs) {
       return { t: "refused", reason: `its epoch ${verdict.head.epoch} is more than a day ahead` };
     }
-    const found = { head: verdict.head, signed, isExpired: verdict.isExpired };
-    if (!verdict.isExpired) verified = found;
+    const { head, isExpired, notAfterMs } = verdict;
+    // An old key that got into other hands must not outdo the ones that came after it.
+    if (isExpired && held !== undefined && notAfterMs < held.notAfterMs) {
+      if (isNewer(relationOf(head, held))) {
+        return { t: "refused", reason: "it is signed with a key that has been replaced since" };
+      }
+    }
+    const found = { head, signed, isExpired, notAfterMs };
+    if (!isExpired) verified = found;
     return { t: "ok", found };
   };
 
@@ -158,7 +167,7 @@ export function createRemoteShard(options: {
 
   const takeContent = (input: ShardInput, found: Found): Partial<ShardOutcome> => {
     const relation = relationOf(found.head, held);
-    if (relation === "older" || relation === "same") return {};
+    if (!isNewer(relation)) return {};
     if (relation === "conflict") {
       const message = `two contents are signed as epoch ${found.head.epoch} seq ${found.head.seq}`;
       alarm = { code: "CATALOG_SHARD_CONFLICT", severity: "error", subject: member, message };
@@ -198,7 +207,7 @@ export function createRemoteShard(options: {
         skewMs = head.timeMs - at.nowMs;
       }
       if (held !== undefined && isNewBeat && relationOf(head, held) === "same") {
-        held = { ...held, signed, isSignerExpired: false };
+        held = { ...held, signed, isSignerExpired: false, notAfterMs: found.notAfterMs };
       }
       return { ...nothing, ...takeContent(input, found), isNewBeat };
     },
@@ -225,6 +234,7 @@ interface Found {
   readonly head: Head;
   readonly signed: SignedHead;
   readonly isExpired: boolean;
+  readonly notAfterMs: number;
 }
 
 const nothing: ShardOutcome = { isNewBeat: false, isBehind: false };
@@ -254,6 +264,7 @@ function heldFrom(found: Found, buckets: Buckets): Held {
     buckets,
     signed: found.signed,
     isSignerExpired: found.isExpired,
+    notAfterMs: found.notAfterMs,
   };
 }
 
@@ -264,6 +275,10 @@ function relationOf(head: ShardPosition, held: Held | undefined): Relation {
   if (head.seq < seq) return "older";
   if (head.seq === seq) return head.digest === digest ? "same" : "conflict";
   return head.seq === seq + 1 ? "next" : "ahead";
+}
+
+function isNewer(relation: Relation): boolean {
+  return relation !== "older" && relation !== "same";
 }
 
 /** Bounds what a hub can make this process hold. */

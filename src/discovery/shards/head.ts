@@ -41,7 +41,13 @@ export interface Head {
 }
 
 export type HeadVerdict =
-  | { readonly t: "ok"; readonly head: Head; readonly isExpired: boolean }
+  | {
+      readonly t: "ok";
+      readonly head: Head;
+      readonly isExpired: boolean;
+      /** Of the signer's certificate. */
+      readonly notAfterMs: number;
+    }
   | { readonly t: "refused"; readonly reason: string };
 
 /** Keeps a signature over a head from being taken for one over anything else. */
@@ -134,7 +140,8 @@ export function verifyHead(
   if (verdict.t === "refused") return verdict;
   const wrong = wrongSigner(verdict.peer, { head, signer });
   if (wrong !== undefined) return refused(wrong);
-  return { t: "ok", head, isExpired: verdict.peer.isExpired };
+  const { isExpired, notAfterMs } = verdict.peer;
+  return { t: "ok", head, isExpired, notAfterMs };
 }
 
 function wrongSigner(

@@ -272,6 +272,26 @@ test("a snapshot by an expired signer is taken, marked, and no life sign", async
   assert.equal(shard.take({ t: "head", head }, at).problem?.code, "CATALOG_HEAD_REFUSED");
 });
 
+test("a key that ran out replaces nothing that a later one signed", async () => {
+  const stolen = await writer.snapshot(one, { epoch: 200 });
+  const before = await writer.snapshot(one);
+  trust.expireAt(east, nowMs - 1);
+  trust.renew(east);
+  const renewed = createHandWriter(east, { trust, nowMs });
+  takeSnapshot(await renewed.snapshot(two, { seq: 2 }));
+  assert.equal(takeSnapshot(stolen).problem?.code, "CATALOG_HEAD_REFUSED");
+  assert.deepEqual([healthy(), shard.status().position?.epoch], [2, 100]);
+  assert.equal(takeSnapshot(before).problem, undefined, "what is merely old is no alarm");
+});
+
+test("what a key signed before it ran out is taken by whoever comes late", async () => {
+  trust.expireAt(east, nowMs + 1);
+  takeSnapshot(await writer.snapshot(one));
+  const last = await writer.snapshot(two, { seq: 2, beat: 2 });
+  assert.ok(takeSnapshot(last, { ...at, nowMs: nowMs + 2 }).change);
+  assert.equal(healthy(), 2);
+});
+
 test("content outlives the certificate that signed it", async () => {
   takeSnapshot(await writer.snapshot(one));
   trust.expireAt(east, nowMs - 1);
