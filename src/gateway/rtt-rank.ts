@@ -57,8 +57,18 @@ export function rankRegions(
 
 /** 1 is nearest. Regions that were never measured share the last rank. */
 export function rankOf(state: RankState, key: string): number {
-  const index = state.order.indexOf(key);
-  return index === -1 ? state.order.length + 1 : index + 1;
+  return ranksIn(state.order).get(key) ?? state.order.length + 1;
+}
+
+type Order = RankState["order"];
+
+// Asked for each member of each service that is put together.
+const known = new WeakMap<Order, ReadonlyMap<string, number>>();
+
+function ranksIn(order: Order): ReadonlyMap<string, number> {
+  const ranks = known.get(order) ?? new Map(order.map((key, index) => [key, index + 1]));
+  known.set(order, ranks);
+  return ranks;
 }
 
 type Regions = ReadonlyMap<string, MeasuredRegion>;

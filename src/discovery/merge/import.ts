@@ -27,6 +27,11 @@ export function definitionOf(
   local: LocalService | undefined,
   offers: readonly Offer[],
 ): Definition | undefined {
+  const [only] = offers;
+  // The most of them by far, in a large mesh.
+  if (local === undefined && offers.length === 1 && only?.record.ports.length === 1) {
+    return { type: only.record.type, ports: only.record.ports, conflicts: [] };
+  }
   const ranked = [...offers].sort(byAge);
   const first = local ?? ranked[0]?.record;
   if (first === undefined) return undefined;
