@@ -11,10 +11,10 @@ const garbagePercent = 40;
 /**
  * Trades some CPU for memory, for a process whose live content is small beside what passes through it. For
  * whoever owns the whole process. Both flags are read by V8 at each collection, so they count from now on;
- * `--max-semi-space-size` would not.
+ * `--max-semi-space-size` would not. What lives grows until `whenLoaded`: nothing is looked for before.
  */
-export function keepHeapLean(): void {
-  setFlagsFromString(`--heap-growing-percent=${garbagePercent}`);
+export function keepHeapLean(whenLoaded: Promise<void>): void {
+  void whenLoaded.then(() => setFlagsFromString(`--heap-growing-percent=${garbagePercent}`));
   const observer = new PerformanceObserver(() => {
     if (youngBytes() < maxYoungBytes) return;
     setFlagsFromString("--semi-space-growth-factor=1");

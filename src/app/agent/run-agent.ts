@@ -15,7 +15,6 @@ export type Ran =
 
 /** `isthmus agent`: runs until a signal. Throws what `startAgent` throws. */
 export async function runAgent(file: string): Promise<Ran> {
-  keepHeapLean();
   const parsed = loadAgentConfig(file);
   if (parsed.t === "invalid") return { t: "misconfigured", problems: parsed.problems };
   const { config } = parsed;
@@ -24,12 +23,17 @@ export async function runAgent(file: string): Promise<Ran> {
     fields: { role: "agent", self: config.member.name },
   });
   log.info({ config: redact(config) }, "Configuration read");
+  const warm = Promise.withResolvers<void>();
+  keepHeapLean(warm.promise);
   const code = await runService(
     async (signal) => {
       const telemetry = createTelemetry("agent");
       const stores = openHubs(config, { log, telemetry });
       const agent = await startAgent(config, { stores, log, telemetry, signal });
-      void agent.whenWarm.then(() => log.info({}, "Serves proxies"));
+      void agent.whenWarm.then(() => {
+        log.info({}, "Serves proxies");
+        warm.resolve();
+      });
       return agent;
     },
     { log },
