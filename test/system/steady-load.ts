@@ -26,7 +26,8 @@ export function startLoad(url: string): SteadyLoad {
         .then((response) => response.text())
         .then(
           () => void (answered += 1),
-          (thrown: unknown) => void failures.push(reasonOf(thrown)),
+          (thrown: unknown) =>
+            void failures.push(`${new Date().toISOString()} ${reasonOf(thrown)}`),
         );
       await wait(restMs);
     }
