@@ -2,6 +2,7 @@ import { isMessage } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type { HostPort } from "../../mesh/address.ts";
 import { isIp } from "../../mesh/address.ts";
+import { keyExchanges } from "../../mesh/key-exchanges.ts";
 import { identityName } from "../../mesh/names.ts";
 import type { Address } from "../../xds/gen/envoy/config/core/v3/address_pb.ts";
 import type { DataSource, TransportSocket } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
@@ -123,7 +124,7 @@ function requireOwnIdentity(common: CommonTlsContext | undefined, path: string):
   }
 }
 
-const ourCurves: ReadonlySet<string> = new Set(["X25519MLKEM768", "X25519", "P-256"]);
+const ourCurves: ReadonlySet<string> = new Set(keyExchanges);
 
 /**
  * Names live in SDS only: Envoy ORs a default list with the one of SDS, so a default list is refused

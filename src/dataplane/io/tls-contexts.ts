@@ -2,15 +2,13 @@ import { constants, hash } from "node:crypto";
 import type { SecureContext, TLSSocket } from "node:tls";
 import { createSecureContext, createServer, type Server } from "node:tls";
 import type { SpiffeId } from "../../mesh/ids.ts";
+import { keyExchangeList } from "../../mesh/key-exchanges.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import { isMatch } from "../config/common.ts";
 import type { ValidationModel } from "../config/model.ts";
 
 /** Reads the one URI name out of a certificate (DER); undefined when there is none or more than one. */
 export type SpiffeIdOf = (leafDer: Uint8Array) => SpiffeId | undefined;
-
-// The hybrid first: what crosses clouds today must not be readable later.
-const keyExchanges = "X25519MLKEM768:X25519:P-256";
 
 /** How every TLS socket of this engine is set up. */
 export function secureContextFor(identity: IdentitySource, bundlePem: string): SecureContext {
@@ -20,7 +18,7 @@ export function secureContextFor(identity: IdentitySource, bundlePem: string): S
     key: privateKeyPem.reveal(),
     ca: bundlePem,
     minVersion: "TLSv1.3",
-    ecdhCurve: keyExchanges,
+    ecdhCurve: keyExchangeList,
   });
 }
 
@@ -123,7 +121,7 @@ export class TlsContexts {
       key,
       ca: bundlePem,
       minVersion: "TLSv1.3",
-      ecdhCurve: keyExchanges,
+      ecdhCurve: keyExchangeList,
       // A resumed session asks for no certificate, and each gives a new ticket: it would outlive both
       // the certificate and its issuer.
       secureOptions: constants.SSL_OP_NO_TICKET,

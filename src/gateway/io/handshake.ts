@@ -3,6 +3,7 @@ import type { HostPort } from "../../mesh/address.ts";
 import { formatHostPort } from "../../mesh/address.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
+import { keyExchangeList } from "../../mesh/key-exchanges.ts";
 import type { Clock, Identity, VerifyPeer } from "../../mesh/ports.ts";
 import { peerChain } from "../../proxy/peer-chain.ts";
 
@@ -76,7 +77,7 @@ function connectTo(address: HostPort, options: HandshakeOptions): TLSSocket {
     key: identity.privateKeyPem.reveal(),
     ca: identity.bundlePem,
     minVersion: "TLSv1.3",
-    ecdhCurve: "X25519MLKEM768:X25519:P-256",
+    ecdhCurve: keyExchangeList,
     // The peer has a SPIFFE ID and no host name: VerifyPeer judges the chain, below.
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,

@@ -10,6 +10,7 @@ import {
 import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { keyExchangeList } from "../../mesh/key-exchanges.ts";
 import type { Clock, Identity, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
 import { Admission } from "../../xds/admission.ts";
 import { peerChain } from "../peer-chain.ts";
@@ -40,8 +41,6 @@ interface Connection {
   peer: Peer;
 }
 
-// What crosses clouds today must not be readable later: the post-quantum hybrid comes first.
-const keyExchange = "X25519MLKEM768:X25519:P-256";
 // A peer that has not finished its handshake by then is stuck or hostile.
 const handshakeTimeoutMs = 10_000;
 // Beyond the largest member we measured, and far below what the process may open.
@@ -269,7 +268,7 @@ function remoteOf(socket: Socket): string {
 const serverOptions = {
   ALPNProtocols: ["h2"],
   minVersion: "TLSv1.3",
-  ecdhCurve: keyExchange,
+  ecdhCurve: keyExchangeList,
   requestCert: true,
   // Judged by `verifyPeer`, which knows the charter.
   rejectUnauthorized: false,

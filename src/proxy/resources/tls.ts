@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import type { ServiceId } from "../../mesh/ids.ts";
+import { keyExchanges } from "../../mesh/key-exchanges.ts";
 import type { ServiceTarget } from "../../mesh/names.ts";
 import { identityName, meshValidationName, sniOf, validationName } from "../../mesh/names.ts";
 import { ApiVersion } from "../../xds/gen/envoy/config/core/v3/config_source_pb.ts";
@@ -19,11 +20,10 @@ import { remembered } from "./remembered.ts";
 import type { Extension } from "./wire.ts";
 import { adsSource, extension } from "./wire.ts";
 
-// The hybrid first: what crosses clouds today must not be readable later.
 const tlsParams = shared(TlsParametersSchema, {
   tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
   tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
-  ecdhCurves: ["X25519MLKEM768", "X25519", "P-256"],
+  ecdhCurves: [...keyExchanges],
 });
 
 /**
