@@ -10,6 +10,7 @@ import {
   encodeHead,
   encodePosition,
   entryHeadParts,
+  maxEntryItems,
   packItems,
   unpackItems,
 } from "../../../../src/discovery/io/catalog/redis/codec.ts";
@@ -31,7 +32,7 @@ suite("the strings in a hub", () => {
   test("items are read back as they were packed", () => {
     fc.assert(
       fc.property(fc.array(bytes, { maxLength: 8 }), (items) => {
-        assert.deepEqual(hex(unpackItems(packItems(items))), hex(items));
+        assert.deepEqual(hex(unpackItems(packItems(items), 8)), hex(items));
       }),
     );
   });
@@ -69,6 +70,20 @@ suite("the strings in a hub", () => {
     assert.equal(entry?.chainId, chainIdOf(chain));
   });
 
+  test("an entry with more than any agent reads at once is nobody's, and so are its fields", () => {
+    const head = { bytes: Buffer.from("h"), signature: { bytes: Buffer.from("s"), chain: [] } };
+    const removing = (count: number): readonly Buffer[] => {
+      const changes = packItems(Array.from({ length: count }, () => Buffer.alloc(1, 107)));
+      const fields = ["t", "delta", "h", entryHead(head), "n", "0", "c", changes];
+      return fields.map((one) => Buffer.from(one));
+    };
+    assert.equal(decodeEntry(removing(maxEntryItems))?.removed.length, maxEntryItems);
+    assert.equal(decodeEntry(removing(maxEntryItems + 1)), undefined);
+    assert.equal(decodeEntry(removing(3), 2), undefined);
+    const many = Array.from({ length: 1000 }, () => Buffer.from("x"));
+    assert.equal(decodeEntry([...removing(1), ...many]), undefined);
+  });
+
   test("a charter is read back byte for byte", () => {
     const charter = { bytes: Buffer.from("ü\u0000"), signature: Buffer.from("s"), signer: "root" };
     const read = decodeCharter(encodeCharter({ number: 12, charter }));
@@ -84,7 +99,7 @@ suite("the strings in a hub", () => {
         decodeStoredHead(buffer);
         decodeCharter(buffer);
         decodeEntry([Buffer.from("t"), Buffer.from("delta"), Buffer.from("h"), buffer]);
-        unpackItems(buffer);
+        unpackItems(buffer, 100);
       }),
     );
     for (const text of ["", "isthmus1", "isthmus1 1 1 d\n", "isthmus1 1 -1 d\n1-0\n", "x\n1-0\n"]) {

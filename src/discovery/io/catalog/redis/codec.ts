@@ -21,8 +21,12 @@ const entryId = /^\d{1,20}-\d{1,20}$/;
 /** A head has at most 4 kB, a chain a few certificates; nothing longer is read. */
 export const maxHeadValueBytes = 65_536;
 export const maxCharterBytes = 1_048_576;
-const maxItems = 300_000;
 const maxChain = 8;
+/** Keys and records of one log entry. Whoever changes more at once is read as a whole. */
+export const maxEntryItems = 16_384;
+/** Ours have four; a charter and an entry's head have three parts. */
+const maxEntryFields = 8;
+const maxParts = 8;
 
 export function packItems(items: readonly Uint8Array[]): Buffer {
   const packed = Buffer.allocUnsafe(items.reduce((sum, item) => sum + 4 + item.length, 0));
@@ -35,17 +39,27 @@ export function packItems(items: readonly Uint8Array[]): Buffer {
   return packed;
 }
 
-export function unpackItems(packed: Buffer): readonly Buffer[] | undefined {
-  const items: Buffer[] = [];
+/** Undefined where there are more than so many, too: each costs far more memory than its 4 bytes. */
+export function unpackItems(packed: Buffer, most: number): readonly Buffer[] | undefined {
+  // Counted first, so that a refusal costs next to nothing.
+  const count = countOf(packed, most);
+  if (count === undefined) return undefined;
   let at = 0;
-  while (at < packed.length) {
-    if (at + 4 > packed.length || items.length === maxItems) return undefined;
-    const end = at + 4 + packed.readUInt32BE(at);
-    if (end > packed.length) return undefined;
-    items.push(packed.subarray(at + 4, end));
-    at = end;
+  return Array.from({ length: count }, () => {
+    const start = at + 4;
+    at = start + packed.readUInt32BE(at);
+    return packed.subarray(start, at);
+  });
+}
+
+function countOf(packed: Buffer, most: number): number | undefined {
+  let at = 0;
+  let count = 0;
+  for (; at < packed.length; count += 1) {
+    if (at + 4 > packed.length || count === most) return undefined;
+    at += 4 + packed.readUInt32BE(at);
   }
-  return items;
+  return at === packed.length ? count : undefined;
 }
 
 /** The first line of a head's string; empty where nothing is held. What the write script compares. */
@@ -75,7 +89,7 @@ export function decodeStoredHead(value: Buffer): StoredHead | undefined {
   const cursor = value.toString("latin1", first + 1, second);
   if (line === null || !entryId.test(cursor)) return undefined;
   const [, epoch, seq, digest = ""] = line;
-  const [bytes, signature, ...chain] = unpackItems(value.subarray(second + 1)) ?? [];
+  const [bytes, signature, ...chain] = unpackItems(value.subarray(second + 1), 2 + maxChain) ?? [];
   const isWhole = bytes !== undefined && signature !== undefined && chain.length <= maxChain;
   return {
     position: { epoch: Number(epoch), seq: Number(seq), digest },
@@ -125,12 +139,17 @@ export interface StoredEntry {
 }
 
 /** Reads the fields of a stream entry: `t`, `h`, and of a delta `n` (pairs) and `c` (pairs, removed keys). */
-export function decodeEntry(fields: readonly Buffer[]): StoredEntry | undefined {
+export function decodeEntry(
+  fields: readonly Buffer[],
+  most: number = maxEntryItems,
+): StoredEntry | undefined {
+  if (fields.length > 2 * maxEntryFields) return undefined;
   const byName = new Map<string, Buffer>();
   for (let at = 0; at + 1 < fields.length; at += 2) {
     byName.set(String(fields[at]), fields[at + 1] ?? Buffer.alloc(0));
   }
-  const [bytes, signature, chainId] = unpackItems(byName.get("h") ?? Buffer.alloc(0)) ?? [];
+  const [bytes, signature, chainId] =
+    unpackItems(byName.get("h") ?? Buffer.alloc(0), maxParts) ?? [];
   if (bytes === undefined || signature === undefined || chainId === undefined) return undefined;
   const head = {
     bytes: copied(bytes),
@@ -139,7 +158,7 @@ export function decodeEntry(fields: readonly Buffer[]): StoredEntry | undefined 
   };
   const kind = String(byName.get("t"));
   if (kind === "whole") return { t: "whole", changed: new Map(), removed: [], ...head };
-  const items = unpackItems(byName.get("c") ?? Buffer.alloc(0));
+  const items = unpackItems(byName.get("c") ?? Buffer.alloc(0), most);
   const pairs = Number(byName.get("n"));
   if (kind !== "delta" || items === undefined) return undefined;
   if (!Number.isInteger(pairs) || pairs < 0 || pairs * 2 > items.length) return undefined;
@@ -193,7 +212,7 @@ export function decodeCharter(
 ): { readonly number: number; readonly charter: SignedCharter } | undefined {
   const number = charterNumberIn(value);
   if (number === undefined) return undefined;
-  const items = unpackItems(value.subarray(value.indexOf(10) + 1));
+  const items = unpackItems(value.subarray(value.indexOf(10) + 1), maxParts);
   const [bytes, signature, signer] = items ?? [];
   if (bytes === undefined || signature === undefined || signer === undefined) return undefined;
   return { number, charter: { bytes, signature, signer: signer.toString("utf8") } };

@@ -49,7 +49,7 @@ const silenceMs = 2000;
 const graceMs = 200;
 /** To another continent and back several times. A lost first packet is sent again by the next attempt. */
 const connectMs = 1000;
-const limits: ReplyLimits = { maxBytes: 100_663_296, maxElements: 600_000, maxDepth: 5 };
+const limits: ReplyLimits = { maxBytes: 100_663_296, maxElements: 262_144, maxDepth: 5 };
 
 const itClosed = new HubFailure("unreachable", "it closed the connection", { isFatal: true });
 

@@ -6,7 +6,7 @@ import type { Timers } from "../../../timers.ts";
 import { pause } from "../waiting.ts";
 import type { Ask } from "./asking.ts";
 import type { ChainMemory } from "./chain-memory.ts";
-import { decodeEntry, noHead, type StoredEntry } from "./codec.ts";
+import { decodeEntry, maxEntryItems, noHead, type StoredEntry } from "./codec.ts";
 import type { Command, HubConnection } from "./connection.ts";
 import { brokenBy, HubFailure } from "./hub-failure.ts";
 import type { HubLink } from "./hub-link.ts";
@@ -15,6 +15,8 @@ import { bytesOf, listOf, type Reply } from "./replies.ts";
 
 /** Entries per log and read: what a reader that lags takes at once. */
 const maxCount = 128;
+/** Keys and records of all entries of one read; what is beyond is read as a whole. */
+const maxItems = 131_072;
 /** How long a log is left alone that cannot be read: its member's heads tell of its changes. */
 const quarantineMs = 60_000;
 const entryId = /^\d{1,20}-\d{1,20}$/;
@@ -168,17 +170,25 @@ async function blockedCall(
 
 /** `[[key, [[id, [field, value, …]], …]], …]`; null when nothing came. */
 function entriesIn(reply: Reply, byKey: ReadonlyMap<string, MemberName>): readonly RawEntry[] {
+  let left = maxItems;
   return listOf(reply).flatMap((stream) => {
     const [key, entries] = listOf(stream);
-    const member = byKey.get(String(key));
+    const member = byKey.get(shortText(key));
     if (member === undefined) return [];
     return listOf(entries).flatMap((entry) => {
       const [id, fields] = listOf(entry);
-      const cursor = String(id);
+      const cursor = shortText(id);
       if (!entryId.test(cursor)) return [];
-      return [{ member, cursor, stored: decodeEntry(bytesOf(fields)) }];
+      const stored = decodeEntry(bytesOf(fields), Math.min(left, maxEntryItems));
+      if (stored !== undefined) left -= 2 * stored.changed.size + stored.removed.length;
+      return [{ member, cursor, stored }];
     });
   });
+}
+
+/** Keys and ids are short; what is not is neither. */
+function shortText(reply: Reply | undefined): string {
+  return Buffer.isBuffer(reply) && reply.length <= 512 ? String(reply) : "";
 }
 
 function cursorIn(text: string): string {
