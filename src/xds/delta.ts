@@ -59,6 +59,8 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
   readonly #uncut: ReadonlySet<XdsType>;
   readonly #isHeldBack: (type: XdsType) => boolean;
   readonly #ledgers = new Map<XdsType, Ledger>();
+  /** Endpoints that were sent before the newest version of their cluster. */
+  readonly #overtaking = new Set<string>();
   #lastPush = 0;
 
   constructor(options: DeltaOptions) {
@@ -103,7 +105,8 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     for (const type of upsertOrder) {
       const ledger = this.#ledgers.get(type);
       if (ledger === undefined || ledger.isSent || this.#isHeldBack(type)) continue;
-      // What comes later in the order must not overtake it.
+      // What comes later in the order must not overtake it, with one exception.
+      if (this.#mustWait(ledger) && type === "cluster") continue;
       if (this.#mustWait(ledger)) return undefined;
       const taken = ledger.take(
         this.#uncut.has(type) ? Number.POSITIVE_INFINITY : this.#limits.maxResponseBytes,
@@ -143,14 +146,26 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     return referring.has(ledger.type) && this.#ledgers.get("cluster")?.isAnswered === false;
   }
 
+  /**
+   * Envoy's answer to clusters may wait until those that it has are warm, so what they warm with goes on while
+   * clusters wait for that answer. One that comes later warms anew, and gets its endpoints once more.
+   */
+  #noteOvertaking(content: Content): void {
+    const clusters = this.#ledgers.get("cluster");
+    const endpoints = this.#ledgers.get("endpoint");
+    for (const { name } of content.upserts) {
+      if (content.type === "endpoint" && clusters?.isDue(name)) this.#overtaking.add(name);
+      if (content.type !== "cluster") continue;
+      endpoints?.uncarry(name);
+      if (this.#overtaking.delete(name)) endpoints?.renew(name);
+    }
+  }
+
   #deliver(ledger: Ledger, content: Content): Delivery {
     const delivery = this.#responses.deliver(content, { after: this.#lastPush });
     this.#lastPush = delivery.push;
     ledger.sent(delivery.receipt);
-    if (content.type === "cluster") {
-      const endpoints = this.#ledgers.get("endpoint");
-      for (const resource of content.upserts) endpoints?.uncarry(resource.name);
-    }
+    this.#noteOvertaking(content);
     return delivery;
   }
 

@@ -125,6 +125,16 @@ export class Ledger {
     if (this.#carried.delete(name) && this.#parked.delete(name)) this.#dirty.add(name);
   }
 
+  /** Whether there may be news of the name that were not sent yet. */
+  isDue(name: string): boolean {
+    return this.#dirty.has(name);
+  }
+
+  /** Sends it once more, as it is: the client needs it anew. */
+  renew(name: string): void {
+    if (this.#isWildcard || this.#names.has(name)) this.#owe(name);
+  }
+
   /** Everything the client was to be told of this type is on its way, but for removals. */
   get isSent(): boolean {
     return this.#dirty.size === 0 && !this.#isAnswerDue;

@@ -1,6 +1,8 @@
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { DeltaRequest } from "./codec.ts";
 import type { CommonContents } from "./common-map.ts";
 import { type DeltaLimits, DeltaSession, typeOfUrl } from "./delta.ts";
+import { sealResource } from "./encode.ts";
 import { blamedIndices, blamedNames } from "./nack.ts";
 import { type Resource, typeUrls, type XdsType } from "./resource.ts";
 import { type Content, type Delivery, Responses } from "./responses.ts";
@@ -142,18 +144,22 @@ export class SotwSession implements XdsSession<SotwRequest> {
       for (const name of content.removed) state.has.delete(name);
       return this.#send(state, { ...content, whole: [...state.has.values()] }, { before, after });
     }
-    // It has no way to say that something is gone: whoever referred to it stops doing so.
-    if (content.upserts.length === 0) return silent(content, after);
-    return this.#send(state, content, { before, after });
+    // It has no way to say that something is gone: whoever referred to it stops doing so. But clusters wait
+    // for their endpoints, so those are said to be none.
+    const isAwaited = content.type === "endpoint";
+    const none = isAwaited ? content.removed.map(emptyAssignment) : [];
+    const whole = [...content.upserts, ...none];
+    if (whole.length === 0) return silent(content, after);
+    return this.#send(state, { ...content, whole }, { before, after });
   }
 
   #send(
     state: TypeState,
-    content: Content,
+    content: Content & { readonly whole: readonly Resource[] },
     { before, after }: { readonly before: Pending["before"]; readonly after: number },
   ): Delivery {
     const delivery = this.#responses.deliver(content, { after });
-    const names = (content.whole ?? content.upserts).map(({ name }) => name);
+    const names = content.whole.map(({ name }) => name);
     state.nonce = delivery.receipt.nonce;
     state.pending = { names, before };
     return delivery;
@@ -197,6 +203,12 @@ function orAll(names: readonly string[]): readonly string[] {
 function carriedBy({ names, version }: SotwRequest): ReadonlyMap<string, string> {
   const carried = version === "" ? [] : names.filter((name) => name !== wildcardName);
   return new Map(carried.map((name) => [name, version]));
+}
+
+/** An envoy.config.endpoint.v3.ClusterLoadAssignment with nothing but its cluster's name. */
+function emptyAssignment(name: string): Resource {
+  const value = new BinaryWriter().tag(1, WireType.LengthDelimited).string(name).finish();
+  return sealResource({ type: "endpoint", name, value });
 }
 
 function silent(content: Content, after: number): Delivery {

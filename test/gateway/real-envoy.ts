@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Identity } from "../../src/mesh/ports.ts";
 import { AdsServer } from "../../src/proxy/io/ads-server.ts";
+import type { Dialect } from "../../src/proxy/io/ads-stream.ts";
 import type { Nack } from "../../src/xds/answers.ts";
 import type { Resource, XdsType } from "../../src/xds/resource.ts";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
@@ -28,7 +29,11 @@ export interface RealEnvoy extends AsyncDisposable {
   readonly admin: <Answer>(path: string) => Promise<Answer>;
 }
 
-export async function startEnvoy(nodeId: string, identity: Identity): Promise<RealEnvoy> {
+export async function startEnvoy(
+  nodeId: string,
+  identity: Identity,
+  dialect: Dialect = "delta",
+): Promise<RealEnvoy> {
   assert.ok(envoyBinary, "Cannot run Envoy: ISTHMUS_ENVOY is not set");
   const folder = mkdtempSync(join(tmpdir(), "isthmus-envoy-"));
   writeIdentity(folder, identity);
@@ -48,7 +53,7 @@ export async function startEnvoy(nodeId: string, identity: Identity): Promise<Re
   const server = new Server();
   ads.register(server);
   const port = await listen(server);
-  const child = spawnEnvoy(folder, bootstrap(nodeId, port));
+  const child = spawnEnvoy(folder, bootstrap(nodeId, { port, dialect }));
   const adminUrl = await adminOf(folder, child);
   return {
     hold: async (resources) => {
@@ -127,7 +132,10 @@ function writeIdentity(folder: string, identity: Identity): void {
   writeFileSync(join(folder, "identity/sds.json"), JSON.stringify({ resources: [secret] }));
 }
 
-function bootstrap(nodeId: string, port: number): object {
+function bootstrap(
+  nodeId: string,
+  { port, dialect }: { readonly port: number; readonly dialect: Dialect },
+): object {
   const ads = { ads: {}, resourceApiVersion: "V3" };
   return {
     node: { id: nodeId, cluster: "golden" },
@@ -136,7 +144,7 @@ function bootstrap(nodeId: string, port: number): object {
       cdsConfig: ads,
       ldsConfig: ads,
       adsConfig: {
-        apiType: "DELTA_GRPC",
+        apiType: dialect === "delta" ? "DELTA_GRPC" : "GRPC",
         transportApiVersion: "V3",
         setNodeOnFirstMessageOnly: true,
         grpcServices: [{ envoyGrpc: { clusterName: "xds" } }],

@@ -145,6 +145,7 @@ class World {
   /** While the agent may not know all, no response takes away what the client came with. */
   #assertKeeps({ type, bodies }: Told): void {
     if (this.#isSettled) this.#brought.delete(type);
+    if (type !== "cluster" && type !== "listener") return;
     const names = new Set(bodies.map((body) => (JSON.parse(body) as NamedBody).name));
     for (const name of this.#brought.get(type) ?? []) {
       const isKept = names.has(name) || !this.client.isInterested(type, name);

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { fromBinary } from "@bufbuild/protobuf";
+import { ClusterLoadAssignmentSchema } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { one, SotwBench, said } from "./sotw-harness.ts";
 
 const graceMs = 5000;
@@ -97,10 +99,35 @@ describe("SotwSession", () => {
     const none = one(bench.ask("listener", ["a"]));
     assert.deepEqual(said([none]), ["listener"]);
     assert.deepEqual(bench.ack(none, ["a"]), []);
-    assert.deepEqual(bench.ask("endpoint", ["x"]), [], "there is no word for it");
+    assert.deepEqual(bench.ask("secret", ["x"]), [], "there is no word for it");
     bench.put("listener", { a: "1" });
+    bench.put("secret", { x: "1" });
+    assert.deepEqual(said(bench.drain()), ["secret x=1", "listener a=1"]);
+  });
+
+  test("endpoints that do not exist are said to be none: a cluster waits for them", () => {
+    const bench = new SotwBench();
+    const none = one(bench.ask("endpoint", ["x"]));
+    const [body = ""] = none.bodies;
+    const assignment = fromBinary(ClusterLoadAssignmentSchema, Buffer.from(body));
+    assert.equal(assignment.clusterName, "x");
+    assert.deepEqual(assignment.endpoints, []);
+    assert.deepEqual(bench.ack(none, ["x"]), []);
     bench.put("endpoint", { x: "1" });
-    assert.deepEqual(said(bench.drain()), ["endpoint x=1", "listener a=1"]);
+    assert.deepEqual(said(bench.drain()), ["endpoint x=1"]);
+  });
+
+  test("endpoints go on while clusters wait for an answer, and come again when their cluster is newer", () => {
+    const bench = new SotwBench();
+    bench.put("cluster", { a: "1" });
+    bench.put("endpoint", { a: "1" });
+    const first = one(bench.ask("cluster", []));
+    bench.put("cluster", { a: "2" });
+    bench.put("endpoint", { a: "2" });
+    const endpoints = one(bench.ask("endpoint", ["a"]));
+    assert.deepEqual(said([endpoints]), ["endpoint a=2"]);
+    assert.deepEqual(bench.ack(endpoints, ["a"]), []);
+    assert.deepEqual(said(bench.ack(first, [])), ["cluster a=2", "endpoint a=2"]);
   });
 
   test("a cluster that is gone stays in what is told until its grace is over", () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import { typeUrls, type XdsType, xdsTypes } from "../../src/xds/resource.ts";
 import type { SotwRequest } from "../../src/xds/sotw-codec.ts";
 import type { Told } from "./sotw-harness.ts";
@@ -33,6 +34,9 @@ export class StrictSotwClient {
   #opened = new Set<XdsType>();
   #nonces = new Map<XdsType, string>();
   #seenNonces = new Set<string>();
+  /** Clusters that wait for endpoints; the answer to clusters waits for them, as Envoy's does. */
+  readonly #warming = new Set<string>();
+  #isClusterAnswerDue = false;
   /** What it refused on this stream and did not ask for anew. */
   #refused = new Set<string>();
 
@@ -47,6 +51,7 @@ export class StrictSotwClient {
     this.#seenNonces = new Set();
     this.#opened = new Set();
     this.#refused = new Set();
+    this.#isClusterAnswerDue = false;
     this.#asked = byType(() => new Set<string>());
     return this.#ask();
   }
@@ -57,7 +62,7 @@ export class StrictSotwClient {
     assert.notEqual(response.version, "", "a response comes without a version");
     this.#seenNonces.add(nonce);
     this.#nonces.set(type, nonce);
-    const bodies = response.bodies.map((body) => JSON.parse(body) as NamedBody);
+    const bodies = response.bodies.map((body) => bodyOf(type, body));
     for (const body of bodies) this.#assertNotRefused(type, body);
     const bad = bodies.flatMap(({ fault }, index) => (fault === undefined ? [] : [index]));
     if (bad.length > 0 && this.#manner === "all") {
@@ -66,11 +71,21 @@ export class StrictSotwClient {
     }
     this.#take(type, bodies);
     if (bad.length < bodies.length || bad.length === 0) this.#versions.set(type, response.version);
-    if (bad.length === 0) return [this.#request(type), ...this.#ask()];
+    if (bad.length === 0) return this.#accept(type);
     for (const index of bad) this.#refuse(type, bodies[index]);
     const reasons = bad.map((index) => `resource index ${index}: bad`).join("; ");
     const error = `xDS response validation errors: [${reasons}]`;
     return [this.#request(type, error), ...this.#ask()];
+  }
+
+  #accept(type: XdsType): SotwRequest[] {
+    if (this.#manner === "named") return [this.#request(type), ...this.#ask()];
+    if (type === "cluster") this.#isClusterAnswerDue = true;
+    const answers = type === "cluster" ? [] : [this.#request(type)];
+    const asked = this.#ask();
+    if (!this.#isClusterAnswerDue || this.#warming.size > 0) return [...answers, ...asked];
+    this.#isClusterAnswerDue = false;
+    return [...answers, ...asked, this.#request("cluster")];
   }
 
   isInterested(type: XdsType, name: string): boolean {
@@ -85,7 +100,9 @@ export class StrictSotwClient {
     const named = new Map(bodies.map((body) => [body.name, body]));
     if (wholeTypes.has(type)) {
       for (const name of this.held[type].keys()) {
-        if (!named.has(name)) this.held[type].delete(name);
+        if (named.has(name)) continue;
+        this.held[type].delete(name);
+        if (type === "cluster") this.#warming.delete(name);
       }
       // It may be one that was removed meanwhile, and may come back.
       this.#forgive(type, (name) => !named.has(name));
@@ -93,6 +110,9 @@ export class StrictSotwClient {
     for (const [name, body] of named) {
       // It crossed the request that no longer names it.
       if (body.fault === undefined && this.isInterested(type, name)) {
+        const isNews = !isDeepStrictEqual(this.held[type].get(name), body);
+        if (type === "cluster" && isNews) this.#warming.add(name);
+        if (type === "endpoint") this.#warming.delete(name);
         this.held[type].set(name, body);
         this.#forgive(type, (other) => other === name);
       }
@@ -182,6 +202,12 @@ export class StrictSotwClient {
       this.#forgive(type, (other) => other === name);
     }
   }
+}
+
+/** Endpoints that do not exist come as an assignment of nothing, its name after two bytes. */
+function bodyOf(type: XdsType, body: string): NamedBody {
+  if (type === "endpoint" && !body.startsWith("{")) return { name: body.slice(2), rev: -1 };
+  return JSON.parse(body) as NamedBody;
 }
 
 function keyOf(type: XdsType, body: NamedBody | undefined): string {

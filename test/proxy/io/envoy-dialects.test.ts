@@ -62,63 +62,66 @@ async function activeClusters(envoy: RealEnvoy): Promise<readonly string[]> {
     .sort();
 }
 
-suite("a real Envoy on our delta stream", { skip: skipWithoutEnvoy }, () => {
-  let envoy: RealEnvoy;
+for (const dialect of ["delta", "sotw"] as const) {
+  suite(`a real Envoy on our ${dialect} stream`, { skip: skipWithoutEnvoy }, () => {
+    let envoy: RealEnvoy;
 
-  before(async () => {
-    const mesh = await madeMesh(Date.now());
-    envoy = await startEnvoy(
-      "sidecar/nack",
-      await identityOf(mesh, { issuer: mesh.east, id: sidecarId }),
-    );
-  });
-  after(() => envoy[Symbol.asyncDispose]());
-
-  const becomes = async (expected: readonly string[]): Promise<void> => {
-    let actual: readonly string[] = [];
-    await until(async () => {
-      actual = await activeClusters(envoy);
-      return actual.join() === expected.join();
-    }).catch(() => assert.deepEqual(actual, expected));
-  };
-
-  test("drops a response for one broken constraint, and takes the good ones singly", async () => {
-    const bad = clusterWith({ name: "bad", connectTimeoutMs: 0 });
-    const nacks = await envoy.hold([
-      ...clusterWith({ name: "a" }),
-      ...bad,
-      ...clusterWith({ name: "b" }),
-    ]);
-    assert.deepEqual(nacks[0]?.names, []);
-    await becomes(["a 0.500s", "b 0.500s"]);
-  });
-
-  test("names the cluster it cannot build, and takes the others of the response", async () => {
-    const bad = clusterWith({
-      name: "bad",
-      lbPolicy: Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
+    before(async () => {
+      const mesh = await madeMesh(Date.now());
+      envoy = await startEnvoy(
+        "sidecar/nack",
+        await identityOf(mesh, { issuer: mesh.east, id: sidecarId }),
+        dialect,
+      );
     });
-    const nacks = await envoy.hold([
-      ...clusterWith({ name: "c" }),
-      ...bad,
-      ...clusterWith({ name: "d" }),
-    ]);
-    assert.deepEqual(nacks[0]?.names, ["bad"], nacks[0]?.message);
-    await becomes(["c 0.500s", "d 0.500s"]);
-  });
+    after(() => envoy[Symbol.asyncDispose]());
 
-  test("warms a changed cluster, because its endpoints follow though they are the same", async () => {
-    await envoy.hold(clusterWith({ name: "e" }));
-    await becomes(["e 0.500s"]);
-    await envoy.hold(clusterWith({ name: "e", connectTimeoutMs: 700 }));
-    await becomes(["e 0.700s"]);
-  });
+    const becomes = async (expected: readonly string[]): Promise<void> => {
+      let actual: readonly string[] = [];
+      await until(async () => {
+        actual = await activeClusters(envoy);
+        return actual.join() === expected.join();
+      }).catch(() => assert.deepEqual(actual, expected));
+    };
 
-  test("holds 2,000 clusters that came in many parts", async () => {
-    const wishes = Array.from({ length: 2000 }, (_, index) => ({ name: `part-${index}` }));
-    assert.deepEqual(await envoy.hold(wishes.flatMap(clusterWith)), []);
-    await becomes(wishes.map(({ name }) => `${name} 0.500s`).sort());
-    assert.deepEqual(await envoy.hold([]), []);
-    await becomes([]);
+    test("drops a response for one broken constraint, and takes the good ones singly", async () => {
+      const bad = clusterWith({ name: "bad", connectTimeoutMs: 0 });
+      const nacks = await envoy.hold([
+        ...clusterWith({ name: "a" }),
+        ...bad,
+        ...clusterWith({ name: "b" }),
+      ]);
+      assert.deepEqual(nacks[0]?.names, []);
+      await becomes(["a 0.500s", "b 0.500s"]);
+    });
+
+    test("names the cluster it cannot build, and takes the others of the response", async () => {
+      const bad = clusterWith({
+        name: "bad",
+        lbPolicy: Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
+      });
+      const nacks = await envoy.hold([
+        ...clusterWith({ name: "c" }),
+        ...bad,
+        ...clusterWith({ name: "d" }),
+      ]);
+      assert.deepEqual(nacks[0]?.names, ["bad"], nacks[0]?.message);
+      await becomes(["c 0.500s", "d 0.500s"]);
+    });
+
+    test("warms a changed cluster, because its endpoints follow though they are the same", async () => {
+      await envoy.hold(clusterWith({ name: "e" }));
+      await becomes(["e 0.500s"]);
+      await envoy.hold(clusterWith({ name: "e", connectTimeoutMs: 700 }));
+      await becomes(["e 0.700s"]);
+    });
+
+    test("holds 2,000 clusters that came in many parts", async () => {
+      const wishes = Array.from({ length: 2000 }, (_, index) => ({ name: `part-${index}` }));
+      assert.deepEqual(await envoy.hold(wishes.flatMap(clusterWith)), []);
+      await becomes(wishes.map(({ name }) => `${name} 0.500s`).sort());
+      assert.deepEqual(await envoy.hold([]), []);
+      await becomes([]);
+    });
   });
-});
+}
