@@ -125,6 +125,8 @@ test("violationOf() tells what may not be imported", () => {
   assert.ok(!isRefused("xds/ledger.ts", "node:net", true), "a type has no power");
   assert.ok(!isRefused("app/agent.ts", "../trust/io/keys.ts"), "app wires adapters");
   assert.ok(!isRefused("trust/io/keys.ts", "./files.ts"), "an adapter's own neighbour");
+  assert.ok(!isRefused("trust/io/keys.ts", "../../mesh/io/file.ts"), "what every adapter needs");
+  assert.ok(isRefused("trust/keys.ts", "../mesh/io/file.ts"), "pure code takes no adapter of mesh");
 });
 
 function violationOf(file: string, { from, typeOnly }: Import): string | undefined {
@@ -141,7 +143,8 @@ function violationOf(file: string, { from, typeOnly }: Import): string | undefin
   if (file.startsWith("app/demo/") && target.startsWith("../examples/")) return undefined;
   const [own, other] = [folderOf(file), folderOf(target)];
   if (own !== other && !visible.includes(other)) return `${own} may not see ${other} (${from})`;
-  const mayWire = own === "app" || (own === other && !isPure(file));
+  // mesh/io/ knows no room and no rule of any: what every adapter needs of the system stands there once.
+  const mayWire = own === "app" || (!isPure(file) && (own === other || other === "mesh"));
   if (isIo(target) && !mayWire) return `only app wires ${target}: take a port`;
   return undefined;
 }

@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { codeOf } from "../mesh/errors.ts";
 import type { Terminal } from "./command.ts";
 
 /** The process's own streams; colour only where a person looks. Source: no-color.org. */
@@ -38,7 +39,7 @@ function writeAll(fd: 1 | 2, text: string): boolean {
     try {
       offset += writeSync(fd, bytes, offset);
     } catch (thrown) {
-      const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+      const code = codeOf(thrown);
       if (code === "EAGAIN") continue;
       if (code === "EPIPE") return false;
       throw thrown;

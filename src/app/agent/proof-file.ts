@@ -1,8 +1,9 @@
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseHostPort } from "../../mesh/address.ts";
-import { reasonOf } from "../../mesh/errors.ts";
+import { codeOf, reasonOf } from "../../mesh/errors.ts";
 import { parseNamespace } from "../../mesh/ids.ts";
+import { replaceFile } from "../../mesh/io/replace-file.ts";
 import type { Log } from "../../mesh/ports.ts";
 import type { SidecarClaim } from "./sidecar-proofs.ts";
 
@@ -32,7 +33,10 @@ export function openProofFile(options: {
   const save = (): void => {
     timer = undefined;
     saving = saving
-      .then(() => options.watch("proofs.json", replace(file, `${JSON.stringify(options.all())}\n`)))
+      .then(() => {
+        const text = `${JSON.stringify(options.all())}\n`;
+        return options.watch("proofs.json", replaceFile(file, { text, mode: 0o600 }));
+      })
       .catch((thrown: unknown) =>
         log.warn({ file, reason: reasonOf(thrown) }, "Sidecar proofs could not be saved"),
       );
@@ -44,8 +48,7 @@ export function openProofFile(options: {
         return claimsIn(JSON.parse(await readFile(file, "utf8")));
       } catch (thrown) {
         // Absent at the first start; anything else costs only until the sidecars connect again.
-        const isAbsent = thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
-        if (!isAbsent)
+        if (codeOf(thrown) !== "ENOENT")
           log.warn({ file, reason: reasonOf(thrown) }, "Sidecar proofs are unreadable");
         return [];
       }
@@ -80,17 +83,4 @@ function addressIn(value: unknown): SidecarClaim["listen"] {
   const { host, port } = (value ?? {}) as { readonly host?: unknown; readonly port?: unknown };
   const text = String(host).includes(":") ? `[${String(host)}]` : String(host);
   return parseHostPort(`${text}:${String(port)}`);
-}
-
-async function replace(file: string, text: string): Promise<void> {
-  const beside = `${file}.${process.pid}.tmp`;
-  await rm(beside, { force: true });
-  const handle = await open(beside, "wx", 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(beside, file);
 }

@@ -1,7 +1,7 @@
-import { rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { MeshError } from "../../mesh/errors.ts";
 import { type MemberName, parseNetworkName } from "../../mesh/ids.ts";
+import { replaceFile } from "../../mesh/io/replace-file.ts";
 import { type RunningAgent, startAgent } from "../agent/agent.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { ChildPart, type ChildPartOptions } from "./child-part.ts";
@@ -205,9 +205,7 @@ async function drainSite(
   const folder = servicesDir(plan.dir, site.member);
   for (const [name, text] of site.files) {
     const next = withDraining(text, { service: shownService, isOn: change.isOn });
-    // Renamed into place: a reader must never see half a file.
-    await writeFile(join(folder, `.${name}.next`), change.isOn ? next : text);
-    await rename(join(folder, `.${name}.next`), join(folder, name));
+    await replaceFile(join(folder, name), { text: change.isOn ? next : text, mode: 0o644 });
   }
   change.part.drain(shownService, { isOn: change.isOn });
 }

@@ -1,9 +1,9 @@
 import { hash, randomBytes } from "node:crypto";
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { MeshError } from "../../mesh/errors.ts";
+import { codeOf, MeshError } from "../../mesh/errors.ts";
 import { Secret } from "../../mesh/secret.ts";
-import { codeOf, readKeyFile, saveFile } from "../../trust/io/safe-files.ts";
+import { readKeyFile, saveFile } from "../../trust/io/safe-files.ts";
 
 export interface UserPasswords {
   /** What goes to the user's agent as `passwordFile`. */

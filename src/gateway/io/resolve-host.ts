@@ -1,7 +1,7 @@
 import { lookup, Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIp, parseIp } from "../../mesh/address.ts";
-import { reasonOf } from "../../mesh/errors.ts";
+import { codeOf, reasonOf } from "../../mesh/errors.ts";
 import type { FamilyAnswer, HostAnswer } from "../host-answer.ts";
 
 /** Never rejects: what went wrong is part of the answer. */
@@ -89,9 +89,9 @@ async function familyOf(
       ttlSeconds: Math.min(...found.map(({ ttl }) => ttl)),
     };
   } catch (thrown) {
-    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    const code = codeOf(thrown) ?? "";
     if (code === "ENODATA" || code === "ENOTFOUND") return { t: "none" };
-    return { t: "failed", reason: reasons[String(code)] ?? reasonOf(thrown) };
+    return { t: "failed", reason: reasons[code] ?? reasonOf(thrown) };
   }
 }
 

@@ -1,18 +1,11 @@
 import { mkdir, readdir, readlink, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { MeshError } from "../../mesh/errors.ts";
+import { codeOf, MeshError } from "../../mesh/errors.ts";
+import { syncDir } from "../../mesh/io/replace-file.ts";
 import type { Identity } from "../../mesh/ports.ts";
 import { currentLink, envoyIdentityJson, identityFolder } from "../envoy-identity.ts";
 import { identityFrom } from "../identity.ts";
-import {
-  codeOf,
-  parseOf,
-  readKeyFile,
-  readText,
-  saveFile,
-  saveFiles,
-  syncDir,
-} from "./safe-files.ts";
+import { parseOf, readKeyFile, readText, saveFile, saveFiles } from "./safe-files.ts";
 
 /**
  * Loads the SVID of a folder: `svid.pem`, `svid.key`, `bundle.pem`, or the set behind

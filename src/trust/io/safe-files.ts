@@ -1,8 +1,9 @@
 import { constants } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { chmod, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
-import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { chmod, mkdir, open, readdir, realpath, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { codeOf, MeshError, reasonOf } from "../../mesh/errors.ts";
+import { replaceFile } from "../../mesh/io/replace-file.ts";
 import { Secret } from "../../mesh/secret.ts";
 
 // Nothing here is large; a stray device or log must not be read whole.
@@ -84,59 +85,16 @@ export interface FileContent {
   readonly content: string | Secret;
 }
 
-let stagings = 0;
-
-/** Replaces one file so that readers and crashes see the old content or the new, never half of it. */
+/** Replaces one file whole; a secret is readable by its owner alone. Rejects as `replaceFile`. */
 export async function saveFile(path: string, content: string | Secret): Promise<void> {
-  stagings += 1;
-  const staging = join(dirname(path), `.${basename(path)}.${process.pid}.${stagings}.tmp`);
-  await removeLeftovers(path);
-  await rm(staging, { force: true });
-  try {
-    await writeSynced(staging, content);
-    await rename(staging, path);
-  } catch (thrown) {
-    await rm(staging, { force: true });
-    throw thrown;
-  }
-  await syncDir(dirname(path));
-}
-
-async function writeSynced(path: string, content: string | Secret): Promise<void> {
   const isSecret = content instanceof Secret;
-  // O_EXCL with 0600 from the start: the content is never readable by others, not even for an instant.
-  const file = await open(path, "wx", isSecret ? 0o600 : 0o644);
-  try {
-    await file.writeFile(isSecret ? content.reveal() : content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** What a process that died in between left: it may hold a key. */
-async function removeLeftovers(path: string): Promise<void> {
-  const [dir, start] = [dirname(path), `.${basename(path)}.`];
-  const isLeftover = (name: string): boolean =>
-    name.startsWith(start) && name.endsWith(".tmp") && !name.startsWith(`${start}${process.pid}.`);
-  for (const name of await readdir(dir)) {
-    if (isLeftover(name)) await rm(join(dir, name), { force: true });
-  }
+  const text = isSecret ? content.reveal() : content;
+  await replaceFile(path, { text, mode: isSecret ? 0o600 : 0o644 });
 }
 
 /** Writes files into one folder, in order: put last what makes the others count. */
 export async function saveFiles(dir: string, files: readonly FileContent[]): Promise<void> {
   for (const { name, content } of files) await saveFile(join(dir, name), content);
-}
-
-/** A rename is on disk only when its folder is. */
-export async function syncDir(dir: string): Promise<void> {
-  const handle = await open(dir, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Makes a private folder. Throws as `checkEmpty`. */
@@ -159,10 +117,6 @@ export async function checkEmpty(dir: string): Promise<void> {
     "MESH_USAGE",
     `Cannot write into "${dir}": it is not empty, and nothing in it is ever overwritten`,
   );
-}
-
-export function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : undefined;
 }
 
 /** Runs a parser, which knows no paths, and says of which file or folder it speaks when it refuses. */

@@ -1,6 +1,6 @@
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { MeshError } from "../../mesh/errors.ts";
+import { codeOf, MeshError } from "../../mesh/errors.ts";
 import type { MemberName, MeshDomain, SpiffeId } from "../../mesh/ids.ts";
 import { infrastructureSpiffeId, trustDomainOf, workloadSpiffeId } from "../../mesh/ids.ts";
 import { bundleOf } from "../bundle.ts";
@@ -18,7 +18,7 @@ import { signerOf } from "../signer.ts";
 import { loadMember, loadRoot, saveCharter } from "./member-files.ts";
 import { newPrivateKey } from "./new-key.ts";
 import type { FileContent } from "./safe-files.ts";
-import { checkEmpty, codeOf, makeEmptyDir, saveFiles } from "./safe-files.ts";
+import { checkEmpty, makeEmptyDir, saveFiles } from "./safe-files.ts";
 
 /** What every command that issues has made. */
 export interface Issued {

@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { MeshError, reasonOf } from "../../../mesh/errors.ts";
+import { codeOf, MeshError, reasonOf } from "../../../mesh/errors.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
+import { replaceFile } from "../../../mesh/io/replace-file.ts";
 import type { Log } from "../../../mesh/ports.ts";
 import { integerIn, listIn, objectIn, textIn } from "../../shards/json-fields.ts";
 import type { ShardCopy, SnapshotStore, WriterMemory } from "../../shards/snapshot-store.ts";
@@ -30,37 +31,24 @@ export async function openSnapshotDir(dir: string, log: Log): Promise<SnapshotSt
       if (size > maxFileBytes) throw new RangeError(`it has ${size} bytes`);
       return decode(JSON.parse(await readFile(file, "utf8")));
     } catch (thrown) {
-      if (!isMissing(thrown)) log.warn({ file, reason: reasonOf(thrown) }, "Cannot read a copy");
+      if (codeOf(thrown) !== "ENOENT")
+        log.warn({ file, reason: reasonOf(thrown) }, "Cannot read a copy");
       return undefined;
     }
   };
 
   return {
     load: (member) => read(shardFile(member), decodeShard),
-    save: (member, copy) => replaceFile(shardFile(member), encodeShard(copy)),
+    save: (member, copy) => save(shardFile(member), encodeShard(copy)),
     remove: (member) => rm(shardFile(member), { force: true }),
     loadWriter: () => read(writerFile, decodeWriter),
-    saveWriter: (memory) => replaceFile(writerFile, JSON.stringify(memory)),
+    saveWriter: (memory) => save(writerFile, JSON.stringify(memory)),
   };
 }
 
-/** Written beside, synced, renamed: a crash leaves the old file or the new one. */
-async function replaceFile(file: string, text: string): Promise<void> {
-  // One name for all tries: what a crash left behind is overwritten by the next.
-  const beside = `${file}.tmp`;
-  try {
-    const handle = await open(beside, "w", 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(beside, file);
-  } catch (thrown) {
-    await rm(beside, { force: true });
-    throw thrown;
-  }
+/** Nobody else on this machine has to know who is in the mesh. */
+function save(file: string, text: string): Promise<void> {
+  return replaceFile(file, { text, mode: 0o600 });
 }
 
 function encodeShard(copy: ShardCopy): string {
@@ -109,8 +97,4 @@ function base64(bytes: Uint8Array): string {
 function bytesFrom(value: unknown): Uint8Array {
   if (typeof value !== "string") throw new RangeError("bytes are not base64");
   return Buffer.from(value, "base64");
-}
-
-function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
 }

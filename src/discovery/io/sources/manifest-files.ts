@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { open, readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
-import { reasonOf } from "../../../mesh/errors.ts";
+import { codeOf, reasonOf } from "../../../mesh/errors.ts";
 import type { SourceFinding } from "../../sources/source-finding.ts";
 import { printable } from "../../sources/source-finding.ts";
 
@@ -162,8 +162,7 @@ export async function readManifestFile(listed: ListedFile): Promise<FileReading>
     const modifiedMs = Number(stats.mtimeMs);
     return { t: "read", file, signature: signatureOf(stats), text, modifiedMs };
   } catch (thrown) {
-    const isGone = thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
-    if (isGone) return { t: "gone", ...listed };
+    if (codeOf(thrown) === "ENOENT") return { t: "gone", ...listed };
     return refused("SOURCE_FILE_UNREADABLE", { listed, reason: reasonOf(thrown) });
   }
 }

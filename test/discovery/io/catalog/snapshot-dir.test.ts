@@ -62,7 +62,7 @@ test("copies are unreadable to other users and leave nothing half-written beside
 test("what a crash left beside a copy does not hinder the next write", () =>
   inFolder(async (dir) => {
     const store = await openSnapshotDir(dir, silentLog);
-    await writeFile(join(dir, "east.shard.json.tmp"), "half");
+    await writeFile(join(dir, ".east.shard.json.1.1.tmp"), "half");
     await store.save(east, copy);
     assert.deepEqual(await readdir(dir), ["east.shard.json"]);
   }));
