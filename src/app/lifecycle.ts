@@ -37,6 +37,9 @@ export async function runService(
   for (const signal of signals) process.on(signal, onSignal);
   process.on("uncaughtException", onLost);
   process.on("unhandledRejection", onLost);
+  // Waiting holds no process alive (see `realTimers`): with every port closed and every hub away, nothing
+  // would, and Node would end with 13 in the middle of a good end.
+  const alive = setInterval(() => undefined, 60_000);
   try {
     const running = await start(starting.signal).catch((thrown: unknown) => {
       if (hasAsked) return undefined;
@@ -47,6 +50,7 @@ export async function runService(
     log.info({}, "Ended");
     return code;
   } finally {
+    clearInterval(alive);
     for (const signal of signals) process.off(signal, onSignal);
     process.off("uncaughtException", onLost);
     process.off("unhandledRejection", onLost);
