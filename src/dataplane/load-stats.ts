@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { errorField, loadErrors, loadField } from "../telemetry/load/fields.ts";
-import { loadMetrics } from "../telemetry/load/load-metrics.ts";
+import { metricStats } from "../telemetry/load/metric-stats.ts";
 import {
   type ClusterStats,
   ClusterStatsSchema,
@@ -51,17 +51,17 @@ function localityStats(load: LocalityLoad & { readonly locality: string }): Upst
     totalSuccessfulRequests: BigInt(row[loadField.ok] ?? 0),
     totalErrorRequests: BigInt(failed),
     totalRequestsInProgress: BigInt(Math.max(0, row[loadField.active] ?? 0)),
-    loadMetricStats: metricsOf(load),
+    loadMetricStats: metricStatsOf(load),
   });
 }
 
-function metricsOf({ row }: LocalityLoad): EndpointLoadMetricStats[] {
-  const metrics: EndpointLoadMetricStats[] = [];
-  for (const { name, field, in: where } of loadMetrics.values()) {
+function metricStatsOf({ row }: LocalityLoad): EndpointLoadMetricStats[] {
+  const stats: EndpointLoadMetricStats[] = [];
+  for (const { name, field, in: where } of metricStats.values()) {
     const value = row[field] ?? 0;
     if (value === 0) continue;
     const isCount = where === "count";
-    metrics.push(
+    stats.push(
       create(EndpointLoadMetricStatsSchema, {
         metricName: name,
         numRequestsFinishedWithMetric: isCount ? BigInt(value) : 1n,
@@ -69,7 +69,7 @@ function metricsOf({ row }: LocalityLoad): EndpointLoadMetricStats[] {
       }),
     );
   }
-  return metrics;
+  return stats;
 }
 
 function droppedOf({ row }: LocalityLoad): ClusterStats["droppedRequests"] {

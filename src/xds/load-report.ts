@@ -7,7 +7,7 @@ import {
   loadField,
   loadWidth,
 } from "../telemetry/load/fields.ts";
-import { loadMetrics } from "../telemetry/load/load-metrics.ts";
+import { metricStats } from "../telemetry/load/metric-stats.ts";
 import { type Decoded, limited, maxNodeBytes, text as textFrom } from "./wire-fields.ts";
 
 /** gRPC path of the load reporting service (LRS). */
@@ -157,8 +157,8 @@ function readMetric(reader: BinaryReader, row: LoadRow): void {
     else return false;
     return true;
   });
-  const metric = loadMetrics.get(name);
-  if (metric !== undefined) addTo(row, metric.field, metric.in === "count" ? counted : total);
+  const stat = metricStats.get(name);
+  if (stat !== undefined) addTo(row, stat.field, stat.in === "count" ? counted : total);
 }
 
 /** Calls back for each field, which reads it or says false; then it is read past. */

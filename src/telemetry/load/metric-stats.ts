@@ -5,11 +5,11 @@ import { latencyBuckets } from "./latency.ts";
  * What our engine adds to a load report as `load_metric_stats`, which any LRS server may ignore: LRS
  * itself has no bytes, no latency and one number for all errors.
  */
-export interface LoadMetric {
+export interface MetricStat {
   readonly name: string;
   /** Index in a load row. */
   readonly field: number;
-  /** Which of the two numbers of a metric says it. */
+  /** Which of the two numbers of a stat says it. */
   readonly in: "count" | "total";
 }
 
@@ -17,7 +17,7 @@ export interface LoadMetric {
 const droppedKinds: readonly LoadError[] = ["no-host", "over-limit"];
 
 /** By name. */
-export const loadMetrics: ReadonlyMap<string, LoadMetric> = new Map(
+export const metricStats: ReadonlyMap<string, MetricStat> = new Map(
   [
     { name: "isthmus.bytes_in", field: loadField.bytesIn, in: "total" as const },
     { name: "isthmus.bytes_out", field: loadField.bytesOut, in: "total" as const },
@@ -26,15 +26,15 @@ export const loadMetrics: ReadonlyMap<string, LoadMetric> = new Map(
       .map((kind) => countOf(`isthmus.error.${kind}`, errorField(kind))),
     ...histogram("isthmus.connect", loadField.connect),
     ...histogram("isthmus.first_byte", loadField.firstByte),
-  ].map((metric) => [metric.name, metric]),
+  ].map((stat) => [stat.name, stat]),
 );
 
-function histogram(name: string, from: number): readonly LoadMetric[] {
+function histogram(name: string, from: number): readonly MetricStat[] {
   return Array.from({ length: latencyBuckets }, (_, bucket) =>
     countOf(`${name}.${bucket}`, from + bucket),
   );
 }
 
-function countOf(name: string, field: number): LoadMetric {
+function countOf(name: string, field: number): MetricStat {
   return { name, field, in: "count" };
 }
