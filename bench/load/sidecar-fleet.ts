@@ -1,9 +1,9 @@
 /** Sidecars of one member in a process of their own: each takes every cluster and its endpoints, as Envoy does. */
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { NodeSchema } from "../../src/xds/gen/envoy/config/core/v3/base_pb.ts";
 import { typeUrls } from "../../src/xds/resource.ts";
+import { type GrpcStream, openGrpcStream } from "./h2-stream.ts";
 
 export interface SidecarsOrder {
   readonly agent: { readonly host: string; readonly port: number };
@@ -37,9 +37,9 @@ export type FromSidecars =
       readonly lastNs: string;
     };
 
-const connectionWindowBytes = 1024 * 1024;
+const path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const dialing = 20;
-const sessions: ClientHttp2Session[] = [];
+const streams: GrpcStream[] = [];
 let watched = "";
 let seen: bigint[] = [];
 let ready = 0;
@@ -60,7 +60,7 @@ process.on("message", (message: ToSidecars) => {
       tell({ t: "watching" });
       break;
     case "stop":
-      for (const session of sessions) session.destroy();
+      for (const stream of streams) stream.close();
       process.disconnect();
       break;
   }
@@ -78,53 +78,40 @@ async function sidecar(order: SidecarsOrder, index: number): Promise<void> {
   const identity = order.identities[index % order.identities.length];
   if (identity === undefined) throw new RangeError("a sidecar needs an identity");
   const { account, ...tls } = identity;
-  const session = connect(`https://${order.agent.host}:${order.agent.port}`, {
-    ...tls,
-    checkServerIdentity: () => undefined,
-  });
-  sessions.push(session);
-  await new Promise((resolve) => session.once("connect", resolve));
-  session.setLocalWindowSize(connectionWindowBytes);
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-    "content-type": "application/grpc",
-    te: "trailers",
-  });
-  stream.write(
-    framed(subscription("cluster", { node: nodeBytes({ index, account, zone: order.zone }) })),
-  );
-  await take(stream, order.expected);
-}
-
-/** Answers every response and asks for the endpoints of each cluster; resolves when all are there. */
-function take(stream: ClientHttp2Stream, expected: number): Promise<void> {
-  return new Promise((resolve) => {
-    const asked = new Set<string>();
-    const held = new Set<string>();
-    let isComplete = false;
-    const took = (response: Response): void => {
-      stream.write(framed(answerTo(response)));
-      if (response.typeUrl === typeUrls.cluster) {
-        const names = response.names.filter((name) => !asked.has(name));
-        for (const name of names) asked.add(name);
-        if (names.length > 0) stream.write(framed(subscription("endpoint", { names })));
-        return;
-      }
-      for (const name of response.names) held.add(name);
-      if (response.names.includes(watched)) noteSeen();
-      if (isComplete || held.size < expected || held.size < asked.size) return;
-      isComplete = true;
-      ready += 1;
-      if (ready === count) tell({ t: "ready", names: [...held] });
-      resolve();
-    };
-    readFrames(stream, (frame) => took(decode(frame)));
-    stream.on("error", (error) => {
-      process.stderr.write(`A sidecar failed: ${error.message}\n`);
+  const asked = new Set<string>();
+  const held = new Set<string>();
+  const { promise: whole, resolve: onWhole } = Promise.withResolvers<void>();
+  const take = (response: Response): void => {
+    stream.send(answerTo(response));
+    if (response.typeUrl === typeUrls.cluster) {
+      const names = response.names.filter((name) => !asked.has(name));
+      for (const name of names) asked.add(name);
+      if (names.length > 0) stream.send(subscription("endpoint", { names }));
+      return;
+    }
+    if (response.names.includes(watched)) noteSeen();
+    if (isReady) return;
+    for (const name of response.names) held.add(name);
+    if (held.size < order.expected || held.size < asked.size) return;
+    isReady = true;
+    ready += 1;
+    if (ready === count) tell({ t: "ready", names: [...held] });
+    onWhole();
+  };
+  let isReady = false;
+  const stream = await openGrpcStream({
+    ...order.agent,
+    path,
+    tls,
+    take: (message) => take(decode(message)),
+    fail: (reason) => {
+      process.stderr.write(`A sidecar failed: ${reason}\n`);
       process.exitCode = 1;
-    });
+    },
   });
+  streams.push(stream);
+  stream.send(subscription("cluster", { node: nodeBytes({ index, account, zone: order.zone }) }));
+  await whole;
 }
 
 function noteSeen(): void {
@@ -133,18 +120,6 @@ function noteSeen(): void {
   watched = "";
   const at = (place: number): string => String(seen[place] ?? 0n);
   tell({ t: "seen", firstNs: at(0), medianNs: at(count >> 1), lastNs: at(count - 1) });
-}
-
-function readFrames(stream: ClientHttp2Stream, take: (frame: Uint8Array) => void): void {
-  let rest: Buffer = Buffer.alloc(0);
-  stream.on("data", (chunk: Buffer) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
-      const end = 5 + rest.readUInt32BE(1);
-      take(rest.subarray(5, end));
-      rest = rest.subarray(end);
-    }
-  });
 }
 
 interface Response {
@@ -215,11 +190,4 @@ function nodeBytes(of: {
   };
   const id = `sidecar/shop/${workload}/bench`;
   return toBinary(NodeSchema, create(NodeSchema, { id, metadata }));
-}
-
-function framed(message: Uint8Array): Buffer {
-  const frame = Buffer.alloc(5 + message.length);
-  frame.writeUInt32BE(message.length, 1);
-  frame.set(message, 5);
-  return frame;
 }
