@@ -12,6 +12,8 @@ import { freePorts } from "../../support/free-port.ts";
 import { local, type TestMesh } from "../../support/test-mesh.ts";
 
 const here = import.meta.dirname;
+/** Debian's, which brings `python3-grpcio`. */
+export const python = "/usr/bin/python3";
 /** For names that come once. */
 let programs = 0;
 
@@ -247,7 +249,7 @@ export async function startClient(
   const trust = join(mesh.dir, member.name, "trust");
   await makeWorkload({ account: "shop/frontend", dir: trust, out: dir });
   const bootstrap = bootstrapFor({ socket: member.socket, dir, wish });
-  const command = library === "python" ? "/usr/bin/python3" : process.execPath;
+  const command = library === "python" ? python : process.execPath;
   const file = library === "python" ? "client.py" : "grpc-js-client.ts";
   const program = new Program(command, [join(here, file), target, security, sni], {
     GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap),
