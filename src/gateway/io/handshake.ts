@@ -1,4 +1,4 @@
-import { connect, type TLSSocket } from "node:tls";
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { HostPort } from "../../mesh/address.ts";
 import { formatHostPort } from "../../mesh/address.ts";
 import { MeshError } from "../../mesh/errors.ts";

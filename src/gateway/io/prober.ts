@@ -52,12 +52,12 @@ interface Probed {
 /** Probes every gateway address of the other members, each on its own beat. */
 export class GatewayProber implements Disposable {
   readonly #options: ProberOptions;
-  readonly #lag: LoopLag;
+  /** Only while somebody is probed: to look wakes the process forty times a second. */
+  #lag: LoopLag | undefined;
   readonly #probed = new Map<string, Probed>();
 
   constructor(options: ProberOptions) {
     this.#options = options;
-    this.#lag = new LoopLag(options.clock);
   }
 
   /** Replaces the whole list; what stays keeps its history. */
@@ -70,6 +70,8 @@ export class GatewayProber implements Disposable {
     const intervalMs = this.#options.intervalMs ?? defaultIntervalMs;
     // A burst of handshakes would be the very lag that voids them; one new address is asked at once.
     const spreadMs = Math.min(intervalMs, (added.length - 1) * handshakeSpacingMs);
+    if (wanted.size > 0) this.#lag ??= new LoopLag(this.#options.clock);
+    else this.#stopLag();
     for (const [key, target] of added) this.#add(key, target, this.#options.random() * spreadMs);
   }
 
@@ -80,7 +82,12 @@ export class GatewayProber implements Disposable {
 
   [Symbol.dispose](): void {
     for (const [key, probed] of this.#probed) this.#drop(key, probed);
-    this.#lag[Symbol.dispose]();
+    this.#stopLag();
+  }
+
+  #stopLag(): void {
+    this.#lag?.[Symbol.dispose]();
+    this.#lag = undefined;
   }
 
   #add(key: string, target: ProbeTarget, delayMs: number): void {
@@ -153,7 +160,7 @@ export class GatewayProber implements Disposable {
     probed: Probed,
     failure: { readonly isTimeout: boolean; readonly startMs: number; readonly reason: string },
   ): void {
-    const lagMs = this.#lag.worstSince(failure.startMs);
+    const lagMs = this.#lag?.worstSince(failure.startMs) ?? 0;
     this.#learn(probed, { t: "failed", isTimeout: failure.isTimeout, lagMs }, failure.reason);
   }
 
