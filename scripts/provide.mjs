@@ -27,6 +27,7 @@ const toolsFor = {
       probe: ["/usr/bin/python3", "-c", "import grpc"],
       packages: ["python3-grpcio"],
     },
+    { what: "curl, which the README types", probe: ["curl", "--version"], packages: ["curl"] },
     { what: "ip, for regions on one machine", probe: ["ip", "-V"], packages: ["iproute2"] },
     { what: "nft, for partitions", probe: ["nft", "--version"], packages: ["nftables"] },
     {
