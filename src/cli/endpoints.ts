@@ -1,7 +1,7 @@
 import type { EndpointAnswer, EndpointsAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { stateCell } from "./phrases.ts";
+import { placeOf, stateCell } from "./phrases.ts";
 import { type Cell, type Column, table } from "./table.ts";
 
 const columns: readonly Column[] = [
@@ -44,7 +44,7 @@ export const endpoints: Command = {
 
 function page(answer: EndpointsAnswer, terminal: Parameters<typeof table>[2]): string {
   const { member, zone } = answer.from;
-  const head = `${answer.host}:${answer.port} from ${zone === "" ? member : `${member}/${zone}`}\n`;
+  const head = `${answer.host}:${answer.port} from ${placeOf(member, zone)}\n`;
   if (answer.endpoints.length === 0) return `${head}  no endpoints\n\n`;
   return `${head}${table(columns, answer.endpoints.map(row), terminal)}\n`;
 }
@@ -54,7 +54,7 @@ function row(endpoint: EndpointAnswer): (Cell | string)[] {
     String(endpoint.priority + 1),
     endpoint.member,
     // Proxies know zones as member/zone; here the member stands beside it.
-    endpoint.zone.slice(endpoint.zone.indexOf("/") + 1),
+    endpoint.zone.slice(endpoint.zone.indexOf("/") + 1) || "-",
     endpoint.address,
     { text: endpoint.via, tone: endpoint.via === "plaintext" ? "warn" : "plain" },
     stateCell(endpoint.health),

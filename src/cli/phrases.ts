@@ -28,6 +28,11 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** `eks-us-east-1/a`; the member alone where there are no zones. */
+export function placeOf(member: string, zone: string): string {
+  return zone === "" ? member : `${member}/${zone}`;
+}
+
 /** `7/8`, red when nobody is healthy, yellow when some are not. */
 export function healthyOf(count: { readonly healthy: number; readonly total: number }): Cell {
   const tone: Tone =

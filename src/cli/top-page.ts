@@ -1,6 +1,6 @@
 import type { LoadAnswer, LoadRowAnswer } from "../app/api-model.ts";
 import type { Terminal } from "./command.ts";
-import { counted, rttOf } from "./phrases.ts";
+import { counted, placeOf, rttOf } from "./phrases.ts";
 import { sparkline } from "./sparkline.ts";
 import { type Cell, type Column, painted, table } from "./table.ts";
 
@@ -92,7 +92,7 @@ function groupRows(group: readonly LoadRowAnswer[], width: number): (Cell | stri
 
 function localityOf({ member, zone, by }: LoadRowAnswer): Cell {
   if (member === "") return { text: "nobody", tone: "bad" };
-  const place = zone === "gateway" ? `${member} gateways` : `${member}/${zone}`;
+  const place = zone === "gateway" ? `${member} gateways` : placeOf(member, zone);
   return by === "gateway" ? { text: `${place} for others`, tone: "quiet" } : { text: place };
 }
 

@@ -84,6 +84,14 @@ test("topPage() shows the busiest locality first, each service once, and never r
   assert.match(lines[3] ?? "", /1\.2 ms +48 ms +0\.8 ms +9\.5 ms +2\.5 MB\/s/);
 });
 
+test("topPage() names the member alone where there are no zones", () => {
+  const page = topPage(answerOf([rowOf({ member: "east", zone: "" })]), {
+    columns: 160,
+    isColourful: false,
+  });
+  assert.match(page, /^shop\/cart +east +13/m);
+});
+
 test("topPage() leaves out what a window has no lines for, and says how much", () => {
   const page = topPage(answer, { columns: 80, rows: 5, isColourful: false });
   assert.equal(page.split("\n").length, 6);
