@@ -4,6 +4,7 @@ import { type HeldResource, Ledger } from "./ledger.ts";
 import { type ResourceKey, typeUrls, type XdsType, xdsTypes } from "./resource.ts";
 import type { Content, Delivery, Responses } from "./responses.ts";
 import type { RequestOutcome, TypeStatus, XdsSession } from "./session.ts";
+import { StrangeNames } from "./strange-names.ts";
 import type { View } from "./view.ts";
 
 export interface DeltaOptions {
@@ -12,6 +13,8 @@ export interface DeltaOptions {
   readonly responses: Pick<Responses, "deliver">;
   /** Shared by all streams of a server; default: this stream shares with nobody. */
   readonly common?: CommonContents;
+  /** Shared by all streams of a server; default: this stream alone may have as many. */
+  readonly strange?: StrangeNames;
   readonly limits?: Partial<DeltaLimits>;
   /** Types of which each response must hold all changes there are. Default: none. */
   readonly uncut?: ReadonlySet<XdsType>;
@@ -55,6 +58,7 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
   readonly #view: View;
   readonly #responses: Pick<Responses, "deliver">;
   readonly #common: CommonContents;
+  readonly #strange: StrangeNames;
   readonly #limits: DeltaLimits;
   readonly #uncut: ReadonlySet<XdsType>;
   readonly #isHeldBack: (type: XdsType) => boolean;
@@ -67,6 +71,7 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     this.#view = options.view;
     this.#responses = options.responses;
     this.#common = options.common ?? new CommonContents();
+    this.#strange = options.strange ?? new StrangeNames();
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#uncut = options.uncut ?? new Set();
     this.#isHeldBack = options.isHeldBack ?? (() => false);
@@ -77,7 +82,8 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     if (type === undefined) return { t: "foreign", typeUrl: request.typeUrl };
     let ledger = this.#ledgers.get(type);
     if (ledger === undefined) {
-      ledger = new Ledger(type, { view: this.#view, common: this.#common });
+      const shared = { common: this.#common, strange: this.#strange };
+      ledger = new Ledger(type, { view: this.#view, ...shared });
       this.#ledgers.set(type, ledger);
       ledger.open(request);
     } else ledger.update(request);
@@ -114,6 +120,10 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
       if (taken !== undefined) return this.#deliver(ledger, { type, ...taken });
     }
     return this.#removal(nowMs);
+  }
+
+  close(): void {
+    for (const ledger of this.#ledgers.values()) ledger.close();
   }
 
   /** What it was told of a type last may not be in force: it is answered once more. */

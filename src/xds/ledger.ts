@@ -3,6 +3,7 @@ import type { DeltaRequest } from "./codec.ts";
 import { type CommonContents, CommonMap } from "./common-map.ts";
 import type { Resource, XdsType } from "./resource.ts";
 import type { Receipt } from "./responses.ts";
+import { StrangeHere, type StrangeNames } from "./strange-names.ts";
 import { type View, viewed, viewedAll } from "./view.ts";
 
 /** The client has nothing of that name and must be answered. */
@@ -65,11 +66,20 @@ export class Ledger {
   /** Names with versions that the client brought along, as long as those are to be kept. */
   readonly #carried = new Set<string>();
   readonly #answers = new Answers();
+  readonly #strange: StrangeHere;
 
-  constructor(type: XdsType, options: { readonly view: View; readonly common: CommonContents }) {
+  constructor(
+    type: XdsType,
+    options: {
+      readonly view: View;
+      readonly common: CommonContents;
+      readonly strange: StrangeNames;
+    },
+  ) {
     this.type = type;
     this.#view = options.view;
     this.#common = options.common;
+    this.#strange = new StrangeHere(options.strange);
   }
 
   /** Takes the first request of this type on its stream. */
@@ -96,7 +106,12 @@ export class Ledger {
 
   /** Whether the stream wants more names than any honest client would. */
   get isOverfull(): boolean {
-    return this.#names.size > maxSubscribedNames;
+    return this.#names.size > maxSubscribedNames || this.#strange.isOverfull;
+  }
+
+  /** The stream has ended. */
+  close(): void {
+    this.#strange.clear();
   }
 
   /** The client must be answered, were it with nothing. */
@@ -330,13 +345,16 @@ export class Ledger {
   // Every name subscribed is answered, even one that the client should have: it may have dropped it and
   // regained interest before it could unsubscribe.
   #subscribe(name: string): void {
-    const shared = this.#wanted(name)?.name ?? name;
+    const known = this.#wanted(name)?.name;
+    if (known === undefined) this.#strange.add(name);
+    const shared = known ?? name;
     this.#names.set(shared, "");
     this.#owe(shared);
   }
 
   #unsubscribe(name: string): void {
     if (!this.#names.delete(name)) return;
+    this.#strange.delete(name);
     // The wildcard still covers it, and the client cannot know whether there is such a resource.
     if (this.#isWildcard) this.#owe(name);
     else this.#forget(name);
@@ -361,6 +379,7 @@ export class Ledger {
     if (!this.#isWildcard && !this.#names.has(name)) return;
     const resource = this.#wanted(name);
     const shared = resource?.name ?? name;
+    if (resource === undefined) this.#strange.add(name);
     if (shrinkingTypes.has(this.type)) this.#carried.add(shared);
     // Endpoints are sent whatever the client has: it may be warming a cluster and not ask again.
     const isUseless = this.type === "endpoint" || version === "";

@@ -40,4 +40,6 @@ export interface XdsSession<Request> {
   readonly wakeAtMs: number | undefined;
   readonly status: () => readonly TypeStatus[];
   readonly heldResources: () => Iterable<HeldResource>;
+  /** The stream has ended. */
+  readonly close: () => void;
 }

@@ -8,6 +8,7 @@ import { type Resource, typeUrls, type XdsType } from "./resource.ts";
 import { type Content, type Delivery, Responses } from "./responses.ts";
 import type { RequestOutcome, XdsSession } from "./session.ts";
 import { encodeSotwResponse, type SotwRequest } from "./sotw-codec.ts";
+import type { StrangeNames } from "./strange-names.ts";
 import { type View, viewed } from "./view.ts";
 
 const wildcardName = "*";
@@ -28,6 +29,7 @@ export interface SotwOptions {
   /** From `sotwResponses`, shared by all streams of a server. */
   readonly responses: Responses;
   readonly common?: CommonContents;
+  readonly strange?: StrangeNames;
   readonly limits?: Partial<DeltaLimits>;
 }
 
@@ -70,6 +72,7 @@ export class SotwSession implements XdsSession<SotwRequest> {
       view,
       responses: { deliver: (content, { after }) => this.#deliver(content, after) },
       ...(options.common === undefined ? {} : { common: options.common }),
+      ...(options.strange === undefined ? {} : { strange: options.strange }),
       // An answer belongs to the latest response of its type: there is one at a time.
       limits: { ...limits, maxUnanswered: 1 },
       uncut: wholeTypes,
@@ -133,6 +136,10 @@ export class SotwSession implements XdsSession<SotwRequest> {
 
   heldResources(): ReturnType<DeltaSession["heldResources"]> {
     return this.#delta.heldResources();
+  }
+
+  close(): void {
+    this.#delta.close();
   }
 
   #deliver(content: Content, after: number): Delivery {

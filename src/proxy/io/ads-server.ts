@@ -10,6 +10,7 @@ import type { NodeClaim } from "../../xds/node.ts";
 import { Responses } from "../../xds/responses.ts";
 import { SotwSession, sotwResponses } from "../../xds/sotw.ts";
 import { decodeSotwRequest } from "../../xds/sotw-codec.ts";
+import { StrangeNames } from "../../xds/strange-names.ts";
 import type { Decoded } from "../../xds/wire-fields.ts";
 import { type Entry, PeerCount, type PeerLimits } from "../peer-limits.ts";
 import {
@@ -79,6 +80,7 @@ export class AdsServer implements Disposable {
   readonly #admission: Admission;
   readonly #host: StreamHost;
   readonly #common = new CommonContents();
+  readonly #strange = new StrangeNames();
   readonly #deltaResponses = new Responses();
   readonly #sotwResponses = sotwResponses();
   readonly #perPeer: PeerCount;
@@ -119,14 +121,14 @@ export class AdsServer implements Disposable {
   /** Serves both dialects there; `door`: if not that of the options. */
   register(server: Server, door: Door = this.#options): void {
     const { limits = {} } = this.#options;
-    const common = this.#common;
+    const shared = { common: this.#common, strange: this.#strange };
     this.#registerOne(server, {
       name: "DeltaAggregatedResources",
       decode: decodeDeltaRequest,
       door,
       dialect: "delta",
       openSession: (view) =>
-        new DeltaSession({ view, responses: this.#deltaResponses, common, limits }),
+        new DeltaSession({ view, responses: this.#deltaResponses, ...shared, limits }),
     });
     this.#registerOne(server, {
       name: "StreamAggregatedResources",
@@ -134,7 +136,7 @@ export class AdsServer implements Disposable {
       door,
       dialect: "sotw",
       openSession: (view) =>
-        new SotwSession({ view, responses: this.#sotwResponses, common, limits }),
+        new SotwSession({ view, responses: this.#sotwResponses, ...shared, limits }),
     });
   }
 

@@ -226,6 +226,7 @@ export class AdsStream<Request extends AnyRequest> {
     clearTimeout(this.#wake);
     this.#host.forget(this);
     this.#open?.release();
+    this.#open?.session.close();
     this.#call.end();
   }
 
