@@ -7,7 +7,7 @@ import { TwoGateways, type Zone } from "./two-gateways.ts";
 suite("SIGTERM to one gateway of two", () => {
   test("loses no request: the others leave it, it ends with 0, and its successor is used", async (t) => {
     await using set = await TwoGateways.start();
-    await using load = new SteadyLoad(set.url, { callers: 8, pauseMs: 150 });
+    await using load = new SteadyLoad(set.url, { callers: 6, pauseMs: 1_300 });
     await load.more(100);
     for (const zone of ["a", "b"] satisfies Zone[]) {
       const other = zone === "a" ? "b" : "a";

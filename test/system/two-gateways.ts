@@ -157,7 +157,6 @@ http: { listen: "127.0.0.1:${this.#port(`${member}Http`)}" }
 identity: { dir: ./gateway-${zone}-id }
 listen: "127.0.0.1:${this.#port(`gateway-${zone}`)}"
 address: "${address(zone)}"
-drain: 8s
 admin: "127.0.0.1:0"
 `,
       );

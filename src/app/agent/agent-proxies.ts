@@ -127,6 +127,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
         gatewayId: infrastructureSpiffeId(trust.view().ownTrustDomain, "gateway"),
         peerOf,
         announced: options.announced,
+        clock,
         log,
       });
       registerRenewal(grpc, { clock, log, peerOf, renew, onLimit });

@@ -15,6 +15,9 @@ export interface DrainConfirmationsOptions {
 }
 
 const lookEveryMs = 50;
+// Each is a write of our record in every hub: a member that changes its mind all the time would cost
+// all others that.
+const looksBetweenWords = 10;
 
 interface Waiting {
   readonly drained: DrainedGateway;
@@ -33,6 +36,8 @@ export class DrainConfirmations implements Disposable {
   readonly #waiting = new Map<string, Waiting>();
   readonly #confirmed = new Map<string, DrainedGateway>();
   #timer: NodeJS.Timeout | undefined;
+  #isNews = false;
+  #looksSinceWord = looksBetweenWords;
 
   constructor(options: DrainConfirmationsOptions) {
     this.#options = options;
@@ -46,17 +51,15 @@ export class DrainConfirmations implements Disposable {
   /** After some member's record changed and was handed to the merge. */
   refresh(): void {
     const present = this.#present();
-    let isChanged = false;
     for (const key of this.#waiting.keys()) if (!present.has(key)) this.#waiting.delete(key);
     for (const key of this.#confirmed.keys()) {
-      if (!present.has(key)) isChanged = this.#confirmed.delete(key) || isChanged;
+      if (!present.has(key)) this.#isNews = this.#confirmed.delete(key) || this.#isNews;
     }
     for (const [key, drained] of present) {
       if (this.#confirmed.has(key) || this.#waiting.has(key)) continue;
       this.#waiting.set(key, { drained, looks: 0, late: new Set() });
     }
-    if (isChanged) this.#options.onChange();
-    if (this.#waiting.size > 0) this.#timer ??= setInterval(() => this.#look(), lookEveryMs);
+    if (this.#hasWork()) this.#timer ??= setInterval(() => this.#look(), lookEveryMs);
   }
 
   [Symbol.dispose](): void {
@@ -79,10 +82,24 @@ export class DrainConfirmations implements Disposable {
     );
   }
 
+  #hasWork(): boolean {
+    return this.#waiting.size > 0 || this.#isNews;
+  }
+
   #look(): void {
-    if (!this.#options.isBuilt()) return;
-    const unanswered = this.#options.unansweredBy();
-    let isChanged = false;
+    this.#looksSinceWord += 1;
+    if (this.#options.isBuilt()) this.#confirm(this.#options.unansweredBy());
+    if (this.#isNews && this.#looksSinceWord >= looksBetweenWords) {
+      this.#isNews = false;
+      this.#looksSinceWord = 0;
+      this.#options.onChange();
+    }
+    if (this.#hasWork() || this.#looksSinceWord < looksBetweenWords) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #confirm(unanswered: ReadonlySet<string>): void {
     for (const [key, waiting] of this.#waiting) {
       waiting.looks += 1;
       // Built a moment ago: what it changes is sent in the turns after this one.
@@ -93,12 +110,7 @@ export class DrainConfirmations implements Disposable {
       if (late.length > 0) continue;
       this.#waiting.delete(key);
       this.#confirmed.set(key, waiting.drained);
-      isChanged = true;
+      this.#isNews = true;
     }
-    if (this.#waiting.size === 0) {
-      clearInterval(this.#timer);
-      this.#timer = undefined;
-    }
-    if (isChanged) this.#options.onChange();
   }
 }

@@ -1,5 +1,5 @@
 import type { GatewayHost } from "../../discovery/mesh-service.ts";
-import type { MemberRecord } from "../../discovery/shards/records.ts";
+import type { GatewayRecord, MemberRecord } from "../../discovery/shards/records.ts";
 import {
   type GatewayBook,
   hostsIn,
@@ -58,18 +58,16 @@ export class GatewayDirectory implements Disposable {
 
   /** Names that nobody states any more are no longer resolved. */
   watch(members: readonly MemberName[]): void {
-    const records = members.map((member) => this.#options.recordOf(member));
     this.#names.setHosts(
-      records.flatMap((record) => (record?.gateways ?? []).map(({ host }) => host)),
+      members.flatMap((member) => this.#gatewaysOf(member).map(({ host }) => host)),
     );
   }
 
   /** What the member's record, DNS and the charter say now; true when that is news to proxies. */
   update(member: MemberName): boolean {
-    const record = this.#options.recordOf(member);
-    const { stated, refused } = this.#stated(member, record);
+    const { stated, refused } = this.#stated(member);
     const names = new Set(
-      (record?.gateways ?? []).map(({ host, port }) => nameKey({ name: host, port })),
+      this.#gatewaysOf(member).map(({ host, port }) => nameKey({ name: host, port })),
     );
     // A new charter judges the addresses of old answers, too.
     const before = this.bookOf(member).filter(({ address }) => this.#mayUse(member, address));
@@ -121,13 +119,18 @@ export class GatewayDirectory implements Disposable {
     return JSON.stringify(before) !== JSON.stringify(hosts);
   }
 
-  #stated(
-    member: MemberName,
-    record: MemberRecord | undefined,
-  ): { readonly stated: readonly StatedGateway[]; readonly refused: readonly string[] } {
+  /** A name costs two questions a second at worst: no member has more names than addresses. */
+  #gatewaysOf(member: MemberName): readonly GatewayRecord[] {
+    return (this.#options.recordOf(member)?.gateways ?? []).slice(0, maxAddressesPerMember);
+  }
+
+  #stated(member: MemberName): {
+    readonly stated: readonly StatedGateway[];
+    readonly refused: readonly string[];
+  } {
     const stated: StatedGateway[] = [];
     const refused: string[] = [];
-    for (const { host: name, port, zone, draining } of record?.gateways ?? []) {
+    for (const { host: name, port, zone, draining } of this.#gatewaysOf(member)) {
       for (const address of this.#names.addressesOf(name)) {
         const verdict = this.#options.checkClaim(member, { t: "address", address });
         if (verdict.t === "dropped") {
@@ -167,7 +170,7 @@ export class GatewayDirectory implements Disposable {
     const nowMs = this.#options.clock.monotonicMs();
     const surplus = this.#pages.get(member)?.surplus ?? 0;
     const tooMany = `${surplus} gateway addresses are not used: a member has ${maxAddressesPerMember} at most`;
-    const names = (this.#options.recordOf(member)?.gateways ?? []).map(({ host }) => host);
+    const names = this.#gatewaysOf(member).map(({ host }) => host);
     const complaints = [...new Set(names)].flatMap((name) => {
       const known = this.#names.known(name);
       const complaint = known === undefined ? undefined : complaintOf(known, nowMs);

@@ -57,6 +57,7 @@ const defaultLimits: EngineLimits = {
 };
 
 const drainStepMs = 10;
+const maxStepMs = 3 * drainStepMs;
 // While there is time, a pause that a person or a slow caller may make; later any pause at all.
 const restMs = 1_000;
 const shortRestMs = 30;
@@ -120,21 +121,29 @@ export class Engine {
     const { clock, greeting, open, connecting } = this.#context;
     const endMs = clock.monotonicMs() + graceMs;
     const hurryMs = Math.min(maxHurryMs, graceMs / 4);
+    let busyMs = clock.monotonicMs();
     for (let leftMs = graceMs; leftMs > 0; leftMs = endMs - clock.monotonicMs()) {
       if (greeting.size + connecting.size + open.size === 0) break;
-      this.#endResting(leftMs > hurryMs ? restMs : shortRestMs);
+      this.#endResting({ afterMs: leftMs > hurryMs ? restMs : shortRestMs, busyMs });
+      const sleptMs = clock.monotonicMs();
       await new Promise((resolve) => setTimeout(resolve, Math.min(drainStepMs, leftMs)));
+      const wokeMs = clock.monotonicMs();
+      if (wokeMs - sleptMs > maxStepMs) busyMs = wokeMs;
     }
     await this.close();
   }
 
-  /** Ends connections whose last word was the server's, so long ago. */
-  #endResting(afterMs: number): void {
+  /**
+   * Ends connections whose last word was the server's, so long ago. Until `busyMs` this process was busy:
+   * what it had not read by then was no silence.
+   */
+  #endResting({ afterMs, busyMs }: { readonly afterMs: number; readonly busyMs: number }): void {
     const context = this.#context;
     // The sweep's tick is too coarse to tell a pause from a moment.
     context.coarseMs = context.clock.monotonicMs();
     for (const flow of context.open) {
-      if (!flow.isAsking && context.coarseMs - flow.lastByteMs >= afterMs) closeFlow(flow);
+      const quietMs = context.coarseMs - Math.max(flow.lastByteMs, busyMs);
+      if (!flow.isAsking && quietMs >= afterMs) closeFlow(flow);
     }
   }
 

@@ -67,6 +67,19 @@ suite("DrainConfirmations", () => {
     world.record = record(false);
     confirmations.refresh();
     assert.deepEqual(confirmations.confirmed(), []);
+    t.mock.timers.tick(500);
     assert.equal(world.told, 2);
+  });
+
+  test("a member that changes its mind all the time is answered twice a second", (t) => {
+    t.mock.timers.enable({ apis: ["setInterval"] });
+    const { confirmations, world } = openConfirmations();
+    using _ = confirmations;
+    for (let turn = 0; turn < 50; turn += 1) {
+      world.record = record(turn % 2 === 0);
+      confirmations.refresh();
+      t.mock.timers.tick(200);
+    }
+    assert.ok(world.told >= 10 && world.told <= 21, `${world.told} in ten seconds`);
   });
 });

@@ -18,7 +18,7 @@ export class SteadyLoad implements AsyncDisposable {
       const isKept = index % 2 === 1;
       const agent = new Agent({ keepAlive: isKept, maxSockets: 1 });
       this.#agents.push(agent);
-      return this.#call(agent, isKept ? options.pauseMs : 2);
+      return this.#call(agent, isKept ? options.pauseMs : 10);
     });
   }
 
