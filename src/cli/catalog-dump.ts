@@ -1,12 +1,12 @@
-import type { CatalogView, HubShard, HubView } from "../app/hub/catalog-view.ts";
+import type { CatalogView, HubShard, HubView } from "../app/hub/catalog/catalog-view.ts";
+import { readCatalog } from "../app/hub/catalog/open-catalog.ts";
 import { readTarget } from "../app/hub/hub-target.ts";
-import { readCatalog } from "../app/hub/open-catalog.ts";
-import { visible } from "../app/hub/visible.ts";
+import { visible } from "../app/visible.ts";
 import { catalogJson } from "./catalog-json.ts";
 import { recordLine } from "./catalog-records.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
 import { hubOptions, hubWords, printProblems } from "./hub-options.ts";
-import { bytesOf, spanOf } from "./phrases.ts";
+import { bytesOf, counted, spanOf } from "./phrases.ts";
 import { printJson } from "./print-json.ts";
 import { type Cell, type Column, painted, table } from "./table.ts";
 
@@ -55,7 +55,7 @@ export function exitCodeOf({ hubs }: CatalogView): number {
 }
 
 function page({ charter, hubs }: CatalogView, terminal: Terminal): string {
-  const head = `${charter.mesh}, charter ${charter.number}, ${charter.members.length} members\n`;
+  const head = `${charter.mesh}, charter ${charter.number}, ${counted(charter.members.length, "member")}\n`;
   return `${head}${hubs.map((hub) => `\n${hubPage(hub, terminal)}`).join("")}`;
 }
 

@@ -1,4 +1,4 @@
-import { visible } from "../app/hub/visible.ts";
+import { visible } from "../app/visible.ts";
 import type { CatalogRecord } from "../discovery/shards/records.ts";
 import { parseRecord } from "../discovery/shards/records.ts";
 import { bytesOf, counted } from "./phrases.ts";

@@ -1,6 +1,6 @@
-import type { CatalogView } from "../app/hub/catalog-view.ts";
+import type { CatalogView } from "../app/hub/catalog/catalog-view.ts";
+import { readCatalog } from "../app/hub/catalog/open-catalog.ts";
 import { readTarget } from "../app/hub/hub-target.ts";
-import { readCatalog } from "../app/hub/open-catalog.ts";
 import { exitCodeOf as reachability } from "./catalog-dump.ts";
 import { catalogJson } from "./catalog-json.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";

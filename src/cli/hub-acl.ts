@@ -1,4 +1,4 @@
-import { type WrittenAcl, writeAcl } from "../app/hub/write-acl.ts";
+import { type WrittenAcl, writeAcl } from "../app/hub/acl/write-acl.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
 import { printProblems } from "./hub-options.ts";
 import { counted } from "./phrases.ts";

@@ -1,4 +1,4 @@
-import { type CheckedHub, checkHubs } from "../app/hub/check-hubs.ts";
+import { type CheckedHub, checkHubs } from "../app/hub/check/check-hubs.ts";
 import { readTarget } from "../app/hub/hub-target.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
 import { findingLines } from "./finding-lines.ts";

@@ -4,7 +4,7 @@ import { brokenBy, HubFailure } from "../../discovery/io/catalog/redis/hub-failu
 import type { Reply } from "../../discovery/io/catalog/redis/replies.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { realClock, realTimers } from "../real-time.ts";
-import type { HubTrouble } from "./hub-facts.ts";
+import type { HubTrouble } from "./check/hub-facts.ts";
 
 /** Where a server is, and how to get in. */
 export interface NodeDoor {
