@@ -178,6 +178,30 @@ describe("a sidecar", () => {
     assert.equal(engine.status().counters.refused["no-host"], before + 1);
   });
 
+  test("asks the only host again when it was late, as often as attempts are allowed", async () => {
+    let greetings = 0;
+    // Accepts and says nothing to the first two: a host that is starved, or a packet that was lost.
+    await using cart = await mtlsServer(await trust.identity(cartId), echo);
+    await using door = await tcpServer((socket) => {
+      greetings += 1;
+      if (greetings > 2) socket.pipe(dial(cart.port)).pipe(socket);
+    });
+    await reroute([{ port: door.port, mtls: true }]);
+    const client = dial(portOf(engine, "outbound"));
+    assert.equal(await exchange(client, "ping"), "ping");
+    assert.equal(greetings, 3);
+    client.destroy();
+  });
+
+  test("asks a host that refuses only once", async () => {
+    const refusing = await tcpServer((socket) => socket.resetAndDestroy());
+    await reroute([{ port: refusing.port, mtls: true }]);
+    const before = engine.status().counters.connectFailures;
+    assert.equal((await endOf(dial(portOf(engine, "outbound")))).wasReset, true);
+    assert.equal(engine.status().counters.connectFailures, before + 1);
+    await refusing[Symbol.asyncDispose]();
+  });
+
   test("closes connections to a host that turns UNHEALTHY, and no others", async () => {
     await using first = await tcpServer(echo);
     await using second = await tcpServer(echo);

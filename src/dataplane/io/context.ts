@@ -72,7 +72,7 @@ export interface Flow {
   up: FlowSocket | undefined;
   /** The server's identity, proven by mTLS. */
   upPeer: SpiffeId | undefined;
-  tried: Set<Host> | undefined;
+  tried: Tried | undefined;
   /** Where the present attempt or connection counts. */
   load: LocalityLoad | undefined;
   /** Monotonic: begin of the attempt, then of the open connection. */
@@ -94,6 +94,14 @@ export interface Flow {
   /** Full reads in a row; a busy stream gets a buffer of its own. */
   fullReads: number;
   buffer: Uint8Array | undefined;
+}
+
+/** The failed attempts of one connection. */
+export interface Tried {
+  count: number;
+  readonly hosts: Set<Host>;
+  /** Of `hosts`: silent for too long, which may be the path's fault or this process's. */
+  readonly late: Set<Host>;
 }
 
 /** What a flow needs of the listener that accepted it. */

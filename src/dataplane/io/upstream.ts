@@ -2,7 +2,7 @@ import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { noteConnected, noteFailure } from "../balance/outlier.ts";
 import { pickHost } from "../balance/pick.ts";
-import type { Host } from "../balance/pool.ts";
+import type { Host, Pool } from "../balance/pool.ts";
 import type { UpstreamTls } from "../config/model.ts";
 import { loadAt, noteBegin, noteConnect, noteFirstByte } from "../load.ts";
 import type { Flow, FlowSocket } from "./context.ts";
@@ -39,7 +39,7 @@ function attempt(flow: Flow): void {
   const { context, pool } = flow;
   if (pool === undefined) return;
   const nowMs = context.clock.monotonicMs();
-  const host = pickHost(pool, { nowMs, random: context.random, tried: flow.tried ?? nobody });
+  const host = nextHost(flow, { pool, nowMs });
   if (host === undefined) return refuse(flow, "no-host", { resource: pool.model.name });
   flow.host = host;
   host.active += 1;
@@ -53,6 +53,20 @@ function attempt(flow: Flow): void {
 }
 
 const nobody: ReadonlySet<Host> = new Set();
+
+/** One that has not failed yet; where there is none, one that was only late is asked again. */
+function nextHost(
+  flow: Flow,
+  { pool, nowMs }: { readonly pool: Pool; readonly nowMs: number },
+): Host | undefined {
+  const { tried } = flow;
+  const { random } = flow.context;
+  const host = pickHost(pool, { nowMs, random, tried: tried?.hosts ?? nobody });
+  if (host !== undefined || tried === undefined) return host;
+  for (const late of tried.late) tried.hosts.delete(late);
+  tried.late.clear();
+  return pickHost(pool, { nowMs, random, tried: tried.hosts });
+}
 
 function open(flow: Flow, host: Host): FlowSocket {
   const socket: FlowSocket = connect({
@@ -167,10 +181,12 @@ export function failAttempt(flow: Flow): void {
     context.counters.ejections += 1;
     if (pool.model.closesOnEjection) closeFlowsOf(flow, host);
   }
-  flow.tried ??= new Set();
-  flow.tried.add(host);
-  if (flow.tried.size >= (proxyOf(flow)?.maxConnectAttempts ?? 1)) {
-    return refuse(flow, "no-host", { resource: pool.model.name, attempt: flow.tried.size });
+  const tried = (flow.tried ??= { count: 0, hosts: new Set(), late: new Set() });
+  tried.count += 1;
+  tried.hosts.add(host);
+  if (isLate) tried.late.add(host);
+  if (tried.count >= (proxyOf(flow)?.maxConnectAttempts ?? 1)) {
+    return refuse(flow, "no-host", { resource: pool.model.name, attempt: tried.count });
   }
   context.counters.retries += 1;
   attempt(flow);
