@@ -5,7 +5,10 @@ import { AddressWatch } from "../../src/gateway/io/address-watch.ts";
 import { quietLog, realClock } from "./world.ts";
 
 /** A DNS that answers what the test says, one answer after the other. */
-function scripted(answers: readonly (HostAnswer | Error)[]): {
+function scripted(
+  answers: readonly (HostAnswer | Error)[],
+  log = quietLog,
+): {
   readonly watch: AddressWatch;
   readonly asked: string[];
   readonly changed: string[];
@@ -15,7 +18,7 @@ function scripted(answers: readonly (HostAnswer | Error)[]): {
   const watch = new AddressWatch({
     clock: realClock,
     random: () => 0,
-    log: quietLog,
+    log,
     onChange: (host) => changed.push(host),
     resolve: async (host) => {
       const answer = answers[asked.length] ?? failed;
@@ -102,5 +105,21 @@ suite("AddressWatch", () => {
     t.mock.timers.tick(60_000);
     assert.deepEqual(watch.addressesOf(host), []);
     assert.deepEqual([asked.length, changed.length], [1, 0]);
+  });
+
+  test("a name that changes with every answer does not fill the log", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    let lines = 0;
+    const log = { ...quietLog, info: () => void (lines += 1) };
+    const moving = Array.from({ length: 60 }, (_, last) => answer([`10.0.0.${last}`], 1));
+    const { watch, changed } = scripted(moving, log);
+    using _ = watch;
+    watch.setHosts([host]);
+    for (let turn = 0; turn < 50; turn += 1) {
+      await settled();
+      t.mock.timers.tick(1000);
+    }
+    assert.equal(changed.length, 50);
+    assert.ok(lines >= 20 && lines < 30, `${lines} lines`);
   });
 });

@@ -1,6 +1,7 @@
 import { isIp } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
+import { Admission, type AdmissionLimits } from "../../xds/admission.ts";
 import type { KnownHost } from "../host-answer.ts";
 import { addressesOf, afterAnswer, askAgainInMs, unknownHost } from "../host-answer.ts";
 import type { ResolveHost } from "./resolve-host.ts";
@@ -21,15 +22,20 @@ interface Watched {
   timer: NodeJS.Timeout | undefined;
 }
 
+// Members may state many names, and a DNS may say something else each second.
+const newsLogs: AdmissionLimits = { perSecond: 1, burst: 20 };
+
 /** Keeps the addresses of gateways that publish a name. An IP literal is its own answer. */
 export class AddressWatch implements Disposable {
   readonly #options: AddressWatchOptions;
   readonly #resolve: ResolveHost;
   readonly #watched = new Map<string, Watched>();
   readonly #owned = new DisposableStack();
+  readonly #logs: Admission;
 
   constructor(options: AddressWatchOptions) {
     this.#options = options;
+    this.#logs = new Admission(newsLogs, options.clock.monotonicMs());
     this.#resolve = options.resolve ?? this.#owned.use(createHostResolver()).resolve;
   }
 
@@ -80,16 +86,26 @@ export class AddressWatch implements Disposable {
     const waitMs = askAgainInMs({ answer, failures: known.failures, random: random() });
     watched.timer = setTimeout(() => this.#start(host, watched), waitMs);
     watched.timer.unref();
-    if (known.failures === 1) {
-      const fields = { name: host, reason: known.failing?.reason };
-      log.warn(fields, "Cannot resolve a gateway, last answer stays");
-    } else if (before.failures > 0 && known.failures === 0) {
-      log.info({ name: host }, "Gateway resolves again");
-    }
-    if (addressesOf(before).join() === addressesOf(known).join()) return;
-    log.info({ name: host, count: addressesOf(known).length }, "Gateway has other addresses");
-    onChange(host);
+    const isChanged = addressesOf(before).join() !== addressesOf(known).join();
+    const isNews =
+      isChanged || known.failures === 1 || (before.failures > 0 && known.failures === 0);
+    if (isNews && this.#logs.take(clock.monotonicMs())) tell(log, { host, before, known });
+    if (isChanged) onChange(host);
   }
+}
+
+function tell(
+  log: Log,
+  { host, before, known }: { host: string; before: KnownHost; known: KnownHost },
+): void {
+  if (known.failures === 1) {
+    const fields = { name: host, reason: known.failing?.reason };
+    log.warn(fields, "Cannot resolve a gateway, last answer stays");
+  } else if (before.failures > 0 && known.failures === 0) {
+    log.info({ name: host }, "Gateway resolves again");
+  }
+  if (addressesOf(before).join() === addressesOf(known).join()) return;
+  log.info({ name: host, count: addressesOf(known).length }, "Gateway has other addresses");
 }
 
 function failedAnswer(thrown: unknown): Awaited<ReturnType<ResolveHost>> {
