@@ -19,12 +19,12 @@ import type { AgentConfig } from "../config/config.ts";
 import { realTimers } from "../real-time.ts";
 import { version } from "../version.ts";
 import type { AgentTrust } from "./agent-trust.ts";
-import { GatewayDrains } from "./gateway-drains.ts";
-import { LoadIntake } from "./load-intake.ts";
+import { GatewayDrains } from "./gateways/gateway-drains.ts";
+import { LoadIntake } from "./load/load-intake.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
 import { createMergeQueue, type MergeQueue } from "./merge-queue.ts";
 import { Neighbours } from "./neighbours.ts";
-import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
+import type { SidecarClaim, SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
 export interface AgentCoreOptions {
   readonly config: AgentConfig;

@@ -20,9 +20,9 @@ import { type View, viewed } from "../../xds/view.ts";
 import type { ProxyConfigAnswer } from "../api-model.ts";
 import type { XdsSocket } from "../config/config.ts";
 import type { AgentTrust } from "./agent-trust.ts";
-import { registerReplicas } from "./replica-service.ts";
+import { registerReplicas } from "./replicas/replica-service.ts";
 import { resourceJson } from "./resource-json.ts";
-import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
+import type { SidecarClaim, SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
 export interface AgentProxiesOptions {
   readonly listen: HostPort;

@@ -7,7 +7,7 @@ import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
-import type { ReplicaWatch } from "./replica-watch.ts";
+import type { ReplicaWatch } from "./replicas/replica-watch.ts";
 
 /** A running agent as its HTTP port and its metrics look at it. */
 export interface AgentView {

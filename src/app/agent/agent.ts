@@ -16,10 +16,10 @@ import { agentRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
-import { openProofFile } from "./proof-file.ts";
 import { createProxyWatch } from "./proxy-watch.ts";
-import { watchReplicas } from "./replica-watch.ts";
-import { createSidecarProofs } from "./sidecar-proofs.ts";
+import { watchReplicas } from "./replicas/replica-watch.ts";
+import { openProofFile } from "./sidecars/proof-file.ts";
+import { createSidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
 /** What the world around an agent is made of; tests and the demo pass their own. */
 export interface AgentParts {

@@ -6,7 +6,7 @@ import {
   type SidecarClaim,
   type SidecarProofs,
   workloadKey,
-} from "./sidecar-proofs.ts";
+} from "./sidecars/sidecar-proofs.ts";
 
 /** This member's own services: all sources joined, with the sidecars that were proven. */
 export interface LocalState {

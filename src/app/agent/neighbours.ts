@@ -19,7 +19,7 @@ import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
-import { GatewayDirectory } from "./gateway-directory.ts";
+import { GatewayDirectory } from "./gateways/gateway-directory.ts";
 
 export interface NeighboursOptions {
   readonly self: MemberName;

@@ -2,7 +2,7 @@ import { namespaceOf } from "../../mesh/ids.ts";
 import type { Clock } from "../../mesh/ports.ts";
 import type { Finding, LocalService } from "../../mesh/service.ts";
 import type { ConnectedProxy } from "./agent-proxies.ts";
-import { ipKey } from "./sidecar-proofs.ts";
+import { ipKey } from "./sidecars/sidecar-proofs.ts";
 
 /** Notices proxies of this member that should be connected and are not. */
 export interface ProxyWatch {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLocalState } from "../../../src/app/agent/local-state.ts";
-import { createSidecarProofs, type SidecarClaim } from "../../../src/app/agent/sidecar-proofs.ts";
+import {
+  createSidecarProofs,
+  type SidecarClaim,
+} from "../../../src/app/agent/sidecars/sidecar-proofs.ts";
 import { parseNamespace, parseServiceId } from "../../../src/mesh/ids.ts";
 import type { LocalService } from "../../../src/mesh/service.ts";
 

@@ -1,8 +1,8 @@
-import type { Catalog } from "../../discovery/io/catalog/catalog-client.ts";
-import type { MemberRecord } from "../../discovery/shards/records.ts";
-import type { MemberName } from "../../mesh/ids.ts";
-import type { Clock, Log } from "../../mesh/ports.ts";
-import type { GatewayAddress } from "../config/config.ts";
+import type { Catalog } from "../../../discovery/io/catalog/catalog-client.ts";
+import type { MemberRecord } from "../../../discovery/shards/records.ts";
+import type { MemberName } from "../../../mesh/ids.ts";
+import type { Clock, Log } from "../../../mesh/ports.ts";
+import type { GatewayAddress } from "../../config/config.ts";
 import { DrainConfirmations } from "./drain-confirmations.ts";
 import { OwnGateways } from "./own-gateways.ts";
 

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { type HostPort, parseIp } from "../../mesh/address.ts";
-import type { Namespace, ServiceId } from "../../mesh/ids.ts";
-import { namespaceOf } from "../../mesh/ids.ts";
-import type { Endpoint, LocalService, SidecarProof } from "../../mesh/service.ts";
+import { type HostPort, parseIp } from "../../../mesh/address.ts";
+import type { Namespace, ServiceId } from "../../../mesh/ids.ts";
+import { namespaceOf } from "../../../mesh/ids.ts";
+import type { Endpoint, LocalService, SidecarProof } from "../../../mesh/service.ts";
 
 /** What a sidecar's stream proves: this service account takes mTLS for this address of a workload. */
 export interface SidecarClaim {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { MemberAnswer } from "../../../src/app/api-model.ts";
-import { askUntil, until } from "../support/ask.ts";
-import { freePorts } from "../support/free-port.ts";
-import { startApp, writeService } from "../support/shop.ts";
-import { SteadyLoad } from "../support/steady-load.ts";
-import { local, startCaller, TestMesh } from "../support/test-mesh.ts";
+import type { MemberAnswer } from "../../../../src/app/api-model.ts";
+import { askUntil, until } from "../../support/ask.ts";
+import { freePorts } from "../../support/free-port.ts";
+import { startApp, writeService } from "../../support/shop.ts";
+import { SteadyLoad } from "../../support/steady-load.ts";
+import { local, startCaller, TestMesh } from "../../support/test-mesh.ts";
 
 interface TwoDoors extends AsyncDisposable {
   readonly mesh: TestMesh;

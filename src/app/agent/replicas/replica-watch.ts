@@ -1,12 +1,13 @@
 import { type Client, Metadata } from "@grpc/grpc-js";
-import { openAgentChannel } from "../../dataplane/io/agent-channel.ts";
-import type { ShardOwner } from "../../discovery/shards/head.ts";
-import { formatHostPort, type HostPort } from "../../mesh/address.ts";
-import { reasonOf } from "../../mesh/errors.ts";
-import type { MemberName, SpiffeId } from "../../mesh/ids.ts";
-import type { Clock, IdentitySource, Log } from "../../mesh/ports.ts";
-import type { Finding } from "../../mesh/service.ts";
-import { spiffeIdOf } from "../launcher/spiffe-id-of.ts";
+import { openAgentChannel } from "../../../dataplane/io/agent-channel.ts";
+import type { ShardOwner } from "../../../discovery/shards/head.ts";
+import { formatHostPort, type HostPort } from "../../../mesh/address.ts";
+import { reasonOf } from "../../../mesh/errors.ts";
+import type { MemberName, SpiffeId } from "../../../mesh/ids.ts";
+import type { Clock, IdentitySource, Log } from "../../../mesh/ports.ts";
+import type { Finding } from "../../../mesh/service.ts";
+import { spiffeIdOf } from "../../launcher/spiffe-id-of.ts";
+import type { SidecarClaim } from "../sidecars/sidecar-proofs.ts";
 import {
   decodeKnowledge,
   maxShareBytes,
@@ -14,7 +15,6 @@ import {
   type ReplicaQuestion,
   sharePath,
 } from "./replica-service.ts";
-import type { SidecarClaim } from "./sidecar-proofs.ts";
 
 /** Asks the other agents of this member for what they know. */
 export interface ReplicaWatch extends Disposable {

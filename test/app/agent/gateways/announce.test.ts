@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { GatewayAnnouncer } from "../../../src/app/launcher/gateway-announcer.ts";
-import { infrastructureSpiffeId, parseSpiffeId, spiffePartsOf } from "../../../src/mesh/ids.ts";
-import { loadIdentity } from "../../../src/trust/io/identity-store.ts";
-import { holdIdentity } from "../../../src/trust/io/renewal.ts";
-import { freePorts } from "../support/free-port.ts";
-import { silentLog, startMember, TestMesh } from "../support/test-mesh.ts";
+import { GatewayAnnouncer } from "../../../../src/app/launcher/gateway-announcer.ts";
+import { infrastructureSpiffeId, parseSpiffeId, spiffePartsOf } from "../../../../src/mesh/ids.ts";
+import { loadIdentity } from "../../../../src/trust/io/identity-store.ts";
+import { holdIdentity } from "../../../../src/trust/io/renewal.ts";
+import { freePorts } from "../../support/free-port.ts";
+import { silentLog, startMember, TestMesh } from "../../support/test-mesh.ts";
 
 test("only a gateway of the member is heard, and only about the member's own addresses", async () => {
   await using mesh = await TestMesh.open();

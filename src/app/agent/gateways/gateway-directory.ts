@@ -1,5 +1,5 @@
-import type { GatewayHost } from "../../discovery/mesh-service.ts";
-import type { GatewayRecord, MemberRecord } from "../../discovery/shards/records.ts";
+import type { GatewayHost } from "../../../discovery/mesh-service.ts";
+import type { GatewayRecord, MemberRecord } from "../../../discovery/shards/records.ts";
 import {
   type GatewayBook,
   hostsIn,
@@ -8,15 +8,15 @@ import {
   type StatedGateway,
   withProbe,
   withStated,
-} from "../../gateway/gateway-book.ts";
-import { complaintOf, type KnownHost } from "../../gateway/host-answer.ts";
-import { AddressWatch } from "../../gateway/io/address-watch.ts";
-import type { ProbeReport } from "../../gateway/io/prober.ts";
-import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
-import type { CheckClaim } from "../../mesh/claim.ts";
-import type { MemberName } from "../../mesh/ids.ts";
-import type { Clock, Log, Random } from "../../mesh/ports.ts";
-import type { Finding } from "../../mesh/service.ts";
+} from "../../../gateway/gateway-book.ts";
+import { complaintOf, type KnownHost } from "../../../gateway/host-answer.ts";
+import { AddressWatch } from "../../../gateway/io/address-watch.ts";
+import type { ProbeReport } from "../../../gateway/io/prober.ts";
+import type { ResolveHost } from "../../../gateway/io/resolve-host.ts";
+import type { CheckClaim } from "../../../mesh/claim.ts";
+import type { MemberName } from "../../../mesh/ids.ts";
+import type { Clock, Log, Random } from "../../../mesh/ports.ts";
+import type { Finding } from "../../../mesh/service.ts";
 
 export interface GatewayDirectoryOptions {
   readonly recordOf: (member: MemberName) => MemberRecord | undefined;

@@ -3,22 +3,22 @@ import {
   type Passage,
   type PassageKey,
   type ProxyEvidence,
-} from "../../discovery/members/proxy-evidence.ts";
-import type { MeshService } from "../../discovery/mesh-service.ts";
-import type { MemberName, ServiceId } from "../../mesh/ids.ts";
-import { targetOfEnvoyCluster } from "../../mesh/names.ts";
-import type { Clock } from "../../mesh/ports.ts";
-import type { Finding } from "../../mesh/service.ts";
-import type { LoadReporter } from "../../proxy/io/load-service.ts";
-import type { ProxyNode } from "../../proxy/node.ts";
+} from "../../../discovery/members/proxy-evidence.ts";
+import type { MeshService } from "../../../discovery/mesh-service.ts";
+import type { MemberName, ServiceId } from "../../../mesh/ids.ts";
+import { targetOfEnvoyCluster } from "../../../mesh/names.ts";
+import type { Clock } from "../../../mesh/ports.ts";
+import type { Finding } from "../../../mesh/service.ts";
+import type { LoadReporter } from "../../../proxy/io/load-service.ts";
+import type { ProxyNode } from "../../../proxy/node.ts";
 import {
   connectedIn,
   connectFailuresIn,
   type LoadRow,
   loadField,
-} from "../../telemetry/load/fields.ts";
-import { LoadBook, type LoadKey, type LoadSeries } from "../../telemetry/load/load-book.ts";
-import type { ReportedLoad } from "../../xds/load-report.ts";
+} from "../../../telemetry/load/fields.ts";
+import { LoadBook, type LoadKey, type LoadSeries } from "../../../telemetry/load/load-book.ts";
+import type { ReportedLoad } from "../../../xds/load-report.ts";
 import { reportClock } from "./report-clock.ts";
 
 export interface LoadIntakeOptions {

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { RunningAgent } from "../../../src/app/agent/agent.ts";
-import type { EndpointsAnswer, FindingsAnswer, MemberAnswer } from "../../../src/app/api-model.ts";
-import { createHostResolver } from "../../../src/gateway/io/resolve-host.ts";
-import { DnsServer, type Reply } from "../../support/dns/dns-server.ts";
-import { askUntil, until } from "../support/ask.ts";
-import { freePorts } from "../support/free-port.ts";
-import { startApp, writeService } from "../support/shop.ts";
-import { SteadyLoad } from "../support/steady-load.ts";
-import { local, startCaller, TestMesh } from "../support/test-mesh.ts";
+import type { RunningAgent } from "../../../../src/app/agent/agent.ts";
+import type {
+  EndpointsAnswer,
+  FindingsAnswer,
+  MemberAnswer,
+} from "../../../../src/app/api-model.ts";
+import { createHostResolver } from "../../../../src/gateway/io/resolve-host.ts";
+import { DnsServer, type Reply } from "../../../support/dns/dns-server.ts";
+import { askUntil, until } from "../../support/ask.ts";
+import { freePorts } from "../../support/free-port.ts";
+import { startApp, writeService } from "../../support/shop.ts";
+import { SteadyLoad } from "../../support/steady-load.ts";
+import { local, startCaller, TestMesh } from "../../support/test-mesh.ts";
 
 const name = "gw.east.example";
 

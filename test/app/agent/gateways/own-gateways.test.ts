@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { OwnGateways } from "../../../src/app/agent/own-gateways.ts";
-import { type MemberName, parseMemberName } from "../../../src/mesh/ids.ts";
-import { silentLog } from "../support/test-mesh.ts";
+import { OwnGateways } from "../../../../src/app/agent/gateways/own-gateways.ts";
+import { type MemberName, parseMemberName } from "../../../../src/mesh/ids.ts";
+import { silentLog } from "../../support/test-mesh.ts";
 
 const west = parseMemberName("west");
 const north = parseMemberName("north");

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type ReplicaWatch, watchReplicas } from "../../../src/app/agent/replica-watch.ts";
-import type { ShardOwner } from "../../../src/discovery/shards/head.ts";
-import { parseMemberName, parseSpiffeId } from "../../../src/mesh/ids.ts";
-import { identitySource, testTrust } from "../../dataplane/support/certificates.ts";
-import { silentLog } from "../support/test-mesh.ts";
+import {
+  type ReplicaWatch,
+  watchReplicas,
+} from "../../../../src/app/agent/replicas/replica-watch.ts";
+import type { ShardOwner } from "../../../../src/discovery/shards/head.ts";
+import { parseMemberName, parseSpiffeId } from "../../../../src/mesh/ids.ts";
+import { identitySource, testTrust } from "../../../dataplane/support/certificates.ts";
+import { silentLog } from "../../support/test-mesh.ts";
 
 async function watchWith(
   holder: () => ShardOwner | undefined,

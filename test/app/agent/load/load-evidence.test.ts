@@ -1,18 +1,18 @@
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { test } from "node:test";
-import type { RunningAgent } from "../../../src/app/agent/agent.ts";
+import type { RunningAgent } from "../../../../src/app/agent/agent.ts";
 import type {
   LoadAnswer,
   LoadRowAnswer,
   MemberAnswer,
   ServiceAnswer,
-} from "../../../src/app/api-model.ts";
-import type { Finding } from "../../../src/mesh/service.ts";
-import { askUntil, until } from "../support/ask.ts";
-import { freePorts } from "../support/free-port.ts";
-import { openSniGate, type SniGate } from "../support/sni-gate.ts";
-import { startCaller, startMember, type TestMember, TestMesh } from "../support/test-mesh.ts";
+} from "../../../../src/app/api-model.ts";
+import type { Finding } from "../../../../src/mesh/service.ts";
+import { askUntil, until } from "../../support/ask.ts";
+import { freePorts } from "../../support/free-port.ts";
+import { openSniGate, type SniGate } from "../../support/sni-gate.ts";
+import { startCaller, startMember, type TestMember, TestMesh } from "../../support/test-mesh.ts";
 
 /** Callers in east; carts behind a gate in west, of the same region, and in north, far away. */
 interface Stage {

@@ -4,13 +4,13 @@ import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { LoadAnswer, ServiceAnswer } from "../../../src/app/api-model.ts";
-import { makeWorkload } from "../../../src/app/trust-tasks.ts";
-import type { HostPort } from "../../../src/mesh/address.ts";
-import { skipWithoutEnvoy } from "../../gateway/real-envoy.ts";
-import { askUntil, until } from "../support/ask.ts";
-import { freePorts } from "../support/free-port.ts";
-import { startMember, TestMesh } from "../support/test-mesh.ts";
+import type { LoadAnswer, ServiceAnswer } from "../../../../src/app/api-model.ts";
+import { makeWorkload } from "../../../../src/app/trust-tasks.ts";
+import type { HostPort } from "../../../../src/mesh/address.ts";
+import { skipWithoutEnvoy } from "../../../gateway/real-envoy.ts";
+import { askUntil, until } from "../../support/ask.ts";
+import { freePorts } from "../../support/free-port.ts";
+import { startMember, TestMesh } from "../../support/test-mesh.ts";
 
 const options = { skip: skipWithoutEnvoy };
 

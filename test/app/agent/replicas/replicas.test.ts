@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { status } from "@grpc/grpc-js";
-import { startAgent } from "../../../src/app/agent/agent.ts";
-import { decodeKnowledge, sharePath } from "../../../src/app/agent/replica-service.ts";
-import type { ServiceAnswer } from "../../../src/app/api-model.ts";
-import type { AgentConfig } from "../../../src/app/config/config.ts";
-import { spiffeIdOf } from "../../../src/app/launcher/spiffe-id-of.ts";
-import { openAgentChannel } from "../../../src/dataplane/io/agent-channel.ts";
-import { parseSpiffeId } from "../../../src/mesh/ids.ts";
-import { loadIdentity } from "../../../src/trust/io/identity-store.ts";
-import { holdIdentity } from "../../../src/trust/io/renewal.ts";
-import { until } from "../support/ask.ts";
-import { freePorts } from "../support/free-port.ts";
-import { writeService } from "../support/shop.ts";
-import { local, silentLog, TestMesh } from "../support/test-mesh.ts";
+import { startAgent } from "../../../../src/app/agent/agent.ts";
+import { decodeKnowledge, sharePath } from "../../../../src/app/agent/replicas/replica-service.ts";
+import type { ServiceAnswer } from "../../../../src/app/api-model.ts";
+import type { AgentConfig } from "../../../../src/app/config/config.ts";
+import { spiffeIdOf } from "../../../../src/app/launcher/spiffe-id-of.ts";
+import { openAgentChannel } from "../../../../src/dataplane/io/agent-channel.ts";
+import { parseSpiffeId } from "../../../../src/mesh/ids.ts";
+import { loadIdentity } from "../../../../src/trust/io/identity-store.ts";
+import { holdIdentity } from "../../../../src/trust/io/renewal.ts";
+import { until } from "../../support/ask.ts";
+import { freePorts } from "../../support/free-port.ts";
+import { writeService } from "../../support/shop.ts";
+import { local, silentLog, TestMesh } from "../../support/test-mesh.ts";
 
 /** The configuration of one of two agents of `east`; `other` is the xDS port of the second one. */
 function replicaConfig(

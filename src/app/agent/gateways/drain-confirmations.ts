@@ -1,7 +1,7 @@
-import type { DrainedGateway, MemberRecord } from "../../discovery/shards/records.ts";
-import { maxDrained } from "../../discovery/shards/records.ts";
-import { formatHostPort } from "../../mesh/address.ts";
-import type { MemberName } from "../../mesh/ids.ts";
+import type { DrainedGateway, MemberRecord } from "../../../discovery/shards/records.ts";
+import { maxDrained } from "../../../discovery/shards/records.ts";
+import { formatHostPort } from "../../../mesh/address.ts";
+import type { MemberName } from "../../../mesh/ids.ts";
 
 export interface DrainConfirmationsOptions {
   readonly members: () => readonly MemberName[];

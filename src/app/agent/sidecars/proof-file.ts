@@ -1,10 +1,9 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseHostPort } from "../../mesh/address.ts";
-import { codeOf, reasonOf } from "../../mesh/errors.ts";
-import { parseNamespace } from "../../mesh/ids.ts";
-import { replaceFile } from "../../mesh/io/replace-file.ts";
-import type { Log } from "../../mesh/ports.ts";
+import { codeOf, reasonOf } from "../../../mesh/errors.ts";
+import { replaceFile } from "../../../mesh/io/replace-file.ts";
+import type { Log } from "../../../mesh/ports.ts";
+import { claimsIn } from "./claims-in.ts";
 import type { SidecarClaim } from "./sidecar-proofs.ts";
 
 // A restart of every proxy of a member comes within seconds: one write takes all of them.
@@ -63,24 +62,4 @@ export function openProofFile(options: {
       await saving;
     },
   };
-}
-
-/** Throws on anything else than a list of claims. */
-export function claimsIn(value: unknown): readonly SidecarClaim[] {
-  if (!Array.isArray(value)) throw new TypeError("it is no list");
-  return value.map((item: unknown) => {
-    const claim = (item ?? {}) as Partial<Record<keyof SidecarClaim, unknown>>;
-    return {
-      namespace: parseNamespace(String(claim.namespace)),
-      serviceAccount: String(claim.serviceAccount),
-      endpoint: addressIn(claim.endpoint),
-      listen: addressIn(claim.listen),
-    };
-  });
-}
-
-function addressIn(value: unknown): SidecarClaim["listen"] {
-  const { host, port } = (value ?? {}) as { readonly host?: unknown; readonly port?: unknown };
-  const text = String(host).includes(":") ? `[${String(host)}]` : String(host);
-  return parseHostPort(`${text}:${String(port)}`);
 }

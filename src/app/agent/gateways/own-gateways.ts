@@ -1,11 +1,16 @@
-import type { GatewayRecord } from "../../discovery/shards/records.ts";
-import { afterAnnouncement, doorState, doorsFor, type OwnDoors } from "../../gateway/own-doors.ts";
-import { formatHostPort } from "../../mesh/address.ts";
-import type { MemberName } from "../../mesh/ids.ts";
-import type { Clock, Log } from "../../mesh/ports.ts";
-import type { Finding } from "../../mesh/service.ts";
-import type { AnnounceRequest, AnnounceResponse } from "../../xds/announce.ts";
-import type { GatewayAddress } from "../config/config.ts";
+import type { GatewayRecord } from "../../../discovery/shards/records.ts";
+import {
+  afterAnnouncement,
+  doorState,
+  doorsFor,
+  type OwnDoors,
+} from "../../../gateway/own-doors.ts";
+import { formatHostPort } from "../../../mesh/address.ts";
+import type { MemberName } from "../../../mesh/ids.ts";
+import type { Clock, Log } from "../../../mesh/ports.ts";
+import type { Finding } from "../../../mesh/service.ts";
+import type { AnnounceRequest, AnnounceResponse } from "../../../xds/announce.ts";
+import type { GatewayAddress } from "../../config/config.ts";
 
 export interface OwnGatewaysOptions {
   readonly addresses: readonly GatewayAddress[];

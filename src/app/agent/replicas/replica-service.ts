@@ -1,8 +1,8 @@
 import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
-import type { SpiffeId } from "../../mesh/ids.ts";
-import type { Peer } from "../../mesh/ports.ts";
-import { claimsIn } from "./proof-file.ts";
-import type { SidecarClaim, SidecarProofs } from "./sidecar-proofs.ts";
+import type { SpiffeId } from "../../../mesh/ids.ts";
+import type { Peer } from "../../../mesh/ports.ts";
+import { claimsIn } from "../sidecars/claims-in.ts";
+import type { SidecarClaim, SidecarProofs } from "../sidecars/sidecar-proofs.ts";
 
 /**
  * What replicas tell each other: the sidecars that one of them has seen, so that all of them give the

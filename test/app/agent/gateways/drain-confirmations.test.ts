@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { DrainConfirmations } from "../../../src/app/agent/drain-confirmations.ts";
-import type { MemberRecord } from "../../../src/discovery/shards/records.ts";
-import { parseMemberName } from "../../../src/mesh/ids.ts";
+import { DrainConfirmations } from "../../../../src/app/agent/gateways/drain-confirmations.ts";
+import type { MemberRecord } from "../../../../src/discovery/shards/records.ts";
+import { parseMemberName } from "../../../../src/mesh/ids.ts";
 
 const west = parseMemberName("west");
 

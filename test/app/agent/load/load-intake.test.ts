@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { LoadIntake } from "../../../src/app/agent/load-intake.ts";
-import { reportClock } from "../../../src/app/agent/report-clock.ts";
-import type { MemberName, ServiceId } from "../../../src/mesh/ids.ts";
-import { parseMemberName, parseNamespace } from "../../../src/mesh/ids.ts";
-import type { LoadReporter } from "../../../src/proxy/io/load-service.ts";
-import type { GatewayNode, ProxyNode, SidecarNode } from "../../../src/proxy/node.ts";
+import { LoadIntake } from "../../../../src/app/agent/load/load-intake.ts";
+import { reportClock } from "../../../../src/app/agent/load/report-clock.ts";
+import type { MemberName, ServiceId } from "../../../../src/mesh/ids.ts";
+import { parseMemberName, parseNamespace } from "../../../../src/mesh/ids.ts";
+import type { LoadReporter } from "../../../../src/proxy/io/load-service.ts";
+import type { GatewayNode, ProxyNode, SidecarNode } from "../../../../src/proxy/node.ts";
 import {
   errorField,
   type LoadRow,
   loadField,
   loadWidth,
-} from "../../../src/telemetry/load/fields.ts";
-import type { ReportedLoad } from "../../../src/xds/load-report.ts";
-import { east, endpoint, localService, meshService, remoteExport } from "../../proxy/made.ts";
+} from "../../../../src/telemetry/load/fields.ts";
+import type { ReportedLoad } from "../../../../src/xds/load-report.ts";
+import { east, endpoint, localService, meshService, remoteExport } from "../../../proxy/made.ts";
 
 const west = parseMemberName("west");
 const outbound = "outbound|80||cart.shop.svc.cluster.local";
