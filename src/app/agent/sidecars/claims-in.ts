@@ -1,0 +1,23 @@
+import { parseHostPort } from "../../../mesh/address.ts";
+import { parseNamespace } from "../../../mesh/ids.ts";
+import type { SidecarClaim } from "./sidecar-proofs.ts";
+
+/** Reads claims out of JSON: of our own file, and of another agent. Throws on anything else. */
+export function claimsIn(value: unknown): readonly SidecarClaim[] {
+  if (!Array.isArray(value)) throw new TypeError("it is no list");
+  return value.map((item: unknown) => {
+    const claim = (item ?? {}) as Partial<Record<keyof SidecarClaim, unknown>>;
+    return {
+      namespace: parseNamespace(String(claim.namespace)),
+      serviceAccount: String(claim.serviceAccount),
+      endpoint: addressIn(claim.endpoint),
+      listen: addressIn(claim.listen),
+    };
+  });
+}
+
+function addressIn(value: unknown): SidecarClaim["listen"] {
+  const { host, port } = (value ?? {}) as { readonly host?: unknown; readonly port?: unknown };
+  const text = String(host).includes(":") ? `[${String(host)}]` : String(host);
+  return parseHostPort(`${text}:${String(port)}`);
+}
