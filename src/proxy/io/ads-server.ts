@@ -12,6 +12,7 @@ import { SotwSession, sotwResponses } from "../../xds/sotw.ts";
 import { decodeSotwRequest } from "../../xds/sotw-codec.ts";
 import { StrangeNames } from "../../xds/strange-names.ts";
 import type { Decoded } from "../../xds/wire-fields.ts";
+import { FairLine } from "../fair-line.ts";
 import { type Entry, PeerCount, type PeerLimits } from "../peer-limits.ts";
 import {
   type Admitted,
@@ -52,8 +53,9 @@ export interface AdsOptions extends Door {
 // A handshake and a first configuration of 1,000 clusters cost about 5 ms: a fleet that returns at once
 // takes at most three quarters of a core.
 const defaultAdmission: AdmissionLimits = { perSecond: 150, burst: 100 };
-// More cannot be let in before their clients give up; they are told to come again.
-const maxWaiting = 5000;
+// More cannot be let in before their clients give up; they are told to come again. Half of it is left for
+// others than the one identity that most come with.
+const maxWaiting = { inAll: 5000, perLane: 2500 };
 // Long enough for an agent to become warm (30 s), short enough to show that it does not.
 const maxWaitMs = 40_000;
 // A client that took no byte for so long is stuck; a new stream may do better.
@@ -89,8 +91,8 @@ export class AdsServer implements Disposable {
   readonly #streams = new Set<OpenStream>();
   /** What each stream counts for, to be given back. */
   readonly #leave = new Map<OpenStream, () => void>();
-  /** In the order of their first requests, with the time of those. */
-  readonly #waiting = new Map<OpenStream, number>();
+  /** Since their first requests. */
+  readonly #waiting = new FairLine<OpenStream>(maxWaiting);
   #ready: OpenStream[] = [];
   #isFlushPlanned = false;
   #nextAdmission: NodeJS.Timeout | undefined;
@@ -215,22 +217,17 @@ export class AdsServer implements Disposable {
   }
 
   #enqueue(stream: OpenStream): void {
-    if (this.#waiting.size >= maxWaiting) {
-      stream.end(status.UNAVAILABLE, "too many streams wait to be let in");
-      return;
-    }
-    this.#waiting.set(stream, this.#options.clock.monotonicMs());
-    this.#letIn();
+    const nowMs = this.#options.clock.monotonicMs();
+    // Whoever has no name shares one lane.
+    const lane = stream.peer?.id ?? "";
+    if (this.#waiting.enter(stream, { lane, nowMs })) this.#letIn();
+    else stream.end(status.UNAVAILABLE, "too many streams wait to be let in");
   }
 
   #letIn(): void {
     if (!this.#options.isWarm()) return;
     const nowMs = this.#options.clock.monotonicMs();
-    for (const stream of this.#waiting.keys()) {
-      if (!this.#admission.take(nowMs)) break;
-      this.#waiting.delete(stream);
-      stream.admit();
-    }
+    while (this.#waiting.size > 0 && this.#admission.take(nowMs)) this.#waiting.next()?.admit();
     if (this.#waiting.size === 0 || this.#nextAdmission !== undefined) return;
     this.#nextAdmission = setTimeout(() => {
       this.#nextAdmission = undefined;
@@ -273,8 +270,7 @@ export class AdsServer implements Disposable {
       if (stream.stuckMs(nowMs) > maxStuckMs)
         stream.end(status.ABORTED, "the client takes no bytes");
     }
-    for (const [stream, sinceMs] of this.#waiting) {
-      if (nowMs - sinceMs < maxWaitMs) break;
+    for (const stream of this.#waiting.waitingSince(nowMs - maxWaitMs)) {
       stream.end(status.UNAVAILABLE, "the agent does not know enough yet");
     }
   }
