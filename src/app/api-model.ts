@@ -54,6 +54,8 @@ export interface HubAnswer {
   readonly forMs: number;
   /** The last one since the agent started, also when all is well again. */
   readonly lastError: { readonly reason: string; readonly agoMs: number } | undefined;
+  /** Why it refuses the credentials of now, though its connections still work. */
+  readonly refusal: string | undefined;
 }
 
 export interface MemberAnswer {

@@ -1,4 +1,4 @@
-import type { StatusAnswer } from "../app/api-model.ts";
+import type { HubAnswer, StatusAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
 import { counted, spanOf } from "./phrases.ts";
@@ -59,15 +59,19 @@ function catalog({ catalog: { store, state, epoch, seq, hubs, heldBy } }: Status
 
 /** One line per hub where there are several, or where the only one is not well. */
 function hubRows({ catalog: { hubs } }: StatusAnswer): readonly (readonly [string, Cell])[] {
-  if (hubs.length === 1 && isWell(hubs[0]?.state)) return [];
-  return hubs.map(({ name, state, forMs, lastError }) => {
-    const error =
-      lastError === undefined
-        ? ""
-        : `; last error ${spanOf(lastError.agoMs)} ago: ${lastError.reason}`;
-    const tone = isWell(state) ? "plain" : state === "unreachable" ? "bad" : "warn";
-    return ["  hub", { text: `${name}: ${state} for ${spanOf(forMs)}${error}`, tone }];
+  if (hubs.length === 1 && isWell(hubs[0]?.state) && hubs[0]?.refusal === undefined) return [];
+  return hubs.map((hub) => {
+    const isQuiet = isWell(hub.state) && hub.refusal === undefined;
+    const tone = isQuiet ? "plain" : hub.state === "unreachable" ? "bad" : "warn";
+    return ["  hub", { text: hubLine(hub), tone }];
   });
+}
+
+function hubLine({ name, state, forMs, lastError, refusal }: HubAnswer): string {
+  const line = `${name}: ${state} for ${spanOf(forMs)}`;
+  if (refusal !== undefined) return `${line}; refuses the credentials of now: ${refusal}`;
+  if (lastError === undefined) return line;
+  return `${line}; last error ${spanOf(lastError.agoMs)} ago: ${lastError.reason}`;
 }
 
 function isWell(state: string | undefined): boolean {

@@ -27,6 +27,8 @@ export interface HubStatus {
   readonly state: HubState | "standby" | "read-only" | "write-only";
   readonly sinceMs: number;
   readonly lastError?: HubError;
+  /** It answers, but would not once its connections are lost; says why. */
+  readonly refusal?: string;
 }
 
 export function hubStatusOf(
@@ -35,9 +37,10 @@ export function hubStatusOf(
     readonly reading: HubCourse<boolean>;
     readonly writing: HubCourse<HubState>;
     readonly isStandby: boolean;
+    readonly refusal: string | undefined;
   },
 ): HubStatus {
-  const { reading, writing, isStandby } = course;
+  const { reading, writing, isStandby, refusal } = course;
   const errors = [reading.lastError, writing.lastError].filter((one) => one !== undefined);
   const lastError = errors.toSorted((left, right) => right.atMs - left.atMs)[0];
   return {
@@ -47,6 +50,7 @@ export function hubStatusOf(
     state: isStandby && reading.state ? "standby" : stateOf(reading.state, writing.state),
     sinceMs: Math.max(reading.sinceMs, writing.sinceMs),
     ...(lastError === undefined ? {} : { lastError }),
+    ...(refusal === undefined ? {} : { refusal }),
   };
 }
 

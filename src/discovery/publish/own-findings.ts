@@ -24,9 +24,18 @@ export function ownFindings(
       message: `${
         hub.isReadable
           ? "this hub takes no writes; others do not see this member's changes through it"
-          : "this hub does not answer; the last state stays"
+          : "this hub cannot be read; the last state stays"
       }${hub.lastError === undefined ? "" : `: ${hub.lastError.reason}`}`,
     }));
+  for (const { name, refusal } of known.hubs) {
+    if (refusal === undefined) continue;
+    findings.push({
+      code: "CATALOG_HUB_LOGIN_STALE",
+      severity: "warning",
+      subject: name,
+      message: `this hub refuses the credentials in this agent's files, and is lost with the connections it has: ${refusal}`,
+    });
+  }
   if (held.length > 0) {
     const names = held.slice(0, maxNamed).join(", ");
     findings.push({

@@ -106,6 +106,11 @@ export interface CatalogStore extends AsyncDisposable {
   ) => Promise<readonly SignedCharter[]>;
   /** States the newest charter that this member knows. */
   readonly putCharter: (entry: KnownCharter, signal: AbortSignal) => Promise<void>;
+  /**
+   * Why the hub, which still answers, takes no new connection with the credentials of now; undefined:
+   * nobody knows of such a thing. A message for people.
+   */
+  readonly refusal?: () => string | undefined;
 }
 
 export interface KnownCharter {

@@ -67,14 +67,14 @@ function catalogStateOf(hubs: readonly HubStatus[]): string {
 }
 
 function hubAnswer(hub: HubStatus, nowMs: number): HubAnswer {
-  const { name, state, sinceMs, lastError } = hub;
+  const { name, state, sinceMs, lastError, refusal } = hub;
   // A wall clock may be set back meanwhile.
   const since = (atMs: number): number => Math.max(0, Math.round(nowMs - atMs));
   const last =
     lastError === undefined
       ? undefined
       : { reason: lastError.reason, agoMs: since(lastError.atMs) };
-  return { name, state, forMs: since(sinceMs), lastError: last };
+  return { name, state, forMs: since(sinceMs), lastError: last, refusal };
 }
 
 function countBy<Item>(

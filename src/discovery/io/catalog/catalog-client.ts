@@ -191,7 +191,8 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return readers.map((one, index) => {
       const reading = one.status();
       const writing = written[index] ?? { state: "behind", sinceMs: reading.sinceMs };
-      return hubStatusOf(one.name, { reading, writing, isStandby });
+      const refusal = options.stores[index]?.refusal?.();
+      return hubStatusOf(one.name, { reading, writing, isStandby, refusal });
     });
   };
   const tick = (): void => {

@@ -191,6 +191,9 @@ suite("a store's credentials", () => {
     await until("it was tried", () => Promise.resolve(warnings.length > 0));
     await store.readHeads([east], noSignal);
     assert.match(warnings[0] ?? "", /credentials/);
+    assert.match(store.refusal?.() ?? "", /passwordFile/);
+    await replace(hub.passwordFile ?? "", "first\n");
+    await until("it is taken", () => Promise.resolve(store.refusal?.() === undefined));
   });
 
   test("a server's new authority is taken from caFile without a restart", async () => {

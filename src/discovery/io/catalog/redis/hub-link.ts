@@ -18,6 +18,8 @@ export interface HubLink extends AsyncDisposable {
   /** The files say something else: opens another connection beside the present one and changes over. */
   readonly renew: () => void;
   readonly current: () => HubConnection | undefined;
+  /** Why the present connection could not be replaced after the files changed; it is the last one. */
+  readonly refusal: () => string | undefined;
 }
 
 export interface LinkOptions extends Pick<RedisDeps, "clock" | "timers" | "random" | "log"> {
@@ -28,6 +30,8 @@ export interface LinkOptions extends Pick<RedisDeps, "clock" | "timers" | "rando
   /** The connection was made or lost. */
   readonly onChange: () => void;
   readonly onFailure: (failure: HubFailure) => void;
+  /** Another connection was wanted beside the present one, which stays. */
+  readonly onRefusal: (failure: HubFailure) => void;
 }
 
 // A hub that comes back is seen at once; all agents try again at moments of their own.
@@ -53,6 +57,7 @@ export function createHubLink(options: LinkOptions): HubLink {
   const waiters = new Set<Waiter>();
   let current: HubConnection | undefined;
   let isRenewAsked = false;
+  let refusal: string | undefined;
   let cancelRenewal = (): void => {};
   /** Ends a rest, or the wait for a connection's end. */
   let wake = new AbortController();
@@ -70,6 +75,7 @@ export function createHubLink(options: LinkOptions): HubLink {
   };
   const enter = (connection: HubConnection): void => {
     current = connection;
+    refusal = undefined;
     options.onChange();
     for (const waiter of takeWaiters()) waiter.run(connection);
   };
@@ -129,8 +135,7 @@ export function createHubLink(options: LinkOptions): HubLink {
     }
   };
   const rest = async (failure: HubFailure, failures: number): Promise<void> => {
-    const isForOperator = ["auth", "tls", "forbidden"].includes(failure.kind);
-    const ceilingMs = isForOperator
+    const ceilingMs = isForOperator(failure)
       ? backoff.refusedMs
       : Math.min(backoff.maxMs, backoff.firstMs * 2 ** Math.min(failures, 8));
     wake = new AbortController();
@@ -152,8 +157,15 @@ export function createHubLink(options: LinkOptions): HubLink {
     try {
       next = await open();
     } catch (thrown) {
-      const { message } = brokenBy(thrown);
-      options.log.warn({ hub: options.hub, reason: message }, "Hub refuses the new credentials");
+      if (signal.aborted) return old;
+      const failure = brokenBy(thrown);
+      // A server that is only away for a moment refuses nothing.
+      refusal = isForOperator(failure) ? failure.message : undefined;
+      options.onRefusal(failure);
+      options.log.warn(
+        { hub: options.hub, reason: failure.message },
+        "Hub refuses the new credentials",
+      );
       cancelRenewal();
       cancelRenewal = timers.after(renewRetryMs, renew);
       return old;
@@ -218,6 +230,7 @@ export function createHubLink(options: LinkOptions): HubLink {
       }),
     renew,
     current: () => current,
+    refusal: () => (current === undefined ? undefined : refusal),
     [Symbol.asyncDispose]: async () => {
       closing.abort(closed);
       cancelRenewal();
@@ -230,3 +243,8 @@ export function createHubLink(options: LinkOptions): HubLink {
 }
 
 const closed = new HubFailure("other", "its store is closed");
+
+/** Time does not mend it. */
+function isForOperator({ kind }: HubFailure): boolean {
+  return kind === "auth" || kind === "tls" || kind === "forbidden";
+}

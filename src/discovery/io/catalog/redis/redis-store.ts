@@ -64,6 +64,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
         // A blocked connection learns it last.
         for (const other of links) if (other !== link) other.current()?.close(siblingLost);
       },
+      onRefusal: (failure) => meter?.failed(hub.name, failure.kind),
     });
     links.push(link);
     return link;
@@ -185,6 +186,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
     readLog: log.read,
     readCharters: charters.read,
     putCharter: charters.put,
+    refusal: () => links.map((link) => link.refusal()).find((one) => one !== undefined),
     [Symbol.asyncDispose]: async () => {
       access.close();
       await watch.close();
