@@ -16,7 +16,8 @@ export const catalogVerify: Command = {
   about:
     "Judges what each hub holds as an agent does: is each head signed by its member for this purpose and mesh, do\n" +
     "the records fit its digest, may the member claim what they say, do the hubs agree. Says which record or\n" +
-    "member does not, and what to do. Exit code 1 when anything does not verify, 69 when no hub answers.",
+    "member does not, and what to do. Exit code 1 when anything does not verify, 69 when a hub does\n" +
+    "not answer.",
   options: hubOptions,
   positionals: { min: 0, max: 100 },
   run: async (args, terminal) => {
@@ -48,8 +49,14 @@ function page(view: CatalogView, terminal: Terminal): string {
   const records = shards.reduce((sum, shard) => sum + shard.records, 0);
   if (shards.length === 0)
     return `${findingLines(findings, terminal)}there is no shard to verify\n`;
-  const text = `${good} of ${counted(shards.length, "shard")} verify, ${counted(records, "record")} in ${counted(hubs.length, "hub")}`;
+  const text = `${good} of ${counted(shards.length, "shard")} verify, ${counted(records, "record")} in ${hubsOf(view)}`;
   const isGood = good === shards.length;
   const sum = painted({ text, tone: isGood ? "good" : "bad" }, terminal);
   return `${findingLines(findings, terminal)}${sum}\n`;
+}
+
+/** `2 hubs`, `1 of 2 hubs` where one does not answer. */
+function hubsOf({ hubs }: CatalogView): string {
+  const read = hubs.filter(({ failure }) => failure === undefined).length;
+  return `${read === hubs.length ? "" : `${read} of `}${counted(hubs.length, "hub")}`;
 }

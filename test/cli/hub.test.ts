@@ -222,6 +222,8 @@ test("several hubs are judged each by itself; one that is away is 69, one that i
   const dumped = await run(["catalog", "dump", "--config", file]);
   assert.equal(dumped.code, 0);
   assert.match(dumped.out, /^away: Cannot[^]*^main {2}/m);
+  const verified = await run(["catalog", "verify", "--config", file]);
+  assert.match(verified.out, /HUB_UNREACHABLE[^]* in 1 of 2 hubs$/m);
   await operator("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
   const refused = await run(["hub", "check", "--config", file]);
   await operator("CONFIG", "SET", "maxmemory-policy", "noeviction");
