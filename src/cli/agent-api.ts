@@ -1,4 +1,5 @@
 import type { ErrorAnswer } from "../app/api-model.ts";
+import { visible } from "../app/visible.ts";
 import { type ErrorCode, errorCodes, MeshError, reasonOf } from "../mesh/errors.ts";
 import type { Arguments, Option, Terminal } from "./command.ts";
 
@@ -28,9 +29,27 @@ export async function askAgent<Answer>(
     const truth = `nothing answers there (${innermost(cause)}); --agent names another address`;
     throw new MeshError("MESH_UNREACHABLE", `Cannot ask the agent at ${base}: ${truth}`, { cause });
   }
-  const body: unknown = await response.json().catch(() => undefined);
+  const text = await response.text().catch(() => "");
+  const body = bodyIn(text, args.has("json") ? undefined : harmless);
   if (response.ok && body !== undefined) return body as Answer;
   throw refusalOf(base, { status: response.status, body });
+}
+
+function bodyIn(text: string, reviver: Parameters<typeof JSON.parse>[1]): unknown {
+  try {
+    return JSON.parse(text, reviver);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Much that an agent repeats was said by hubs, other members and proxies; its texts have their lines. */
+function harmless(_key: string, value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  return value
+    .split("\n")
+    .map((line) => visible(line, line.length))
+    .join("\n");
 }
 
 function urlOf(base: string, path: string): URL {
