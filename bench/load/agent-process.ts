@@ -48,14 +48,12 @@ export class AgentProcess implements AsyncDisposable {
     const [xds = 0, http = 0] = await freePorts(2);
     const file = join(order.dir, `agent-${order.name}.yaml`);
     writeFileSync(file, configText(order, { xds, http }));
-    const flags = process.env["ISTHMUS_BENCH_NODE_FLAGS"]?.split(" ") ?? [];
-    const child = spawn(
-      process.execPath,
-      [...flags, doorIn(order.dir), "agent", "--config", file],
-      {
-        stdio: ["ignore", "ignore", "inherit"],
-      },
-    );
+    // What V8 says of itself, where it was asked to.
+    const asked = process.env["ISTHMUS_BENCH_NODE_FLAGS"];
+    const flags = asked?.split(" ") ?? [];
+    const stdout = asked === undefined ? "ignore" : "inherit";
+    const args = [...flags, doorIn(order.dir), "agent", "--config", file];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", stdout, "inherit"] });
     return new AgentProcess(child, { xds, http });
   }
 
