@@ -1,3 +1,9 @@
+import {
+  latestOf,
+  opinionIn,
+  type SentinelOpinion,
+  slotRangesIn,
+} from "../../../discovery/io/catalog/redis/topology.ts";
 import type { HostPort } from "../../../mesh/address.ts";
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { HubDoors } from "../hub-doors.ts";
@@ -55,23 +61,24 @@ async function findBySentinels(
     about.sentinels.map((address) => askSentinel(doors, address, about.master)),
   );
   const good = answers.filter((answer) => answer.t === "told");
-  const [first] = good;
-  if (first === undefined) {
+  // One that was cut off names the master before it: the store follows the latest election, too.
+  const latest = latestOf(good);
+  if (latest === undefined) {
     const failures = answers.flatMap((answer) => (answer.t === "failed" ? [answer.trouble] : []));
     return { t: "failed", trouble: worst(failures) };
   }
-  const opened = await openNode(doors.door(first.address));
+  const opened = await openNode(doors.door(latest.master));
   if (opened.t === "failed") return opened;
   const sentinel = {
     master: about.master,
     reachable: good.length,
-    known: Math.max(first.known, about.sentinels.length),
-    quorum: first.quorum,
+    known: Math.max(latest.otherSentinels + 1, about.sentinels.length),
+    quorum: latest.quorum,
   };
   return {
     t: "found",
     node: opened.node,
-    address: first.address,
+    address: latest.master,
     replicas: await replicasOf(opened.node),
     sentinel,
     cluster: undefined,
@@ -79,12 +86,7 @@ async function findBySentinels(
 }
 
 type SentinelAnswer =
-  | {
-      readonly t: "told";
-      readonly address: HostPort;
-      readonly known: number;
-      readonly quorum: number;
-    }
+  | ({ readonly t: "told" } & SentinelOpinion)
   | { readonly t: "failed"; readonly trouble: HubTrouble };
 
 /** Most Sentinels know no users: they are told who we are only when they ask. */
@@ -103,16 +105,9 @@ async function askSentinel(
   if (opened.t === "failed") return opened;
   using node = opened.node;
   try {
-    const reply = await node.call("SENTINEL", "MASTER", master);
-    const fields = pairsIn(reply);
-    const [host, port] = [fields.get("ip"), Number(fields.get("port"))];
-    if (host === undefined || !isPort(port)) throw new RangeError("it names no address");
-    return {
-      t: "told",
-      address: { host, port },
-      known: Number(fields.get("num-other-sentinels") ?? 0) + 1,
-      quorum: Number(fields.get("quorum") ?? 0),
-    };
+    const opinion = opinionIn(await node.call("SENTINEL", "MASTER", master));
+    if (opinion === undefined) throw new RangeError("it names no address");
+    return { t: "told", ...opinion };
   } catch (thrown) {
     const reason = `Sentinel ${node.name} knows no master "${master}" (${reasonOf(thrown)})`;
     return { t: "failed", trouble: { t: "no-primary", reason } };
@@ -169,20 +164,9 @@ async function serversOf(
   about: { readonly slotKey: string; readonly seed: HostPort },
 ): Promise<readonly HostPort[]> {
   const slot = Number(await node.call("CLUSTER", "KEYSLOT", about.slotKey));
-  const ranges: unknown = await node.call("CLUSTER", "SLOTS");
-  if (!Array.isArray(ranges)) throw new RangeError("it does not tell who holds which slot");
-  for (const range of ranges.slice(0, 16_384)) {
-    const [from, to, ...servers]: unknown[] = Array.isArray(range) ? range : [];
-    if (!(Number(from) <= slot && slot <= Number(to))) continue;
-    return servers.slice(0, maxReplicas).flatMap((server) => {
-      const [host, port]: unknown[] = Array.isArray(server) ? server : [];
-      if (!isPort(Number(port))) return [];
-      // A server that does not know its own address means the one that was asked.
-      const known = typeof host === "string" && host !== "" ? host : about.seed.host;
-      return [{ host: known, port: Number(port) }];
-    });
-  }
-  return [];
+  const ranges = slotRangesIn(await node.call("CLUSTER", "SLOTS"), about.seed);
+  const range = ranges.find(({ from, to }) => from <= slot && slot <= to);
+  return (range?.nodes ?? []).slice(0, maxReplicas);
 }
 
 /** Those that could become the primary; a managed server may not name them. */
@@ -209,17 +193,4 @@ function worst(failures: readonly HubTrouble[]): HubTrouble {
     (left, right) => order.indexOf(left.t) - order.indexOf(right.t),
   );
   return sorted[0] ?? { t: "unreachable", reason: "no server is named" };
-}
-
-function pairsIn(reply: unknown): ReadonlyMap<string, string> {
-  const list: unknown[] = Array.isArray(reply) ? reply.slice(0, 512) : [];
-  const fields = new Map<string, string>();
-  for (let index = 0; index + 1 < list.length; index += 2) {
-    fields.set(String(list[index]), String(list[index + 1]).slice(0, 256));
-  }
-  return fields;
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 1 && port <= 65_535;
 }

@@ -1,10 +1,11 @@
-import { formatHostPort, type HostPort, parseHostPort } from "../../../../mesh/address.ts";
+import { formatHostPort, type HostPort } from "../../../../mesh/address.ts";
 import type { MeshDomain } from "../../../../mesh/ids.ts";
 import { type Command, type DialOptions, dial, type HubConnection } from "./connection.ts";
 import { brokenBy, HubFailure } from "./hub-failure.ts";
 import type { HubUrl } from "./hub-url.ts";
 import { charterIndexKey } from "./keys.ts";
-import { listOf, type Reply } from "./replies.ts";
+import type { Reply } from "./replies.ts";
+import { dialable, latestOf, opinionIn, type SentinelOpinion, slotRangesIn } from "./topology.ts";
 
 /** Finds the one server of a hub that holds the mesh's keys and may be written. */
 export interface ServerFinder {
@@ -57,11 +58,6 @@ async function askOnce(address: HostPort, command: Command, options: DialOptions
 
 type Sentinels = Extract<HubUrl, { t: "sentinel" }>;
 
-interface Opinion {
-  readonly master: HostPort;
-  readonly epoch: number;
-}
-
 function sentinelFinder(url: Sentinels, mesh: MeshDomain): ServerFinder {
   let turn = 0;
   return {
@@ -82,12 +78,12 @@ function sentinelFinder(url: Sentinels, mesh: MeshDomain): ServerFinder {
 
 /** Of what the sentinels that answer say, the word of the latest election counts. */
 function askSentinels(url: Sentinels, options: DialOptions): Promise<HostPort> {
-  const opinions: Opinion[] = [];
+  const opinions: SentinelOpinion[] = [];
   const failures: HubFailure[] = [];
   return new Promise((resolve, reject) => {
     const decide = (): void => {
       cancel();
-      const [latest] = opinions.toSorted((left, right) => right.epoch - left.epoch);
+      const latest = latestOf(opinions);
       if (latest !== undefined) return resolve(latest.master);
       reject(failures[0] ?? new HubFailure("unreachable", "no sentinel answers"));
     };
@@ -116,7 +112,7 @@ async function askSentinel(
   sentinel: HostPort,
   master: string,
   options: DialOptions,
-): Promise<Opinion> {
+): Promise<SentinelOpinion> {
   const command: Command = ["SENTINEL", "MASTER", master];
   // Most sentinels know no users: they are told who we are only when they ask.
   const nobody = { ...options, access: { ...options.access, password: undefined } };
@@ -127,15 +123,11 @@ async function askSentinel(
     }
     throw thrown;
   });
-  const fields = new Map<string, string>();
-  const flat = listOf(reply);
-  for (let at = 0; at + 1 < flat.length; at += 2)
-    fields.set(String(flat[at]), String(flat[at + 1]));
-  const address = addressOf(fields.get("ip") ?? "", Number(fields.get("port")));
-  if (address === undefined) {
+  const opinion = opinionIn(reply);
+  if (opinion === undefined) {
     throw new HubFailure("junk", `sentinel ${formatHostPort(sentinel)} names no address`);
   }
-  return { master: address, epoch: Number(fields.get("config-epoch") ?? 0) || 0 };
+  return opinion;
 }
 
 function clusterFinder(seeds: readonly HostPort[], mesh: MeshDomain): ServerFinder {
@@ -145,7 +137,7 @@ function clusterFinder(seeds: readonly HostPort[], mesh: MeshDomain): ServerFind
 
   const ownerBy = async (node: HostPort, options: DialOptions): Promise<HostPort> => {
     const reply = await askOnce(node, ["CLUSTER", "SLOTS"], options);
-    const range = rangesOf(reply, node).find(({ from, to }) => from <= slot && slot <= to);
+    const range = slotRangesIn(reply, node).find(({ from, to }) => from <= slot && slot <= to);
     const [owner, ...replicas] = range?.nodes ?? [];
     if (owner === undefined) throw new HubFailure("busy", `nobody has slot ${slot} of its cluster`);
     known = [owner, ...replicas];
@@ -188,41 +180,10 @@ function clusterFinder(seeds: readonly HostPort[], mesh: MeshDomain): ServerFind
     },
     hint: (movedTo, from) => {
       const at = movedTo.lastIndexOf(":");
-      hinted = addressOf(movedTo.slice(0, at) || from.host, Number(movedTo.slice(at + 1)));
+      hinted = dialable(movedTo.slice(0, at) || from.host, Number(movedTo.slice(at + 1)));
     },
     isReplaced: undefined,
   };
-}
-
-interface SlotRange {
-  readonly from: number;
-  readonly to: number;
-  /** The owner first. */
-  readonly nodes: readonly HostPort[];
-}
-
-/** Source: redis.io/docs, CLUSTER SLOTS. An empty or unknown host means the node that was asked. */
-function rangesOf(reply: Reply, asked: HostPort): readonly SlotRange[] {
-  return listOf(reply).flatMap((row) => {
-    const [from, to, ...nodes] = listOf(row);
-    if (typeof from !== "number" || typeof to !== "number") return [];
-    const addresses = nodes.slice(0, nodesAsked).flatMap((node) => {
-      const [host, port] = listOf(node);
-      const text = host === null || host === undefined ? "" : String(host);
-      return addressOf(text === "" || text === "?" ? asked.host : text, Number(port)) ?? [];
-    });
-    return [{ from, to, nodes: addresses }];
-  });
-}
-
-/** Undefined for what nobody can dial: the text comes from a server. */
-function addressOf(host: string, port: number): HostPort | undefined {
-  try {
-    const address = parseHostPort(formatHostPort({ host, port }));
-    return address.port === 0 ? undefined : address;
-  } catch {
-    return undefined;
-  }
 }
 
 function distinct(addresses: readonly HostPort[]): readonly HostPort[] {
