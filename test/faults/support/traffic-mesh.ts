@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../../src/app/trust-tasks.ts";
 import { freePorts } from "../../app/support/free-port.ts";
 import { startApp, writeService } from "../../app/support/shop.ts";
@@ -32,6 +33,8 @@ export interface TrafficMember {
   readonly forget: () => Promise<void>;
 }
 
+const servedWithinMs = 60_000;
+
 interface Sidecar {
   readonly workload: string;
   readonly account: string;
@@ -62,14 +65,29 @@ export async function openTrafficMesh(): Promise<TrafficMesh> {
       ],
     },
   });
+  const urls = { cart: `http://127.0.0.1:${cart}/`, books: `http://127.0.0.1:${books}/` };
+  for (const url of Object.values(urls)) await untilServed(url);
   const owned = opened.move();
   return {
     redis,
     east: east.member,
     west: west.member,
-    urls: { cart: `http://127.0.0.1:${cart}/`, books: `http://127.0.0.1:${books}/` },
+    urls,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** A sidecar is ready before all are known that it may call. */
+async function untilServed(url: string): Promise<void> {
+  let inARow = 0;
+  for (const deadlineMs = Date.now() + servedWithinMs; inARow < 10; await wait(20)) {
+    const isServed = await fetch(url, { headers: { connection: "close" } }).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+    inARow = isServed ? inARow + 1 : 0;
+    if (Date.now() > deadlineMs) throw new Error(`Nobody answers at ${url}`);
+  }
 }
 
 async function issue(name: string, dir: string): Promise<void> {
