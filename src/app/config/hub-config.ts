@@ -1,4 +1,4 @@
-import { hubNameOf, parseHubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
+import { hubNameOf, parseHubUrl } from "../../discovery/io/catalog/redis/link/hub-url.ts";
 import type { HubConfig } from "./config.ts";
 import {
   checked,

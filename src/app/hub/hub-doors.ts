@@ -1,6 +1,6 @@
-import { readAccess } from "../../discovery/io/catalog/redis/hub-access.ts";
-import type { HubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
-import { parseHubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
+import { readAccess } from "../../discovery/io/catalog/redis/link/hub-access.ts";
+import type { HubUrl } from "../../discovery/io/catalog/redis/link/hub-url.ts";
+import { parseHubUrl } from "../../discovery/io/catalog/redis/link/hub-url.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import type { HubConfig } from "../config/config.ts";
 import type { NodeDoor } from "./redis-node.ts";

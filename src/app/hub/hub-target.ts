@@ -1,5 +1,9 @@
 import { join } from "node:path";
-import { type HubUrl, hubNameOf, parseHubUrl } from "../../discovery/io/catalog/redis/hub-url.ts";
+import {
+  type HubUrl,
+  hubNameOf,
+  parseHubUrl,
+} from "../../discovery/io/catalog/redis/link/hub-url.ts";
 import type { Charter } from "../../mesh/charter.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import {

@@ -1,6 +1,6 @@
-import { dial, type HubConnection } from "../../discovery/io/catalog/redis/connection.ts";
-import type { HubAccess } from "../../discovery/io/catalog/redis/hub-access.ts";
-import { brokenBy, HubFailure } from "../../discovery/io/catalog/redis/hub-failure.ts";
+import { dial, type HubConnection } from "../../discovery/io/catalog/redis/link/connection.ts";
+import type { HubAccess } from "../../discovery/io/catalog/redis/link/hub-access.ts";
+import { brokenBy, HubFailure } from "../../discovery/io/catalog/redis/link/hub-failure.ts";
 import type { Reply } from "../../discovery/io/catalog/redis/replies.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { realClock, realTimers } from "../real-time.ts";

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import { hubMeter } from "../../../src/app/agent/hub-meter.ts";
 import { openRedisStore } from "../../../src/discovery/io/catalog/redis/redis-store.ts";
 import { createTelemetry } from "../../../src/telemetry/registry.ts";
-import { east, eventually, noSignal } from "../../discovery/io/redis/made-writes.ts";
-import { storeDeps } from "../../discovery/io/redis/store-deps.ts";
+import { east, eventually, noSignal } from "../../discovery/io/catalog/redis/made-writes.ts";
+import { storeDeps } from "../../discovery/io/catalog/redis/store-deps.ts";
 import { openStandalone } from "../../support/redis/topologies.ts";
 
 test("hubMeter() shows a hub from the start, its calls, its connections and why they were lost", async () => {

@@ -1,4 +1,4 @@
-import { parseHubUrl } from "../../../discovery/io/catalog/redis/hub-url.ts";
+import { parseHubUrl } from "../../../discovery/io/catalog/redis/link/hub-url.ts";
 import type { Charter } from "../../../mesh/charter.ts";
 import { MeshError } from "../../../mesh/errors.ts";
 import { loadCharterOf } from "../../../trust/io/member-files.ts";

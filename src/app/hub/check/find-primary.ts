@@ -3,7 +3,7 @@ import {
   opinionIn,
   type SentinelOpinion,
   slotRangesIn,
-} from "../../../discovery/io/catalog/redis/topology.ts";
+} from "../../../discovery/io/catalog/redis/link/topology.ts";
 import type { HostPort } from "../../../mesh/address.ts";
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { HubDoors } from "../hub-doors.ts";

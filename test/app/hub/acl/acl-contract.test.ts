@@ -11,8 +11,8 @@ import { parseInfo } from "../../../../src/app/hub/redis-info.ts";
 import { isRefusal, openNode } from "../../../../src/app/hub/redis-node.ts";
 import { realClock, realTimers } from "../../../../src/app/real-time.ts";
 import { makeMember, makeRoot } from "../../../../src/app/trust-tasks.ts";
-import { readAccess } from "../../../../src/discovery/io/catalog/redis/hub-access.ts";
 import { shardKeys } from "../../../../src/discovery/io/catalog/redis/keys.ts";
+import { readAccess } from "../../../../src/discovery/io/catalog/redis/link/hub-access.ts";
 import { openRedisStore } from "../../../../src/discovery/io/catalog/redis/redis-store.ts";
 import type { CatalogStore } from "../../../../src/discovery/shards/store.ts";
 import {

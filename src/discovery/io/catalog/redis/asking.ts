@@ -1,6 +1,6 @@
-import type { HubConnection } from "./connection.ts";
-import { HubFailure } from "./hub-failure.ts";
-import type { HubLink } from "./hub-link.ts";
+import type { HubConnection } from "./link/connection.ts";
+import { HubFailure } from "./link/hub-failure.ts";
+import type { HubLink } from "./link/hub-link.ts";
 import type { HubCall } from "./redis-hub.ts";
 
 /** Runs something on a link, counts it, and says in the caller's words why it failed. */

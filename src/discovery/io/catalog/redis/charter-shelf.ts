@@ -8,8 +8,8 @@ import {
   encodeCharter,
   maxCharterBytes,
 } from "./codec.ts";
-import type { HubConnection } from "./connection.ts";
 import { charterIndexKey, shardKeys } from "./keys.ts";
+import type { HubConnection } from "./link/connection.ts";
 import { listOf, type Reply } from "./replies.ts";
 
 /** The charters in a hub: each member keeps one, an index names members that nobody knows yet. */

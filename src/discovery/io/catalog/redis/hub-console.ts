@@ -1,8 +1,8 @@
 import type { HostPort } from "../../../../mesh/address.ts";
-import { createServerFinder } from "./find-server.ts";
-import { readAccess } from "./hub-access.ts";
-import { brokenBy, HubFailure, unavailable } from "./hub-failure.ts";
-import { parseHubUrl } from "./hub-url.ts";
+import { createServerFinder } from "./link/find-server.ts";
+import { readAccess } from "./link/hub-access.ts";
+import { brokenBy, HubFailure, unavailable } from "./link/hub-failure.ts";
+import { parseHubUrl } from "./link/hub-url.ts";
 import type { RedisDeps, RedisHub } from "./redis-hub.ts";
 import type { Reply } from "./replies.ts";
 

@@ -7,10 +7,10 @@ import { pause } from "../waiting.ts";
 import type { Ask } from "./asking.ts";
 import type { ChainMemory } from "./chain-memory.ts";
 import { decodeEntry, maxEntryItems, noHead, type StoredEntry } from "./codec.ts";
-import type { Command, HubConnection } from "./connection.ts";
-import { brokenBy, HubFailure } from "./hub-failure.ts";
-import type { HubLink } from "./hub-link.ts";
 import { shardKeys } from "./keys.ts";
+import type { Command, HubConnection } from "./link/connection.ts";
+import { brokenBy, HubFailure } from "./link/hub-failure.ts";
+import type { HubLink } from "./link/hub-link.ts";
 import { bytesOf, listOf, type Reply } from "./replies.ts";
 
 /** Entries per log and read: what a reader that lags takes at once. */

@@ -12,15 +12,15 @@ import {
   maxHeadValueBytes,
   recordsFrom,
 } from "./codec.ts";
-import type { HubConnection } from "./connection.ts";
-import { createServerFinder } from "./find-server.ts";
-import { followHubAccess } from "./hub-access.ts";
-import { brokenBy, HubFailure, unavailable } from "./hub-failure.ts";
-import { createHubLink, type HubLink } from "./hub-link.ts";
-import { parseHubUrl } from "./hub-url.ts";
 import { shardKeys } from "./keys.ts";
+import type { HubConnection } from "./link/connection.ts";
+import { createServerFinder } from "./link/find-server.ts";
+import { followHubAccess } from "./link/hub-access.ts";
+import { brokenBy, HubFailure, unavailable } from "./link/hub-failure.ts";
+import { createHubLink, type HubLink } from "./link/hub-link.ts";
+import { parseHubUrl } from "./link/hub-url.ts";
+import { type MasterWatch, watchMaster } from "./link/master-watch.ts";
 import { createLogReader } from "./log-reader.ts";
-import { type MasterWatch, watchMaster } from "./master-watch.ts";
 import type { HubFailureKind, RedisDeps, RedisHub } from "./redis-hub.ts";
 import { bytesOf, listOf, type Reply } from "./replies.ts";
 import { createScriptSender, type ScriptSender } from "./script-sender.ts";

@@ -1,5 +1,5 @@
-import type { CommandPart, HubConnection } from "./connection.ts";
-import { HubFailure } from "./hub-failure.ts";
+import type { CommandPart, HubConnection } from "./link/connection.ts";
+import { HubFailure } from "./link/hub-failure.ts";
 import type { Reply } from "./replies.ts";
 import type { Script } from "./scripts.ts";
 

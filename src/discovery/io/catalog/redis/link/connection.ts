@@ -1,12 +1,12 @@
 import { connect, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import { AbstractConnector, Redis } from "ioredis";
-import { type HostPort, isIp } from "../../../../mesh/address.ts";
-import type { Clock } from "../../../../mesh/ports.ts";
-import type { Timers } from "../../../timers.ts";
+import { type HostPort, isIp } from "../../../../../mesh/address.ts";
+import type { Clock } from "../../../../../mesh/ports.ts";
+import type { Timers } from "../../../../timers.ts";
+import type { Reply } from "../replies.ts";
 import type { HubAccess } from "./hub-access.ts";
 import { brokenBy, HubFailure, refusalOf } from "./hub-failure.ts";
-import type { Reply } from "./replies.ts";
 import { createReplyGuard, type ReplyLimits } from "./reply-guard.ts";
 
 export type CommandPart = string | Buffer | number;

@@ -13,8 +13,8 @@ import {
   maxEntryItems,
   packItems,
   unpackItems,
-} from "../../../../src/discovery/io/catalog/redis/codec.ts";
-import type { SignedHead } from "../../../../src/discovery/shards/store.ts";
+} from "../../../../../src/discovery/io/catalog/redis/codec.ts";
+import type { SignedHead } from "../../../../../src/discovery/shards/store.ts";
 
 const bytes = fc.uint8Array({ maxLength: 50 });
 

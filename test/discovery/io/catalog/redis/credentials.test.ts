@@ -3,18 +3,18 @@ import { copyFile, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { inspect } from "node:util";
-import { HubFailure } from "../../../../src/discovery/io/catalog/redis/hub-failure.ts";
-import type { RedisHub } from "../../../../src/discovery/io/catalog/redis/redis-hub.ts";
-import { openRedisStore } from "../../../../src/discovery/io/catalog/redis/redis-store.ts";
-import type { RedisProcess } from "../../../support/redis/redis-process.ts";
-import { until } from "../../../support/redis/redis-process.ts";
-import { writeTlsFiles } from "../../../support/redis/tls-files.ts";
+import { HubFailure } from "../../../../../src/discovery/io/catalog/redis/link/hub-failure.ts";
+import type { RedisHub } from "../../../../../src/discovery/io/catalog/redis/redis-hub.ts";
+import { openRedisStore } from "../../../../../src/discovery/io/catalog/redis/redis-store.ts";
+import type { RedisProcess } from "../../../../support/redis/redis-process.ts";
+import { until } from "../../../../support/redis/redis-process.ts";
+import { writeTlsFiles } from "../../../../support/redis/tls-files.ts";
 import {
   openCluster,
   openSentinel,
   openTls,
   type TlsShape,
-} from "../../../support/redis/topologies.ts";
+} from "../../../../support/redis/topologies.ts";
 import { at, east, eventually, force, noSignal, recordsIn, west, writeOf } from "./made-writes.ts";
 import { storeDeps, testMesh } from "./store-deps.ts";
 

@@ -1,9 +1,9 @@
-import { pause } from "../waiting.ts";
+import { pause } from "../../waiting.ts";
+import type { RedisDeps } from "../redis-hub.ts";
 import type { HubConnection } from "./connection.ts";
 import type { ServerFinder } from "./find-server.ts";
 import type { HubAccessSource } from "./hub-access.ts";
 import { brokenBy, HubFailure } from "./hub-failure.ts";
-import type { RedisDeps } from "./redis-hub.ts";
 
 /** One connection to a hub's server, found and opened again whenever it is lost. */
 export interface HubLink extends AsyncDisposable {

@@ -1,9 +1,9 @@
-import { pause } from "../waiting.ts";
+import { pause } from "../../waiting.ts";
+import type { RedisDeps } from "../redis-hub.ts";
 import type { ServerFinder } from "./find-server.ts";
 import type { HubAccessSource } from "./hub-access.ts";
 import { HubFailure } from "./hub-failure.ts";
 import type { HubLink } from "./hub-link.ts";
-import type { RedisDeps } from "./redis-hub.ts";
 
 export interface MasterWatch {
   readonly close: () => Promise<void>;

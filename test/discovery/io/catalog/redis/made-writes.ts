@@ -4,8 +4,8 @@ import type {
   ShardPosition,
   ShardWrite,
   SignedHead,
-} from "../../../../src/discovery/shards/store.ts";
-import { type MemberName, parseMemberName } from "../../../../src/mesh/ids.ts";
+} from "../../../../../src/discovery/shards/store.ts";
+import { type MemberName, parseMemberName } from "../../../../../src/mesh/ids.ts";
 
 export const east: MemberName = parseMemberName("east");
 export const west: MemberName = parseMemberName("west");

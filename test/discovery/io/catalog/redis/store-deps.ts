@@ -1,7 +1,7 @@
-import { realClock } from "../../../../src/app/real-time.ts";
-import type { RedisDeps } from "../../../../src/discovery/io/catalog/redis/redis-hub.ts";
-import type { Timers } from "../../../../src/discovery/timers.ts";
-import { type MeshDomain, parseMeshDomain } from "../../../../src/mesh/ids.ts";
+import { realClock } from "../../../../../src/app/real-time.ts";
+import type { RedisDeps } from "../../../../../src/discovery/io/catalog/redis/redis-hub.ts";
+import type { Timers } from "../../../../../src/discovery/timers.ts";
+import { type MeshDomain, parseMeshDomain } from "../../../../../src/mesh/ids.ts";
 
 /** Unlike the agent's, these keep the process alive: a test may have nothing else to wait for. */
 const timers: Timers = {

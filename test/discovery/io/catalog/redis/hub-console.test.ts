@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { connectHub } from "../../../../src/discovery/io/catalog/redis/hub-console.ts";
-import { openCluster, openStandalone } from "../../../support/redis/topologies.ts";
+import { connectHub } from "../../../../../src/discovery/io/catalog/redis/hub-console.ts";
+import { openCluster, openStandalone } from "../../../../support/redis/topologies.ts";
 import { noSignal } from "./made-writes.ts";
 import { storeDeps, testMesh } from "./store-deps.ts";
 

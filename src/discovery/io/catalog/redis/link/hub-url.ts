@@ -1,5 +1,5 @@
-import { formatHostPort, type HostPort, parseHostPort } from "../../../../mesh/address.ts";
-import { MeshError } from "../../../../mesh/errors.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../../../../../mesh/address.ts";
+import { MeshError } from "../../../../../mesh/errors.ts";
 
 /** Where a hub is and how to find the server in it that may be written. */
 export type HubUrl = { readonly isTls: boolean } & (

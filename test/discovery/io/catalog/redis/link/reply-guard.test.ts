@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { createReplyGuard } from "../../../../src/discovery/io/catalog/redis/reply-guard.ts";
+import { createReplyGuard } from "../../../../../../src/discovery/io/catalog/redis/link/reply-guard.ts";
 
 const limits = { maxBytes: 1000, maxElements: 50, maxDepth: 4 };
 

@@ -1,4 +1,4 @@
-import { formatHostPort, type HostPort, parseHostPort } from "../../../../mesh/address.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../../../../../mesh/address.ts";
 
 /** What one sentinel says of the master that it watches. */
 export interface SentinelOpinion {

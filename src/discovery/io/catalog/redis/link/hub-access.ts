@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
 import { open } from "node:fs/promises";
-import { reasonOf } from "../../../../mesh/errors.ts";
-import { Secret } from "../../../../mesh/secret.ts";
-import type { Timers } from "../../../timers.ts";
+import { reasonOf } from "../../../../../mesh/errors.ts";
+import { Secret } from "../../../../../mesh/secret.ts";
+import type { Timers } from "../../../../timers.ts";
+import type { RedisHub } from "../redis-hub.ts";
 import { HubFailure } from "./hub-failure.ts";
-import type { RedisHub } from "./redis-hub.ts";
 
 /** What a hub wants to see and what it has to prove, as the files say at the moment. */
 export interface HubAccess {

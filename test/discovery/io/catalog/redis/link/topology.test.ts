@@ -4,7 +4,7 @@ import {
   latestOf,
   opinionIn,
   slotRangesIn,
-} from "../../../../src/discovery/io/catalog/redis/topology.ts";
+} from "../../../../../../src/discovery/io/catalog/redis/link/topology.ts";
 
 const asked = { host: "10.0.0.9", port: 7000 };
 const bytes = (...texts: readonly string[]): Buffer[] => texts.map((text) => Buffer.from(text));

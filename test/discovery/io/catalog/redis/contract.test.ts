@@ -1,14 +1,14 @@
 import { after, before } from "node:test";
-import { openRedisStore } from "../../../../src/discovery/io/catalog/redis/redis-store.ts";
-import { parseMeshDomain } from "../../../../src/mesh/ids.ts";
-import { catalogStoreContract } from "../../../contract/catalog-store.ts";
+import { openRedisStore } from "../../../../../src/discovery/io/catalog/redis/redis-store.ts";
+import { parseMeshDomain } from "../../../../../src/mesh/ids.ts";
+import { catalogStoreContract } from "../../../../contract/catalog-store.ts";
 import {
   openCluster,
   openSentinel,
   openStandalone,
   openTls,
   type RedisShape,
-} from "../../../support/redis/topologies.ts";
+} from "../../../../support/redis/topologies.ts";
 import { storeDeps } from "./store-deps.ts";
 
 const shapes: readonly (readonly [string, () => Promise<RedisShape>])[] = [

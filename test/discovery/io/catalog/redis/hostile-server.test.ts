@@ -4,15 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { inspect } from "node:util";
-import { HubFailure } from "../../../../src/discovery/io/catalog/redis/hub-failure.ts";
-import { openRedisStore } from "../../../../src/discovery/io/catalog/redis/redis-store.ts";
-import type { CatalogStore } from "../../../../src/discovery/shards/store.ts";
-import { logStart } from "../../../../src/discovery/shards/store.ts";
+import { HubFailure } from "../../../../../src/discovery/io/catalog/redis/link/hub-failure.ts";
+import { openRedisStore } from "../../../../../src/discovery/io/catalog/redis/redis-store.ts";
+import type { CatalogStore } from "../../../../../src/discovery/shards/store.ts";
+import { logStart } from "../../../../../src/discovery/shards/store.ts";
 import {
   type Answer,
   type FakeServer,
   openFakeServer,
-} from "../../../support/redis/fake-server.ts";
+} from "../../../../support/redis/fake-server.ts";
 import { at, east, noSignal, west, writeOf } from "./made-writes.ts";
 import { storeDeps } from "./store-deps.ts";
 

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { openRedisStore } from "../../../../src/discovery/io/catalog/redis/redis-store.ts";
-import type { CatalogStore } from "../../../../src/discovery/shards/store.ts";
-import { logStart } from "../../../../src/discovery/shards/store.ts";
-import { type RedisProcess, until } from "../../../support/redis/redis-process.ts";
-import { openCluster, openSentinel, type RedisShape } from "../../../support/redis/topologies.ts";
+import { openRedisStore } from "../../../../../src/discovery/io/catalog/redis/redis-store.ts";
+import type { CatalogStore } from "../../../../../src/discovery/shards/store.ts";
+import { logStart } from "../../../../../src/discovery/shards/store.ts";
+import { type RedisProcess, until } from "../../../../support/redis/redis-process.ts";
+import {
+  openCluster,
+  openSentinel,
+  type RedisShape,
+} from "../../../../support/redis/topologies.ts";
 import { at, east, eventually, force, noSignal, recordsIn, writeOf } from "./made-writes.ts";
 import { storeDeps, testMesh } from "./store-deps.ts";
 

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { HubFailure } from "../../../../src/discovery/io/catalog/redis/hub-failure.ts";
-import { shardKeys } from "../../../../src/discovery/io/catalog/redis/keys.ts";
-import { openRedisStore } from "../../../../src/discovery/io/catalog/redis/redis-store.ts";
-import type { CatalogStore } from "../../../../src/discovery/shards/store.ts";
-import { logStart } from "../../../../src/discovery/shards/store.ts";
-import { type MeshDomain, parseMemberName, parseMeshDomain } from "../../../../src/mesh/ids.ts";
-import type { RedisProcess } from "../../../support/redis/redis-process.ts";
-import { openStandalone, type RedisShape } from "../../../support/redis/topologies.ts";
+import { shardKeys } from "../../../../../src/discovery/io/catalog/redis/keys.ts";
+import { HubFailure } from "../../../../../src/discovery/io/catalog/redis/link/hub-failure.ts";
+import { openRedisStore } from "../../../../../src/discovery/io/catalog/redis/redis-store.ts";
+import type { CatalogStore } from "../../../../../src/discovery/shards/store.ts";
+import { logStart } from "../../../../../src/discovery/shards/store.ts";
+import { type MeshDomain, parseMemberName, parseMeshDomain } from "../../../../../src/mesh/ids.ts";
+import type { RedisProcess } from "../../../../support/redis/redis-process.ts";
+import { openStandalone, type RedisShape } from "../../../../support/redis/topologies.ts";
 import { at, east, eventually, force, noSignal, recordsIn, west, writeOf } from "./made-writes.ts";
 import { storeDeps } from "./store-deps.ts";
 

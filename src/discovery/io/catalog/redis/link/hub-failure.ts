@@ -1,5 +1,5 @@
-import { MeshError, reasonOf } from "../../../../mesh/errors.ts";
-import type { HubFailureKind } from "./redis-hub.ts";
+import { MeshError, reasonOf } from "../../../../../mesh/errors.ts";
+import type { HubFailureKind } from "../redis-hub.ts";
 
 /** Why a hub could not be asked, or refused: a kind for programs and a sentence that says what to do. */
 export class HubFailure extends Error {
