@@ -7,7 +7,7 @@ import { createLeaseClock } from "../members/lease-clock.ts";
 import type { Buckets } from "../shards/buckets.ts";
 import { createBuckets } from "../shards/buckets.ts";
 import type { Head, ShardOwner } from "../shards/head.ts";
-import { peekHead, positionOf, verifyHead } from "../shards/head.ts";
+import { isFarAhead, peekHead, positionOf, verifyHead } from "../shards/head.ts";
 import { parseRecordKey } from "../shards/record-key.ts";
 import { maxRecordBytes } from "../shards/records.ts";
 import type {
@@ -65,8 +65,6 @@ export interface RemoteShard {
   readonly copy: () => Omit<ShardSnapshot, "cursor"> | undefined;
 }
 
-/** Epochs are close to the writer's clock in ms; one far ahead would lock its member out for ever. */
-const maxEpochAheadMs = 86_400_000;
 const maxRecords = 100_000;
 const maxShardBytes = 67_108_864;
 
@@ -120,7 +118,7 @@ export function createRemoteShard(options: {
       allowExpired: isSnapshot,
     });
     if (verdict.t === "refused") return verdict;
-    if (verdict.head.epoch > at.nowMs + maxEpochAheadMs) {
+    if (isFarAhead(verdict.head, at.nowMs)) {
       return { t: "refused", reason: `its epoch ${verdict.head.epoch} is more than a day ahead` };
     }
     const { head, isExpired, notAfterMs } = verdict;

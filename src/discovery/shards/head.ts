@@ -57,6 +57,14 @@ const maxLeaseMs = 600_000;
 const maxChainLength = 4;
 const hexDigest = /^[0-9a-f]{64}$/;
 
+/** Epochs are close to the writer's clock in ms; one far ahead would lock its member out for ever. */
+const maxEpochAheadMs = 86_400_000;
+
+/** Whether readers refuse the head for its epoch, whoever signed it. */
+export function isFarAhead({ epoch }: Pick<Head, "epoch">, nowMs: number): boolean {
+  return epoch > nowMs + maxEpochAheadMs;
+}
+
 export function positionOf(head: ShardPosition): ShardPosition {
   return { epoch: head.epoch, seq: head.seq, digest: head.digest };
 }

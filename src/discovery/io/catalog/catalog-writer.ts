@@ -5,7 +5,7 @@ import { claimantOf, nextEpoch } from "../../publish/epoch.ts";
 import type { HubCourse, HubState } from "../../publish/hub-status.ts";
 import type { OwnShard } from "../../publish/own-shard.ts";
 import type { Head, ShardOwner } from "../../shards/head.ts";
-import { createHeadSigner, positionOf, verifyHead } from "../../shards/head.ts";
+import { createHeadSigner, isFarAhead, positionOf, verifyHead } from "../../shards/head.ts";
 import type { ShardCopy } from "../../shards/snapshot-store.ts";
 import type { CatalogStore, HeldHead, RawRecords, SignedHead } from "../../shards/store.ts";
 import type { Timers } from "../../timers.ts";
@@ -138,7 +138,9 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     const { mesh, verify } = options;
     const nowMs = clock.nowMs();
     const verdict = verifyHead(signed, { mesh, member, verify, nowMs, allowExpired: true });
-    return verdict.t === "ok" ? verdict.head : undefined;
+    if (verdict.t !== "ok") return undefined;
+    // No reader follows it there, and to rise above it would leave all readers behind for good.
+    return isFarAhead(verdict.head, nowMs) ? undefined : verdict.head;
   };
   const onStored = (): void => {
     const nowMs = clock.monotonicMs();

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createBuckets } from "../../../../src/discovery/shards/buckets.ts";
+import type { ShardWrite } from "../../../../src/discovery/shards/store.ts";
 import { MeshError } from "../../../../src/mesh/errors.ts";
 import { parseServiceId } from "../../../../src/mesh/ids.ts";
 import type { Sign } from "../../../../src/mesh/ports.ts";
 import type { FaultyHub } from "../../simulation/faulty-hub.ts";
 import {
+  type Agent,
   change,
   codesOf,
   healthyAt,
@@ -15,6 +18,7 @@ import {
 } from "../../support/agents.ts";
 import { charterOf, east, serviceOf, south, west } from "../../support/made.ts";
 import { createMemoryDisk } from "../../support/memory-disk.ts";
+import { createHandWriter } from "../../support/writer.ts";
 
 test("nothing is published before the sources are synced", () =>
   inWorld(async ({ time, agent }) => {
@@ -140,6 +144,37 @@ test("a restarted agent that forgot itself waits until its earlier life's lease 
     const waitedMs = time.clock.monotonicMs() - startedMs;
     assert.ok(waitedMs > leaseMs - 1000 && waitedMs < leaseMs + 1500, `${waitedMs}`);
   }));
+
+for (const [whose, instanceOf] of [
+  ["another instance", () => "thief"],
+  ["this very instance", (a: Agent) => a.catalog.writerStatus()?.instance ?? ""],
+] as const) {
+  test(`a stolen key that signs an epoch of next month as ${whose} locks nobody out`, () =>
+    inWorld(async ({ time, trust, hubs, pair }) => {
+      const [a, b] = await pair();
+      const nowMs = Math.floor(time.clock.nowMs());
+      const thief = createHandWriter(east, { trust, nowMs });
+      const epoch = nowMs + 30 * 86_400_000;
+      const owner = { instance: instanceOf(a), host: "thief" };
+      const { head } = await thief.snapshot(new Map(), { epoch, owner });
+      const write: ShardWrite = {
+        t: "whole",
+        member: east,
+        expected: b.catalog.memberStatus()[0]?.position,
+        position: { epoch, seq: 1, digest: createBuckets().digest() },
+        changed: new Map(),
+        removed: [],
+        head,
+      };
+      const { signal } = new AbortController();
+      const stored = await time.until(hubs[0].connect("thief").publish(write, signal));
+      assert.equal(stored.t, "stored");
+      change(a, serviceOf("shop/cart", { healths: ["healthy", "healthy"] }));
+      await time.advance(2 * leaseMs);
+      assert.equal(healthyAt(b, east), 2);
+      assert.ok((a.catalog.writerStatus()?.epoch ?? epoch) < epoch);
+    }));
+}
 
 test("a writer whose clock went back still publishes above its earlier epoch", () =>
   inWorld(async ({ time, agent }) => {
