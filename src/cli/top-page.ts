@@ -14,7 +14,8 @@ export function topPage(
   const head = `${member}: ${proxies}, rates of the last ${counted(seconds, "second")}`;
   const title = painted({ text: head, tone: "quiet" }, terminal);
   const groups = groupsOf(answer.rows);
-  if (groups.length === 0) return `${title}\nno traffic in the last minute\n`;
+  if (groups.length === 0)
+    return `${title}\n${reporters === 0 ? nobodyReports : "no traffic in the last minute"}\n`;
   const width = sparkWidth(terminal.columns);
   const cells = groups.flatMap((group) => groupRows(group, width));
   // The page's title, the table's and a line for what does not fit.
@@ -57,6 +58,10 @@ function sparkWidth(columns: number | undefined): number {
 }
 
 /** Services by traffic, most first; a service's localities likewise. */
+// Two agents of one member share its proxies.
+const nobodyReports =
+  "no proxy reports to this agent: ask its replica, if it has one; else isthmus proxy list";
+
 function groupsOf(rows: readonly LoadRowAnswer[]): readonly (readonly LoadRowAnswer[])[] {
   const groups = new Map<string, LoadRowAnswer[]>();
   for (const row of rows) {

@@ -102,6 +102,12 @@ test("topPage() says so when there is no traffic", () => {
   assert.match(topPage(answerOf([]), { columns: 80, isColourful: false }), /no traffic/);
 });
 
+test("topPage() does not take it for no traffic that nobody reports", () => {
+  const page = topPage({ ...answerOf([]), reporters: 0 }, { columns: 80, isColourful: false });
+  assert.match(page, /no proxy reports to this agent/);
+  assert.doesNotMatch(page, /no traffic/);
+});
+
 for (const [values, width, most, wanted] of [
   [[], 5, 10, ""],
   [[0, 0, 1, 10], 4, 10, "··▁█"],

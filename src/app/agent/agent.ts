@@ -148,7 +148,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   opened.use(replicas);
   const proxyWatch = createProxyWatch({
     hasGateway: config.gateway.addresses.length > 0,
-    hasReplicas: (config.catalog.replicas ?? []).length > 0,
+    servedElsewhere: () => replicas.served(),
     isWarm: () => core.isWarm(),
     services: () => core.local.services.values(),
     proxies: () => proxies.proxies(),

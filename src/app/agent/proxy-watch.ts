@@ -2,7 +2,7 @@ import { namespaceOf } from "../../mesh/ids.ts";
 import type { Clock } from "../../mesh/ports.ts";
 import type { Finding, LocalService } from "../../mesh/service.ts";
 import type { ConnectedProxy } from "./agent-proxies.ts";
-import { ipKey } from "./sidecars/sidecar-proofs.ts";
+import { endpointKey, gatewayKey, type Served, servedBy } from "./served-by.ts";
 
 /** Notices proxies of this member that should be connected and are not. */
 export interface ProxyWatch {
@@ -14,8 +14,8 @@ export interface ProxyWatch {
 export interface ProxyWatchOptions {
   /** Whether other members are told of a gateway here. */
   readonly hasGateway: boolean;
-  /** Other agents of this member may have the streams that are missing here. */
-  readonly hasReplicas: boolean;
+  /** What has its stream at another agent of this member; undefined: some of them do not tell. */
+  readonly servedElsewhere: () => Served | undefined;
   readonly isWarm: () => boolean;
   readonly services: () => Iterable<LocalService>;
   readonly proxies: () => readonly ConnectedProxy[];
@@ -31,16 +31,18 @@ export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
   const { clock } = options;
   /** When each was first missed, by what it is called. */
   let missing = new Map<string, number>();
-  const gateway = "gateway";
 
   const look = (): void => {
-    // Before that nobody is served; with replicas a stream may be elsewhere.
-    if (!options.isWarm() || options.hasReplicas) return;
+    const elsewhere = options.servedElsewhere();
+    // Before that nobody is served. A replica that cannot be asked may have all that is missing here.
+    if (!options.isWarm() || elsewhere === undefined) {
+      missing = new Map();
+      return;
+    }
     const nowMs = clock.monotonicMs();
-    const connected = options.proxies();
-    const names = new Set(missingWorkloads(options.services(), connected));
-    const isGatewayHere = connected.some(({ node }) => node?.t === "gateway");
-    if (options.hasGateway && !isGatewayHere) names.add(gateway);
+    const served = new Set([...servedBy(options.proxies()), ...elsewhere]);
+    const names = new Set(missingWorkloads(options.services(), served));
+    if (options.hasGateway && !served.has(gatewayKey)) names.add(gatewayKey);
     missing = new Map([...names].map((name) => [name, missing.get(name) ?? nowMs]));
   };
 
@@ -49,9 +51,9 @@ export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
     findings: () => {
       const nowMs = clock.monotonicMs();
       const late = [...missing].filter(([, sinceMs]) => nowMs - sinceMs >= tolerableMs);
-      const workloads = late.filter(([name]) => name !== gateway);
+      const workloads = late.filter(([name]) => name !== gatewayKey);
       return [
-        ...late.filter(([name]) => name === gateway).map(gatewayFinding),
+        ...late.filter(([name]) => name === gatewayKey).map(gatewayFinding),
         ...workloads.slice(0, maxNamed).map(([name]) => sidecarFinding(name)),
         ...moreFinding(workloads.length - maxNamed),
       ];
@@ -60,21 +62,13 @@ export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
 }
 
 /** `namespace/workload` of each healthy endpoint whose proven sidecar has no stream. */
-function* missingWorkloads(
-  services: Iterable<LocalService>,
-  connected: readonly ConnectedProxy[],
-): Iterable<string> {
-  const served = new Set<string>();
-  for (const { node } of connected) {
-    if (node?.t !== "sidecar") continue;
-    for (const { endpoint } of node.inbound) served.add(`${ipKey(endpoint.host)} ${endpoint.port}`);
-  }
+function* missingWorkloads(services: Iterable<LocalService>, served: Served): Iterable<string> {
   for (const service of services) {
     for (const { address, ports, sidecars = {}, health, workload } of service.endpoints) {
       // An unhealthy one has stopped with its application: nothing is expected of it.
       if (health !== "healthy") continue;
       const proven = Object.keys(sidecars);
-      const isServed = proven.some((name) => served.has(`${ipKey(address)} ${ports[name] ?? 0}`));
+      const isServed = proven.some((name) => served.has(endpointKey(address, ports[name] ?? 0)));
       if (proven.length > 0 && !isServed) yield `${namespaceOf(service.id)}/${workload}`;
     }
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConnectedProxy } from "../../../src/app/agent/agent-proxies.ts";
 import { createProxyWatch, type ProxyWatch } from "../../../src/app/agent/proxy-watch.ts";
+import { servedBy } from "../../../src/app/agent/served-by.ts";
 import type { Finding } from "../../../src/mesh/service.ts";
 import { endpointOf, serviceOf } from "../../discovery/support/made.ts";
 
@@ -13,7 +14,7 @@ interface World {
 
 function world(change: {
   readonly proxies?: () => readonly ConnectedProxy[];
-  readonly hasReplicas?: boolean;
+  readonly servedElsewhere?: () => ReadonlySet<string> | undefined;
   readonly hasGateway?: boolean;
   readonly services?: ReturnType<typeof serviceOf>[];
 }): World {
@@ -21,7 +22,7 @@ function world(change: {
   const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
   const watch = createProxyWatch({
     hasGateway: change.hasGateway ?? true,
-    hasReplicas: change.hasReplicas ?? false,
+    servedElsewhere: change.servedElsewhere ?? (() => new Set()),
     isWarm: () => true,
     services: () => change.services ?? [serviceOf("shop/cart")],
     proxies: change.proxies ?? (() => []),
@@ -74,8 +75,17 @@ test("createProxyWatch() expects nothing of a workload that is unhealthy", () =>
   assert.deepEqual(world({ hasGateway: false, services: [down] }).after(60), []);
 });
 
-test("createProxyWatch() is silent beside replicas, which may have the streams", () => {
-  assert.deepEqual(world({ hasReplicas: true }).after(60), []);
+test("createProxyWatch() is silent beside a replica that does not tell which streams it has", () => {
+  assert.deepEqual(world({ servedElsewhere: () => undefined }).after(60), []);
+});
+
+test("createProxyWatch() misses only what no replica serves either", () => {
+  const here = servedBy([sidecar]);
+  assert.deepEqual(world({ servedElsewhere: () => here }).after(60), [
+    "GATEWAY_GONE gateway.addresses",
+  ]);
+  const both = servedBy([gateway, sidecar]);
+  assert.deepEqual(world({ servedElsewhere: () => both }).after(60), []);
 });
 
 test("createProxyWatch() names a bounded number of workloads", () => {

@@ -1,6 +1,7 @@
 import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import type { SpiffeId } from "../../../mesh/ids.ts";
 import type { Peer } from "../../../mesh/ports.ts";
+import type { Served } from "../served-by.ts";
 import { claimsIn } from "../sidecars/claims-in.ts";
 import type { SidecarClaim, SidecarProofs } from "../sidecars/sidecar-proofs.ts";
 
@@ -15,6 +16,8 @@ export interface ReplicaKnowledge {
   readonly version: string;
   /** Absent: as at the version that was asked with. */
   readonly proofs?: readonly SidecarClaim[];
+  /** What has its stream there now; absent: too much to say each second, or an older release. */
+  readonly served?: readonly string[];
 }
 
 export interface ReplicaQuestion {
@@ -28,6 +31,8 @@ export const sharePath = "/isthmus.agent.v1.ReplicaService/Share";
 /** As many as an agent keeps, with long names. */
 export const maxShareBytes: number = 16 * 1024 * 1024;
 const maxVersionBytes = 128;
+/** A few hundred kilobytes. */
+const maxServed = 10_000;
 
 /** Serves this agent's knowledge to the other agents of its member, and to nobody else. */
 export function registerReplicas(
@@ -38,6 +43,7 @@ export function registerReplicas(
     readonly peerOf: (remote: string) => Peer | undefined;
     readonly proofs: Pick<SidecarProofs, "all" | "version">;
     readonly instance: () => string | undefined;
+    readonly served: () => Served;
   },
 ): void {
   const { agentId, peerOf, proofs } = options;
@@ -55,7 +61,12 @@ export function registerReplicas(
       }
       const version = proofs.version();
       const instance = options.instance();
-      const own = { version, ...(instance === undefined ? {} : { instance }) };
+      const served = options.served();
+      const own = {
+        version,
+        ...(instance === undefined ? {} : { instance }),
+        ...(served.size > maxServed ? {} : { served: [...served] }),
+      };
       reply(null, call.request.version === version ? own : { ...own, proofs: proofs.all() });
     },
     (knowledge) => Buffer.from(JSON.stringify(knowledge)),
@@ -71,11 +82,15 @@ export function decodeKnowledge(bytes: Uint8Array): ReplicaKnowledge {
     readonly instance?: unknown;
     readonly version?: unknown;
     readonly proofs?: unknown;
+    readonly served?: unknown;
   };
   if (typeof value.version !== "string") throw new TypeError("it has no version");
   return {
     version: value.version.slice(0, maxVersionBytes),
     ...(typeof value.instance === "string" ? { instance: value.instance } : {}),
     ...(value.proofs === undefined ? {} : { proofs: claimsIn(value.proofs) }),
+    ...(Array.isArray(value.served)
+      ? { served: value.served.slice(0, maxServed).map(String) }
+      : {}),
   };
 }

@@ -7,6 +7,7 @@ import type { MemberName, SpiffeId } from "../../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import { spiffeIdOf } from "../../launcher/spiffe-id-of.ts";
+import type { Served } from "../served-by.ts";
 import type { SidecarClaim } from "../sidecars/sidecar-proofs.ts";
 import {
   decodeKnowledge,
@@ -20,6 +21,8 @@ import {
 export interface ReplicaWatch extends Disposable {
   readonly status: () => readonly ReplicaStatus[];
   readonly findings: () => readonly Finding[];
+  /** What has its stream at any of them; undefined while one does not answer or does not say. */
+  readonly served: () => Served | undefined;
 }
 
 export interface ReplicaStatus {
@@ -71,6 +74,15 @@ export function watchReplicas(options: ReplicaWatchOptions): ReplicaWatch {
         ),
       ];
     },
+    served: () => {
+      const all = new Set<string>();
+      for (const one of watched) {
+        const served = one.served();
+        if (served === undefined) return undefined;
+        for (const key of served) all.add(key);
+      }
+      return all;
+    },
     [Symbol.dispose]: () => {
       strangers.close();
       for (const one of watched) one.close();
@@ -117,12 +129,17 @@ function watchStranger(
 function watchOne(
   agent: HostPort,
   options: ReplicaWatchOptions & { readonly met: Set<string> },
-): { readonly status: () => ReplicaStatus; readonly close: () => void } {
+): {
+  readonly status: () => ReplicaStatus;
+  readonly served: () => readonly string[] | undefined;
+  readonly close: () => void;
+} {
   const { identity, clock, log } = options;
   const address = formatHostPort(agent);
   let isReachable: boolean | undefined;
   let sinceMs = clock.nowMs();
   let known = "";
+  let served: readonly string[] | undefined;
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
   let client = open();
@@ -147,8 +164,9 @@ function watchOne(
 
   async function ask(): Promise<void> {
     try {
-      const { version, instance, proofs } = await askOnce(client, known);
+      const { version, instance, proofs, ...said } = await askOnce(client, known);
       if (isClosed) return;
+      served = said.served;
       if (instance !== undefined) options.met.add(instance);
       if (proofs !== undefined) options.onProofs(proofs);
       known = version;
@@ -170,6 +188,7 @@ function watchOne(
 
   return {
     status: () => ({ address, isReachable: isReachable ?? false, sinceMs }),
+    served: () => (isReachable === true ? served : undefined),
     close: () => {
       isClosed = true;
       unsubscribe();
