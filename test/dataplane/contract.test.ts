@@ -8,7 +8,7 @@ import {
   wantedNames,
 } from "../../src/dataplane/config/state.ts";
 import type { MeshService } from "../../src/discovery/mesh-service.ts";
-import { gatewayNodeResources, gatewayResources } from "../../src/gateway/resources.ts";
+import { gatewayNodeResources, gatewayResources } from "../../src/gateway/door/resources.ts";
 import {
   parseMemberName,
   parseMeshDomain,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { FamilyAnswer, HostAnswer } from "../../src/gateway/host-answer.ts";
 import { AddressWatch } from "../../src/gateway/io/address-watch.ts";
+import type { FamilyAnswer, HostAnswer } from "../../src/gateway/remote/host-answer.ts";
 import { quietLog, realClock } from "./world.ts";
 
 /** A DNS that answers what the test says, one answer after the other. */

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { createServer as createHttpServer, get, type Server } from "node:http";
 import { createServer, type Socket } from "node:net";
 import { after, before, suite, test } from "node:test";
+import { defaultMaxClientHelloBytes } from "../../src/gateway/door/listener.ts";
 import { GatewayProber, type ProbeReport } from "../../src/gateway/io/prober.ts";
-import { defaultMaxClientHelloBytes } from "../../src/gateway/listener.ts";
-import { MemberResources } from "../../src/gateway/member-resources.ts";
+import { MemberResources } from "../../src/gateway/sets/member-resources.ts";
 import { formatHostPort } from "../../src/mesh/address.ts";
 import type { MemberName } from "../../src/mesh/ids.ts";
 import {

@@ -2,8 +2,8 @@
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { MeshService } from "../../src/discovery/mesh-service.ts";
-import { defaultMaxClientHelloBytes } from "../../src/gateway/listener.ts";
-import { MemberResources } from "../../src/gateway/member-resources.ts";
+import { defaultMaxClientHelloBytes } from "../../src/gateway/door/listener.ts";
+import { MemberResources } from "../../src/gateway/sets/member-resources.ts";
 import type { SpiffeId, TrustDomain } from "../../src/mesh/ids.ts";
 import { parseMeshDomain } from "../../src/mesh/ids.ts";
 import type { ProxyNode } from "../../src/proxy/node.ts";

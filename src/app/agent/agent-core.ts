@@ -6,9 +6,9 @@ import { createMeshView, type MeshView } from "../../discovery/merge/mesh-view.t
 import type { SnapshotStore } from "../../discovery/shards/snapshot-store.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
 import type { SourceChange, WorkloadSource } from "../../discovery/source.ts";
+import { defaultMaxClientHelloBytes } from "../../gateway/door/listener.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
-import { defaultMaxClientHelloBytes } from "../../gateway/listener.ts";
-import { MemberResources } from "../../gateway/member-resources.ts";
+import { MemberResources } from "../../gateway/sets/member-resources.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";

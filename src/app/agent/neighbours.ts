@@ -8,11 +8,16 @@ import {
 } from "../../discovery/members/member-state.ts";
 import type { GatewayHost } from "../../discovery/mesh-service.ts";
 import type { MemberRecord } from "../../discovery/shards/records.ts";
-import type { GatewayBook } from "../../gateway/gateway-book.ts";
-import type { KnownHost } from "../../gateway/host-answer.ts";
 import { GatewayProber, type ProbeReport, type ProbeTarget } from "../../gateway/io/prober.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
-import { emptyRanks, type MeasuredRegion, rankOf, rankRegions } from "../../gateway/rtt-rank.ts";
+import type { GatewayBook } from "../../gateway/remote/gateway-book.ts";
+import type { KnownHost } from "../../gateway/remote/host-answer.ts";
+import {
+  emptyRanks,
+  type MeasuredRegion,
+  rankOf,
+  rankRegions,
+} from "../../gateway/remote/rtt-rank.ts";
 import { formatHostPort } from "../../mesh/address.ts";
 import { type Charter, charterMember } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";

@@ -1,6 +1,6 @@
 import { type Client, Metadata } from "@grpc/grpc-js";
 import { openAgentChannel } from "../../dataplane/io/agent-channel.ts";
-import { announceEveryMs } from "../../gateway/own-doors.ts";
+import { announceEveryMs } from "../../gateway/door/own-doors.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";

@@ -2,8 +2,8 @@ import { isIp } from "../../mesh/address.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { Admission, type AdmissionLimits } from "../../xds/admission.ts";
-import type { KnownHost } from "../host-answer.ts";
-import { addressesOf, afterAnswer, askAgainInMs, unknownHost } from "../host-answer.ts";
+import type { KnownHost } from "../remote/host-answer.ts";
+import { addressesOf, afterAnswer, askAgainInMs, unknownHost } from "../remote/host-answer.ts";
 import type { ResolveHost } from "./resolve-host.ts";
 import { createHostResolver } from "./resolve-host.ts";
 

@@ -2,7 +2,7 @@ import { lookup, Resolver } from "node:dns/promises";
 import { readFile } from "node:fs/promises";
 import { isIp, parseIp } from "../../mesh/address.ts";
 import { codeOf, reasonOf } from "../../mesh/errors.ts";
-import type { FamilyAnswer, HostAnswer } from "../host-answer.ts";
+import type { FamilyAnswer, HostAnswer } from "../remote/host-answer.ts";
 
 /** Never rejects: what went wrong is part of the answer. */
 export type ResolveHost = (host: string) => Promise<HostAnswer>;

@@ -1,4 +1,4 @@
-import { nameKey, stateOfEntry } from "../../../gateway/gateway-book.ts";
+import { nameKey, stateOfEntry } from "../../../gateway/remote/gateway-book.ts";
 import { formatHostPort, isIp } from "../../../mesh/address.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { GatewayAnswer, MemberAnswer } from "../../api-model.ts";

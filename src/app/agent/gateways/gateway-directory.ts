@@ -1,5 +1,8 @@
 import type { GatewayHost } from "../../../discovery/mesh-service.ts";
 import type { GatewayRecord, MemberRecord } from "../../../discovery/shards/records.ts";
+import { AddressWatch } from "../../../gateway/io/address-watch.ts";
+import type { ProbeReport } from "../../../gateway/io/prober.ts";
+import type { ResolveHost } from "../../../gateway/io/resolve-host.ts";
 import {
   type GatewayBook,
   hostsIn,
@@ -8,11 +11,8 @@ import {
   type StatedGateway,
   withProbe,
   withStated,
-} from "../../../gateway/gateway-book.ts";
-import { complaintOf, type KnownHost } from "../../../gateway/host-answer.ts";
-import { AddressWatch } from "../../../gateway/io/address-watch.ts";
-import type { ProbeReport } from "../../../gateway/io/prober.ts";
-import type { ResolveHost } from "../../../gateway/io/resolve-host.ts";
+} from "../../../gateway/remote/gateway-book.ts";
+import { complaintOf, type KnownHost } from "../../../gateway/remote/host-answer.ts";
 import type { CheckClaim } from "../../../mesh/claim.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";

@@ -4,7 +4,7 @@ import {
   doorState,
   doorsFor,
   type OwnDoors,
-} from "../../../gateway/own-doors.ts";
+} from "../../../gateway/door/own-doors.ts";
 import { formatHostPort } from "../../../mesh/address.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { Clock, Log } from "../../../mesh/ports.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { GatewayBook, StatedGateway } from "../../src/gateway/gateway-book.ts";
+import type { GatewayBook, StatedGateway } from "../../../src/gateway/remote/gateway-book.ts";
 import {
   hostsIn,
   maxAddressesPerMember,
@@ -8,7 +8,7 @@ import {
   stateOfEntry,
   withProbe,
   withStated,
-} from "../../src/gateway/gateway-book.ts";
+} from "../../../src/gateway/remote/gateway-book.ts";
 
 const name = "gw.west.example";
 

@@ -1,11 +1,11 @@
-import type { Place } from "../mesh/locality.ts";
-import { proxyZone } from "../mesh/locality.ts";
-import { boundLevel } from "../proxy/levels/bounds.ts";
-import { availability, provenLocalities } from "../proxy/levels/direct-hosts.ts";
-import { gatewayShares } from "../proxy/levels/gateway-shares.ts";
-import type { PlannedLevel, PlannedLocality } from "../proxy/levels/plan.ts";
-import { isHealthy } from "../proxy/levels/plan.ts";
-import { zoneShares } from "../proxy/levels/zone-shares.ts";
+import type { Place } from "../../mesh/locality.ts";
+import { proxyZone } from "../../mesh/locality.ts";
+import { boundLevel } from "../../proxy/levels/bounds.ts";
+import { availability, provenLocalities } from "../../proxy/levels/direct-hosts.ts";
+import { gatewayShares } from "../../proxy/levels/gateway-shares.ts";
+import type { PlannedLevel, PlannedLocality } from "../../proxy/levels/plan.ts";
+import { isHealthy } from "../../proxy/levels/plan.ts";
+import { zoneShares } from "../../proxy/levels/zone-shares.ts";
 import type { ExportedTarget } from "./exports.ts";
 
 /** Where a gateway stands among those of its member. */

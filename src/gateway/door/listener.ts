@@ -1,21 +1,21 @@
 import { create } from "@bufbuild/protobuf";
-import type { MemberName, MeshDomain } from "../mesh/ids.ts";
-import { probeSniOf } from "../mesh/names.ts";
-import type { GatewayNode } from "../proxy/node.ts";
-import { allowCallers } from "../proxy/resources/rbac.ts";
-import { downstreamTls } from "../proxy/resources/tls.ts";
-import { extension, ms, socketAddress } from "../proxy/resources/wire.ts";
-import type { TrustView } from "../proxy/trust-view.ts";
-import type { SocketOption } from "../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
-import { SocketOptionSchema } from "../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
-import type { FilterChain } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
-import { FilterChainSchema } from "../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
-import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import { ListenerSchema } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
-import { TlsInspectorSchema } from "../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
-import { EchoSchema } from "../xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
-import { SniClusterSchema } from "../xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
-import { TcpProxySchema } from "../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
+import { probeSniOf } from "../../mesh/names.ts";
+import type { GatewayNode } from "../../proxy/node.ts";
+import { allowCallers } from "../../proxy/resources/rbac.ts";
+import { downstreamTls } from "../../proxy/resources/tls.ts";
+import { extension, ms, socketAddress } from "../../proxy/resources/wire.ts";
+import type { TrustView } from "../../proxy/trust-view.ts";
+import type { SocketOption } from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
+import { SocketOptionSchema } from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
+import type { FilterChain } from "../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { FilterChainSchema } from "../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import type { Listener } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { TlsInspectorSchema } from "../../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
+import { EchoSchema } from "../../xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
+import { SniClusterSchema } from "../../xds/gen/envoy/extensions/filters/network/sni_cluster/v3/sni_cluster_pb.ts";
+import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 
 export interface GatewaySettings {
   readonly member: MemberName;

@@ -1,8 +1,8 @@
-import type { MeshService } from "../discovery/mesh-service.ts";
-import type { ServiceTarget } from "../mesh/names.ts";
-import { serviceSuffixes, sniOf } from "../mesh/names.ts";
-import type { Endpoint, ServicePort } from "../mesh/service.ts";
-import { atPort } from "../proxy/targets.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { ServiceTarget } from "../../mesh/names.ts";
+import { serviceSuffixes, sniOf } from "../../mesh/names.ts";
+import type { Endpoint, ServicePort } from "../../mesh/service.ts";
+import { atPort } from "../../proxy/targets.ts";
 
 /** One name under which other members may ask for a port of an exported service. */
 export interface ExportedTarget {

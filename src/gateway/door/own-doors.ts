@@ -1,5 +1,5 @@
-import type { HostPort } from "../mesh/address.ts";
-import { formatHostPort } from "../mesh/address.ts";
+import type { HostPort } from "../../mesh/address.ts";
+import { formatHostPort } from "../../mesh/address.ts";
 
 /** What one gateway process says of itself, every few seconds. */
 export interface Announcement {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { ProbeOutcome, ProbeState } from "../../src/gateway/probe-state.ts";
-import { afterProbe, newProbeState } from "../../src/gateway/probe-state.ts";
+import type { ProbeOutcome, ProbeState } from "../../../src/gateway/remote/probe-state.ts";
+import { afterProbe, newProbeState } from "../../../src/gateway/remote/probe-state.ts";
 
 const timeout: ProbeOutcome = { t: "failed", isTimeout: true, lagMs: 0 };
 const refused: ProbeOutcome = { t: "failed", isTimeout: false, lagMs: 0 };

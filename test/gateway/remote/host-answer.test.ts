@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { FamilyAnswer, HostAnswer } from "../../src/gateway/host-answer.ts";
+import type { FamilyAnswer, HostAnswer } from "../../../src/gateway/remote/host-answer.ts";
 import {
   addressesOf,
   afterAnswer,
   askAgainInMs,
   complaintOf,
   unknownHost,
-} from "../../src/gateway/host-answer.ts";
+} from "../../../src/gateway/remote/host-answer.ts";
 
 const none: FamilyAnswer = { t: "none" };
 const failed: FamilyAnswer = { t: "failed", reason: "it is silent" };

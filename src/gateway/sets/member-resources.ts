@@ -1,19 +1,19 @@
-import type { MeshService } from "../discovery/mesh-service.ts";
-import type { ServiceId } from "../mesh/ids.ts";
-import { meshResources } from "../proxy/mesh-resources.ts";
-import type { ProxyNode } from "../proxy/node.ts";
-import { sidecarNodeResources } from "../proxy/node-resources.ts";
-import { dependsOn, inboundProtocolIn, outboundProtocolIn } from "../proxy/protocols.ts";
-import { nothingSealed, type Sealed, type Withheld } from "../proxy/seal.ts";
-import type { ResourceContext } from "../proxy/service-resources.ts";
-import type { ProxySettings } from "../proxy/settings.ts";
-import { SubjectSet } from "../proxy/subject-set.ts";
-import type { TrustView } from "../proxy/trust-view.ts";
-import type { Viewer } from "../proxy/viewer.ts";
-import type { View } from "../xds/view.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { ServiceId } from "../../mesh/ids.ts";
+import { meshResources } from "../../proxy/mesh-resources.ts";
+import type { ProxyNode } from "../../proxy/node.ts";
+import { sidecarNodeResources } from "../../proxy/node-resources.ts";
+import { dependsOn, inboundProtocolIn, outboundProtocolIn } from "../../proxy/protocols.ts";
+import { nothingSealed, type Sealed, type Withheld } from "../../proxy/seal.ts";
+import type { ResourceContext } from "../../proxy/service-resources.ts";
+import type { ProxySettings } from "../../proxy/settings.ts";
+import { SubjectSet } from "../../proxy/subject-set.ts";
+import type { TrustView } from "../../proxy/trust-view.ts";
+import type { Viewer } from "../../proxy/viewer.ts";
+import type { View } from "../../xds/view.ts";
+import type { GatewaySettings } from "../door/listener.ts";
+import { gatewayNodeResources } from "../door/resources.ts";
 import type { DoorAddress } from "./door-sets.ts";
-import type { GatewaySettings } from "./listener.ts";
-import { gatewayNodeResources } from "./resources.ts";
 import { ServiceSets } from "./service-sets.ts";
 
 export interface MemberResourcesOptions {

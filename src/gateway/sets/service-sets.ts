@@ -1,19 +1,19 @@
-import type { MeshService } from "../discovery/mesh-service.ts";
-import { MeshError } from "../mesh/errors.ts";
-import type { ServiceId } from "../mesh/ids.ts";
-import type { Callers } from "../proxy/levels/callers.ts";
-import { coarseCallers, isSameCallers } from "../proxy/levels/callers.ts";
-import type { GrpcNode, ProxyNode, SidecarNode } from "../proxy/node.ts";
-import type { Withheld } from "../proxy/seal.ts";
-import type { ResourceContext } from "../proxy/service-resources.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import { MeshError } from "../../mesh/errors.ts";
+import type { ServiceId } from "../../mesh/ids.ts";
+import type { Callers } from "../../proxy/levels/callers.ts";
+import { coarseCallers, isSameCallers } from "../../proxy/levels/callers.ts";
+import type { GrpcNode, ProxyNode, SidecarNode } from "../../proxy/node.ts";
+import type { Withheld } from "../../proxy/seal.ts";
+import type { ResourceContext } from "../../proxy/service-resources.ts";
 import {
   isSameShape,
   routeResources,
   sidecarResources,
   zoneResources,
-} from "../proxy/service-resources.ts";
-import type { Viewer } from "../proxy/viewer.ts";
-import type { ResourceSet } from "../xds/resource-set.ts";
+} from "../../proxy/service-resources.ts";
+import type { Viewer } from "../../proxy/viewer.ts";
+import type { ResourceSet } from "../../xds/resource-set.ts";
 import { Audience } from "./audience.ts";
 import { type DoorAddress, DoorSets } from "./door-sets.ts";
 import { GrpcSets } from "./grpc-sets.ts";

@@ -1,20 +1,27 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { defaultMaxClientHelloBytes } from "../../src/gateway/listener.ts";
-import { MemberResources } from "../../src/gateway/member-resources.ts";
-import type { TrustDomain } from "../../src/mesh/ids.ts";
+import { defaultMaxClientHelloBytes } from "../../../src/gateway/door/listener.ts";
+import { MemberResources } from "../../../src/gateway/sets/member-resources.ts";
+import type { TrustDomain } from "../../../src/mesh/ids.ts";
 import {
   parseMemberName,
   parseMeshDomain,
   parseNamespace,
   serviceIdOf,
   trustDomainOf,
-} from "../../src/mesh/ids.ts";
-import type { GatewayNode, SidecarNode } from "../../src/proxy/node.ts";
-import { defaultProxySettings } from "../../src/proxy/settings.ts";
-import type { ResourceKey } from "../../src/xds/resource.ts";
-import { type View, viewed, viewedAll } from "../../src/xds/view.ts";
-import { east, endpoint, localService, meshService, remoteExport, viewer } from "../proxy/made.ts";
+} from "../../../src/mesh/ids.ts";
+import type { GatewayNode, SidecarNode } from "../../../src/proxy/node.ts";
+import { defaultProxySettings } from "../../../src/proxy/settings.ts";
+import type { ResourceKey } from "../../../src/xds/resource.ts";
+import { type View, viewed, viewedAll } from "../../../src/xds/view.ts";
+import {
+  east,
+  endpoint,
+  localService,
+  meshService,
+  remoteExport,
+  viewer,
+} from "../../proxy/made.ts";
 
 const mesh = parseMeshDomain("acme.mesh");
 const domain = (name: string): TrustDomain => trustDomainOf(parseMemberName(name), mesh);

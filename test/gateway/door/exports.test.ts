@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { exportsOf } from "../../src/gateway/exports.ts";
-import { endpoint, http, localService, meshService, remoteExport } from "../proxy/made.ts";
+import { exportsOf } from "../../../src/gateway/door/exports.ts";
+import { endpoint, http, localService, meshService, remoteExport } from "../../proxy/made.ts";
 
 suite("exportsOf()", () => {
   test("names every TCP port under both suffixes", () => {

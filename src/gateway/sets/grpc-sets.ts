@@ -1,10 +1,10 @@
-import type { MeshService } from "../discovery/mesh-service.ts";
-import type { ServiceId } from "../mesh/ids.ts";
-import { grpcClusters, grpcNames, grpcZone } from "../proxy/grpc-resources.ts";
-import { type GrpcNode, type GrpcSecurity, grpcSecurities } from "../proxy/node.ts";
-import { isSameShape, type ResourceContext } from "../proxy/service-resources.ts";
-import type { Viewer } from "../proxy/viewer.ts";
-import type { ResourceSet } from "../xds/resource-set.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { ServiceId } from "../../mesh/ids.ts";
+import { grpcClusters, grpcNames, grpcZone } from "../../proxy/grpc-resources.ts";
+import { type GrpcNode, type GrpcSecurity, grpcSecurities } from "../../proxy/node.ts";
+import { isSameShape, type ResourceContext } from "../../proxy/service-resources.ts";
+import type { Viewer } from "../../proxy/viewer.ts";
+import type { ResourceSet } from "../../xds/resource-set.ts";
 import { Audience } from "./audience.ts";
 
 export interface GrpcSetsOptions {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { doorLevels } from "../../src/gateway/door-levels.ts";
-import { exportsOf } from "../../src/gateway/exports.ts";
-import type { Endpoint } from "../../src/mesh/service.ts";
-import { localityShares } from "../../src/proxy/levels/level-loads.ts";
-import { endpoint, localService, meshService, viewer } from "../proxy/made.ts";
+import { doorLevels } from "../../../src/gateway/door/door-levels.ts";
+import { exportsOf } from "../../../src/gateway/door/exports.ts";
+import type { Endpoint } from "../../../src/mesh/service.ts";
+import { localityShares } from "../../../src/proxy/levels/level-loads.ts";
+import { endpoint, localService, meshService, viewer } from "../../proxy/made.ts";
 
 /** Where connections that enter at a gateway of that zone go, in percent by zone. */
 function spread(

@@ -1,12 +1,12 @@
-import type { MeshService } from "../discovery/mesh-service.ts";
-import type { HostPort } from "../mesh/address.ts";
-import { formatHostPort } from "../mesh/address.ts";
-import type { Place } from "../mesh/locality.ts";
-import type { GatewayNode } from "../proxy/node.ts";
-import type { ProxySettings } from "../proxy/settings.ts";
-import type { ResourceSet } from "../xds/resource-set.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { HostPort } from "../../mesh/address.ts";
+import { formatHostPort } from "../../mesh/address.ts";
+import type { Place } from "../../mesh/locality.ts";
+import type { GatewayNode } from "../../proxy/node.ts";
+import type { ProxySettings } from "../../proxy/settings.ts";
+import type { ResourceSet } from "../../xds/resource-set.ts";
+import { gatewayResources } from "../door/resources.ts";
 import { Audience } from "./audience.ts";
-import { gatewayResources } from "./resources.ts";
 
 /** One address of this member's gateways, as its operator states it. */
 export interface DoorAddress extends HostPort {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { OwnDoors } from "../../src/gateway/own-doors.ts";
-import { afterAnnouncement, doorState, doorsFor } from "../../src/gateway/own-doors.ts";
+import type { OwnDoors } from "../../../src/gateway/door/own-doors.ts";
+import { afterAnnouncement, doorState, doorsFor } from "../../../src/gateway/door/own-doors.ts";
 
 const address = "gw.example:15443";
 const doors = doorsFor([

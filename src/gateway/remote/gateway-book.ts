@@ -1,4 +1,4 @@
-import type { GatewayHost } from "../discovery/mesh-service.ts";
+import type { GatewayHost } from "../../discovery/mesh-service.ts";
 
 /** One address that a member's record and DNS state now. */
 export interface StatedGateway {

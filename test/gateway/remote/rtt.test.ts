@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import type { MeasuredRegion, RankContext, RankState } from "../../src/gateway/rtt-rank.ts";
-import { emptyRanks, rankOf, rankRegions } from "../../src/gateway/rtt-rank.ts";
-import { addRtt, emptyRttWindow, minRtt } from "../../src/gateway/rtt-window.ts";
+import type {
+  MeasuredRegion,
+  RankContext,
+  RankState,
+} from "../../../src/gateway/remote/rtt-rank.ts";
+import { emptyRanks, rankOf, rankRegions } from "../../../src/gateway/remote/rtt-rank.ts";
+import { addRtt, emptyRttWindow, minRtt } from "../../../src/gateway/remote/rtt-window.ts";
 
 suite("minRtt()", () => {
   const window = [

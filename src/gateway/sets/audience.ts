@@ -1,9 +1,9 @@
-import type { MeshService } from "../discovery/mesh-service.ts";
-import type { ServiceId } from "../mesh/ids.ts";
-import type { Sealed, Withheld } from "../proxy/seal.ts";
-import { nothingSealed } from "../proxy/seal.ts";
-import { SubjectSet } from "../proxy/subject-set.ts";
-import type { ResourceSet } from "../xds/resource-set.ts";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { ServiceId } from "../../mesh/ids.ts";
+import type { Sealed, Withheld } from "../../proxy/seal.ts";
+import { nothingSealed } from "../../proxy/seal.ts";
+import { SubjectSet } from "../../proxy/subject-set.ts";
+import type { ResourceSet } from "../../xds/resource-set.ts";
 
 export interface AudienceOptions {
   readonly services: () => Iterable<MeshService>;
