@@ -22,6 +22,7 @@ import type { XdsSocket } from "../config/config.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import { registerReplicas } from "./replicas/replica-service.ts";
 import { resourceJson } from "./resource-json.ts";
+import { type Served, servedBy } from "./served-by.ts";
 import type { SidecarClaim, SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
 export interface AgentProxiesOptions {
@@ -93,6 +94,10 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       onLimit: () => telemetry.count("xdsLimited", { limit: "streams" }),
     },
   });
+  const proxies = (): readonly ConnectedProxy[] => {
+    const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
+    return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
+  };
   const loads = new LoadService({
     clock,
     log,
@@ -122,7 +127,8 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       ads.register(grpc);
       loads.register(grpc);
       const onLimit = (): void => telemetry.count("xdsLimited", { limit: "renewals" });
-      registerReplicas(grpc, { ...options, agentId: trust.agentId, peerOf });
+      const served = (): Served => servedBy(proxies());
+      registerReplicas(grpc, { ...options, agentId: trust.agentId, peerOf, served });
       registerAnnounce(grpc, {
         gatewayId: infrastructureSpiffeId(trust.view().ownTrustDomain, "gateway"),
         peerOf,
@@ -145,10 +151,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       const closed = server.recheck();
       if (closed > 0) log.warn({ count: closed }, "Proxies cut off by the new charter");
     },
-    proxies: () => {
-      const nodes = new Map(options.resources.nodes().map((node) => [node.id, node]));
-      return ads.proxies().map((status) => ({ status, node: nodes.get(status.nodeId) }));
-    },
+    proxies,
     unansweredBy: () => {
       const late = ads
         .proxies()
