@@ -94,7 +94,10 @@ export function neededOf(mesh: MeshDomain, member: MemberName): readonly Trial[]
   ];
 }
 
-/** What must be denied to a member, so that one that is taken over harms nobody but itself. */
+/**
+ * What must be denied to a member, so that one that is taken over changes nothing but its own. It can still hang
+ * or fill the hub, because it runs scripts and writes.
+ */
 export function beyondOf(mesh: MeshDomain, other: MemberName): readonly Trial[] {
   const { records, log, head } = shardKeys(mesh, other);
   const outside = `not-of-isthmus:{${mesh}}`;
