@@ -1,4 +1,4 @@
-import type { ConnectedProxy } from "./agent-proxies.ts";
+import type { ProxyNode } from "../../proxy/node.ts";
 import { ipKey } from "./sidecars/sidecar-proofs.ts";
 
 /** What proxies that have a stream stand for: endpoints as `endpointKey` names them, and `gatewayKey`. */
@@ -10,7 +10,7 @@ export function endpointKey(host: string, port: number): string {
   return `${ipKey(host)} ${port}`;
 }
 
-export function servedBy(proxies: readonly ConnectedProxy[]): Served {
+export function servedBy(proxies: Iterable<{ readonly node: ProxyNode | undefined }>): Served {
   const served = new Set<string>();
   for (const { node } of proxies) {
     if (node?.t === "gateway") served.add(gatewayKey);
