@@ -199,10 +199,13 @@ export function createRemoteShard(options: {
       }
       const { found } = verdict;
       const { head, isExpired } = found;
+      const isFirstBeat = lease.heardAtMs() === undefined;
       const isNewBeat = input.t !== "disk" && !isExpired && lease.beat(head, at);
       if (isNewBeat) {
         owner = head.owner;
-        skewMs = head.timeMs - at.nowMs;
+        // The first that is seen may be the last of a member that died long ago.
+        const aheadMs = head.timeMs - at.nowMs;
+        if (!isFirstBeat || aheadMs > 0) skewMs = aheadMs;
       }
       if (held !== undefined && isNewBeat && relationOf(head, held) === "same") {
         held = { ...held, signed, isSignerExpired: false, notAfterMs: found.notAfterMs };

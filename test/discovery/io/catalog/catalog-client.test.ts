@@ -190,6 +190,21 @@ test("a member whose issuer the charter no longer lists is forgotten, others sta
     assert.deepEqual([...(b.catalog.shard(east)?.services() ?? [])], []);
   }));
 
+test("the last beat of a member that died long ago says nothing of its clock", () =>
+  inWorld(async ({ time, agent }) => {
+    const a = agent(east);
+    await a.start();
+    a.catalog.publishAll([]);
+    await time.advance(10_000);
+    await a.catalog[Symbol.asyncDispose]();
+    await time.advance(600_000);
+    const b = agent(west);
+    await b.start();
+    await time.advance(10_000);
+    assert.ok(b.catalog.shard(east)?.memberRecord() !== undefined, "its shard was read");
+    assert.deepEqual(codesOf(b), []);
+  }));
+
 test("a clock more than 30 s off is reported by those who read", () =>
   inWorld(async ({ time, agent }) => {
     const a = agent(east, {
