@@ -108,18 +108,24 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
 
   /** The next response, or undefined when the client has all it should have by now. */
   next(nowMs: number): Delivery | undefined {
+    let isOvertaken = false;
     for (const type of upsertOrder) {
       const ledger = this.#ledgers.get(type);
       if (ledger === undefined || ledger.isSent || this.#isHeldBack(type)) continue;
       // What comes later in the order must not overtake it, with one exception.
-      if (this.#mustWait(ledger) && type === "cluster") continue;
-      if (this.#mustWait(ledger)) return undefined;
+      const mustWait = this.#mustWait(ledger);
+      if (mustWait && type === "cluster") {
+        isOvertaken = true;
+        continue;
+      }
+      if (mustWait) return undefined;
       const taken = ledger.take(
         this.#uncut.has(type) ? Number.POSITIVE_INFINITY : this.#limits.maxResponseBytes,
       );
       if (taken !== undefined) return this.#deliver(ledger, { type, ...taken });
     }
-    return this.#removal(nowMs);
+    // A cluster may be gone without our having looked: it would lose its endpoints before it goes.
+    return isOvertaken ? undefined : this.#removal(nowMs);
   }
 
   close(): void {
