@@ -19,6 +19,7 @@ import {
 } from "../../../telemetry/load/fields.ts";
 import { LoadBook, type LoadKey, type LoadSeries } from "../../../telemetry/load/load-book.ts";
 import type { ReportedLoad } from "../../../xds/load-report.ts";
+import { type Place, placeIn, unknownZone } from "./load-place.ts";
 import { reportClock } from "./report-clock.ts";
 
 export interface LoadIntakeOptions {
@@ -42,14 +43,6 @@ interface Reporter {
   readonly active: Map<string, { readonly series: LoadSeries; readonly count: number }>;
 }
 
-/** Where one reported locality belongs. */
-interface Place {
-  readonly key: LoadKey;
-  readonly service: ServiceId;
-  /** Undefined: of the own member, which its own probes look after, or no upstream at all. */
-  readonly remote: MemberName | undefined;
-}
-
 // More rows that are not zero than one proxy has, and than all of them have; what is open beyond them is
 // not shown. A row takes some 300 bytes.
 const maxActiveRows = 8192;
@@ -57,7 +50,6 @@ const maxActiveRowsInAll = 131_072;
 // Names of Envoy clusters met so far: a mesh has some thousand.
 const maxNames = 20_000;
 const secondMs = 1000;
-const unknownZone = "other";
 
 /** Takes the load reports of this member's proxies into the load book and, as evidence, into verdicts. */
 export class LoadIntake {
@@ -232,38 +224,4 @@ export class LoadIntake {
     if (id !== undefined) this.#targets.set(envoyCluster, id);
     return id;
   }
-}
-
-/** Undefined: no such member serves it. A zone that the service does not have is told as `other`. */
-function placeIn(
-  service: MeshService,
-  at: {
-    readonly zone: string | undefined;
-    readonly by: LoadKey["by"];
-    readonly self: MemberName;
-  },
-): Place | undefined {
-  const { id } = service;
-  if (at.zone === undefined) {
-    return {
-      key: { service: id, member: "", zone: "", by: at.by },
-      service: id,
-      remote: undefined,
-    };
-  }
-  const slash = at.zone.indexOf("/");
-  const member = at.zone.slice(0, Math.max(0, slash));
-  const zone = at.zone.slice(slash + 1);
-  const remote = service.remotes.find((one) => one.member === member);
-  if (remote === undefined && member !== at.self) return undefined;
-  const endpoints = remote?.endpoints ?? service.local?.endpoints ?? [];
-  const isKnown =
-    endpoints.some((one) => one.zone === zone) ||
-    (remote !== undefined && (zone === "gateway" || zone === "unhealthy"));
-  return {
-    key: { service: id, member, zone: isKnown ? zone : unknownZone, by: at.by },
-    service: id,
-    // What stands for the missing part of a member is never there.
-    remote: zone === "unhealthy" ? undefined : remote?.member,
-  };
 }

@@ -2,9 +2,10 @@ import { formatHostPort, type HostPort } from "../../../../../mesh/address.ts";
 import type { MeshDomain } from "../../../../../mesh/ids.ts";
 import { charterIndexKey } from "../keys.ts";
 import type { Reply } from "../replies.ts";
-import { type Command, type DialOptions, dial, type HubConnection } from "./connection.ts";
+import { type Command, dial, type HubConnection } from "./connection.ts";
 import { brokenBy, HubFailure } from "./hub-failure.ts";
 import type { HubUrl } from "./hub-url.ts";
+import type { DialOptions } from "./open-socket.ts";
 import { dialable, latestOf, opinionIn, type SentinelOpinion, slotRangesIn } from "./topology.ts";
 
 /** Finds the one server of a hub that holds the mesh's keys and may be written. */
