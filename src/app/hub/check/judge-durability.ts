@@ -88,6 +88,14 @@ export function judgeReplication(facts: HubFacts, subject: string): readonly Hub
     );
   }
   findings.push(...judgeReplicas(primary, { info, subject }));
+  if (facts.sentinel !== undefined && numberIn(info, "connected_slaves") === 0) {
+    findings.push(
+      note("HUB_REPLICA_ABSENT", "warning", {
+        message: "its primary has no replica: when it fails, the Sentinels have nobody to choose",
+        remedy: "start the replica, and look into its log why it does not follow",
+      }),
+    );
+  }
   for (const replica of facts.silent) {
     findings.push(
       note("HUB_REPLICA_SILENT", "warning", {

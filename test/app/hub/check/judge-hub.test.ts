@@ -194,6 +194,15 @@ const cases: readonly (readonly [string, Partial<HubFacts>, readonly string[]])[
   ],
   ["enough Sentinels", { sentinel: { master: "m", reachable: 2, known: 3, quorum: 2 } }, []],
   [
+    "Sentinels that have nobody to choose",
+    {
+      sentinel: { master: "m", reachable: 3, known: 3, quorum: 2 },
+      nodes: [nodeOf({ connected_slaves: "0" })],
+    },
+    ["warning HUB_REPLICA_ABSENT"],
+  ],
+  ["a single server without a replica", { nodes: [nodeOf({ connected_slaves: "0" })] }, []],
+  [
     "a cluster that has lost slots",
     { cluster: { state: "fail", slotsCovered: 10_000, size: 3 } },
     ["error HUB_CLUSTER_BROKEN"],
