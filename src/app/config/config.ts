@@ -1,3 +1,4 @@
+import type { RedisHub } from "../../discovery/io/catalog/redis/redis-hub.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import type { MemberName, MeshDomain, Namespace, NetworkName, ServiceId } from "../../mesh/ids.ts";
 import type { LogLevel } from "../../telemetry/names.ts";
@@ -58,21 +59,8 @@ export interface CatalogConfig {
   readonly hubs?: readonly HubConfig[];
 }
 
-/** One Redis, in whatever shape, that carries the catalog. Paths are absolute; files are watched. */
-export interface HubConfig {
-  /** Without user and password; the forms stand at `parseHubUrl`. */
-  readonly url: string;
-  /** Unique among the hubs; the url's host part unless the operator says otherwise. */
-  readonly name: string;
-  readonly username?: string;
-  readonly passwordFile?: string;
-  /** Who may have signed the server's certificate; absent: whom Node trusts. */
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  /** The name in the server's certificate, where it is not the host of the url. */
-  readonly serverName?: string;
-}
+/** One entry of `catalog.hubs`. */
+export type HubConfig = RedisHub;
 
 /** `files`: an absolute folder. */
 export interface SourceConfig {

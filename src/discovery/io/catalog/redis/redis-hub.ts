@@ -3,16 +3,19 @@ import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
 import type { hubFailureKinds } from "../../../../telemetry/metrics/catalog-metrics.ts";
 import type { Timers } from "../../../timers.ts";
 
-/** One Redis; what `catalog.hubs` says of it. Paths are absolute; the files are watched. */
+/** One Redis, in whatever shape, that carries the catalog. Paths are absolute; the files are watched. */
 export interface RedisHub {
-  /** See `parseHubUrl`. */
+  /** Without user and password; the forms stand at `parseHubUrl`. */
   readonly url: string;
+  /** Unique among the hubs; the url's host part unless the operator says otherwise. */
   readonly name: string;
   readonly username?: string;
   readonly passwordFile?: string;
+  /** Who may have signed the server's certificate; absent: whom Node trusts. */
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
+  /** The name in the server's certificate, where it is not the host of the url. */
   readonly serverName?: string;
 }
 
