@@ -72,6 +72,8 @@ export function createHubWriter(options: {
   let backlog: Omit<ShardWrite, "expected">[] = [];
   let failures = 0;
   let isRetrying = false;
+  /** Whether the log's last word is that it cannot be written. */
+  let isLost = false;
 
   const send = (write: ShardWrite): Promise<PublishResult> =>
     within(
@@ -106,6 +108,8 @@ export function createHubWriter(options: {
       state,
       ...(cause === undefined ? {} : { reason: reasonOf(cause) }),
     };
+    if (next === "synced" && isLost) options.log.info(fields, "Hub can be written");
+    if (next !== "behind") isLost = next === "unreachable";
     if (next === "unreachable") options.log.warn(fields, "Cannot write to a hub");
     else options.log.debug(fields, "Hub state changed");
   };

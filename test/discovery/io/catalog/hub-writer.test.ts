@@ -18,6 +18,8 @@ interface Refusing {
   readonly writer: HubWriter;
   /** What the hub was asked to store since it began to refuse. */
   readonly attempts: ShardWrite[];
+  /** What the log says of the hub, but for details. */
+  readonly said: string[];
   isRefusing: boolean;
   readonly change: () => void;
 }
@@ -27,6 +29,8 @@ async function refusingHub(records: RawRecords): Promise<Refusing> {
   const time = createVirtualTime();
   const inner = createMemoryHub({ name: "hub", timers: time.timers }).connect();
   const attempts: ShardWrite[] = [];
+  const said: string[] = [];
+  const say = (_: object, message: string): void => void said.push(message);
   const head = { bytes: new Uint8Array(), signature: { bytes: new Uint8Array(), chain: [] } };
   let position: ShardPosition = { epoch: 1, seq: 1, digest: "1" };
   const writer = createHubWriter({
@@ -42,7 +46,7 @@ async function refusingHub(records: RawRecords): Promise<Refusing> {
     timers: time.timers,
     timeoutMs: 1000,
     signal: new AbortController().signal,
-    log: silentLog,
+    log: { ...silentLog, info: say, warn: say },
     target: () => ({ position, head, records: () => records }),
     member: east,
     onStored: () => {},
@@ -52,6 +56,7 @@ async function refusingHub(records: RawRecords): Promise<Refusing> {
     time,
     writer,
     attempts,
+    said,
     isRefusing: false,
     change: () => {
       position = { epoch: 1, seq: position.seq + 1, digest: String(position.seq + 1) };
@@ -63,6 +68,18 @@ async function refusingHub(records: RawRecords): Promise<Refusing> {
   assert.equal(writer.status().state, "synced");
   return hub;
 }
+
+test("the log says once that a hub takes no writes, and once that it does again", async () => {
+  const hub = await refusingHub(new Map());
+  assert.deepEqual(hub.said, []);
+  hub.isRefusing = true;
+  hub.change();
+  await hub.time.advance(5000);
+  assert.deepEqual(hub.said, ["Cannot write to a hub"]);
+  hub.isRefusing = false;
+  await hub.time.advance(5000);
+  assert.deepEqual(hub.said, ["Cannot write to a hub", "Hub can be written"]);
+});
 
 test("a hub that refused is in step within a second after it takes writes again", async () => {
   const hub = await refusingHub(new Map([["member", new Uint8Array(1000)]]));
