@@ -63,7 +63,7 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
   readonly #uncut: ReadonlySet<XdsType>;
   readonly #isHeldBack: (type: XdsType) => boolean;
   readonly #ledgers = new Map<XdsType, Ledger>();
-  /** Endpoints that were sent before the newest version of their cluster. */
+  /** Endpoints that were sent before their cluster, or while it may still be refused and sent again. */
   readonly #overtaking = new Set<string>();
   #lastPush = 0;
 
@@ -89,6 +89,9 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     } else ledger.update(request);
     if (ledger.isOverfull) return { t: "refused", reason: "too many resource names" };
     const nack = ledger.answered(request, nowMs);
+    if (type === "cluster" && nack === undefined && ledger.isAnswered && ledger.isSent) {
+      this.#overtaking.clear();
+    }
     return nack === undefined ? { t: "ok" } : { t: "nack", type, nack };
   }
 
@@ -164,13 +167,15 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
 
   /**
    * Envoy's answer to clusters may wait until those that it has are warm, so what they warm with goes on while
-   * clusters wait for that answer. One that comes later warms anew, and gets its endpoints once more.
+   * clusters wait for that answer. One that comes later, or once more because it was refused with others, warms
+   * anew, and gets its endpoints once more.
    */
   #noteOvertaking(content: Content): void {
     const clusters = this.#ledgers.get("cluster");
     const endpoints = this.#ledgers.get("endpoint");
     for (const { name } of content.upserts) {
-      if (content.type === "endpoint" && clusters?.isDue(name)) this.#overtaking.add(name);
+      const isEarly = clusters !== undefined && (!clusters.isAnswered || clusters.isDue(name));
+      if (content.type === "endpoint" && isEarly) this.#overtaking.add(name);
       if (content.type !== "cluster") continue;
       endpoints?.uncarry(name);
       if (this.#overtaking.delete(name)) endpoints?.renew(name);

@@ -51,6 +51,8 @@ interface TypeState {
   pending: Pending | undefined;
   /** What the client has, of types that are told whole. */
   readonly has: Map<string, Resource>;
+  /** Refused, and nobody here knows which version the client goes on with, if it came with one. */
+  readonly unknown: Set<string>;
 }
 
 /**
@@ -147,7 +149,10 @@ export class SotwSession implements XdsSession<SotwRequest> {
     if (state === undefined) throw new TypeError("a response for a type that nobody asked for");
     const before = new Map(content.upserts.map(({ name }) => [name, state.has.get(name)]));
     if (wholeTypes.has(content.type)) {
-      for (const resource of content.upserts) state.has.set(resource.name, resource);
+      for (const resource of content.upserts) {
+        state.has.set(resource.name, resource);
+        state.unknown.delete(resource.name);
+      }
       for (const name of content.removed) state.has.delete(name);
       return this.#send(state, { ...content, whole: [...state.has.values()] }, { before, after });
     }
@@ -172,14 +177,17 @@ export class SotwSession implements XdsSession<SotwRequest> {
     return delivery;
   }
 
-  /** Whether a whole response would remove what the client has and the agent may only not know yet. */
+  /**
+   * Whether a whole response would remove what the client came with, while the agent may not know all: what is
+   * not in the view, and what the client keeps instead of a version that it refused.
+   */
   #isHeldBack(type: XdsType): boolean {
     const state = this.#types.get(type);
     if (state === undefined || !wholeTypes.has(type)) return false;
     const isUnsure = (name: string): boolean =>
       this.#view.isSettled?.({ type, name }) === false &&
       !state.has.has(name) &&
-      viewed(this.#view, { type, name }) === undefined;
+      (state.unknown.has(name) || viewed(this.#view, { type, name }) === undefined);
     const isAsked = (name: string): boolean =>
       state.names === undefined ? name === wildcardName : state.names.has(name);
     return [...state.carried].some((name) => isUnsure(name) && isAsked(name));
@@ -199,6 +207,7 @@ function newState(first: SotwRequest): TypeState {
     nonce: "",
     pending: undefined,
     has: new Map(),
+    unknown: new Set(),
   };
 }
 
@@ -268,7 +277,7 @@ function takeBack(state: TypeState, pending: Pending, refused: readonly string[]
   const names = refused.length > 0 ? refused : pending.before.keys();
   for (const name of names) {
     const before = pending.before.get(name);
-    if (before === undefined) state.has.delete(name);
-    else state.has.set(name, before);
+    if (before !== undefined) state.has.set(name, before);
+    else if (state.has.delete(name)) state.unknown.add(name);
   }
 }
