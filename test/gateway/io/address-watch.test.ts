@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { AddressWatch } from "../../src/gateway/io/address-watch.ts";
-import type { FamilyAnswer, HostAnswer } from "../../src/gateway/remote/host-answer.ts";
-import { quietLog, realClock } from "./world.ts";
+import { AddressWatch } from "../../../src/gateway/io/address-watch.ts";
+import type { FamilyAnswer, HostAnswer } from "../../../src/gateway/remote/host-answer.ts";
+import { quietLog, realClock } from "../world.ts";
 
 /** A DNS that answers what the test says, one answer after the other. */
 function scripted(

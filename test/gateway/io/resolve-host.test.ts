@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import type { HostResolverOptions } from "../../src/gateway/io/resolve-host.ts";
-import { createHostResolver } from "../../src/gateway/io/resolve-host.ts";
-import { type DnsRecord, DnsServer, type Reply } from "../support/dns/dns-server.ts";
+import type { HostResolverOptions } from "../../../src/gateway/io/resolve-host.ts";
+import { createHostResolver } from "../../../src/gateway/io/resolve-host.ts";
+import { type DnsRecord, DnsServer, type Reply } from "../../support/dns/dns-server.ts";
 
 const host = "gw.west.example";
 
