@@ -1,5 +1,6 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { reasonOf } from "../mesh/errors.ts";
+import { joined } from "./joined.ts";
 import type { Resource } from "./resource.ts";
 import {
   type Decoded,
@@ -104,5 +105,5 @@ export function encodeDeltaResponse(response: DeltaResponse): Buffer {
     .tag(5, WireType.LengthDelimited)
     .string(response.nonce);
   for (const name of response.removed) tail.tag(6, WireType.LengthDelimited).string(name);
-  return Buffer.concat([...response.upserts.map((resource) => resource.entry), tail.finish()]);
+  return joined([...response.upserts.map((resource) => resource.entry), tail.finish()]);
 }

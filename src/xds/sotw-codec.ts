@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { reasonOf } from "../mesh/errors.ts";
+import { joined } from "./joined.ts";
 import type { Resource } from "./resource.ts";
 import {
   type Decoded,
@@ -84,7 +85,7 @@ export function encodeSotwResponse(response: SotwResponse): Buffer {
     .tag(5, WireType.LengthDelimited)
     .string(response.nonce)
     .finish();
-  return Buffer.concat([head, ...resources.map(anyFieldOf), tail]);
+  return joined([head, ...resources.map(anyFieldOf), tail]);
 }
 
 /**

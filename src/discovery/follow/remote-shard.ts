@@ -17,6 +17,7 @@ import type {
   ShardSnapshot,
   SignedHead,
 } from "../shards/store.ts";
+import { ownCopies } from "./own-copies.ts";
 import type { ContentChange, ShardContent } from "./shard-content.ts";
 import { createShardContent } from "./shard-content.ts";
 
@@ -143,7 +144,7 @@ export function createRemoteShard(options: {
     const { head } = found;
     const refusal = refusalOf(records);
     if (refusal !== undefined) return problem("CATALOG_SHARD_UNFIT", refusal);
-    const buckets = createBuckets(records);
+    const buckets = createBuckets(ownCopies(records));
     buckets.resize(head.buckets);
     if (buckets.digest() !== head.digest) {
       return problem("CATALOG_SHARD_UNFIT", "its records do not fit its head");
@@ -299,7 +300,7 @@ function applyDelta(buckets: Buckets, entry: LogEntry, count: number): () => voi
   const keys = [...entry.changed.keys(), ...entry.removed];
   const before = new Map(keys.map((key) => [key, buckets.get(key)]));
   const countBefore = buckets.count();
-  for (const [key, bytes] of entry.changed) buckets.set(key, bytes);
+  for (const [key, bytes] of ownCopies(entry.changed)) buckets.set(key, bytes);
   for (const key of entry.removed) buckets.delete(key);
   buckets.resize(count);
   return () => {

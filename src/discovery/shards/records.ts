@@ -89,9 +89,12 @@ const maxGateways = 64;
 /** More drains at once are confirmed by their time limit. */
 export const maxDrained = 256;
 
+// Not `Buffer.from`: its pool of 64 kB would live as long as the one record in it that is kept.
+const encoder = new TextEncoder();
+
 /** UTF-8 JSON with a fixed field order: equal records are equal bytes. */
 export function encodeRecord(record: CatalogRecord): Uint8Array {
-  return Buffer.from(JSON.stringify(bodyOf(record)));
+  return encoder.encode(JSON.stringify(bodyOf(record)));
 }
 
 function bodyOf(record: CatalogRecord): JsonObject {
