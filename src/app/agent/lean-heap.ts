@@ -5,7 +5,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from "node:v8";
 const youngBytes = 8_000_000;
 // V8's own choice lets garbage grow to several times what lives before it looks; the mark that finds it runs
 // beside the program and costs some 50 ms of CPU for a heap of 60 MB.
-const garbagePercent = 40;
+const garbagePercent = 25;
 
 /**
  * Trades some CPU for memory, for a process whose live content is small beside what passes through it. For
