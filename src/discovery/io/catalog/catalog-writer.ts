@@ -105,8 +105,9 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let isKicked = false;
 
   const judge = (held: HeldHead): "overwrite" | "leave" => {
-    const head = judgeHead(held.head);
-    if (head === undefined) return judgeJunk();
+    const judged = judgeHead(held.head);
+    if (judged === undefined) return judgeJunk();
+    const { head, isExpired } = judged;
     const claimant = claimantOf(head, {
       epoch,
       seq,
@@ -121,7 +122,9 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
         askForEpochAbove(head.epoch);
         return "leave";
       case "other":
-        fence(claimant.owner);
+        // Who lives has a valid certificate: with a key of long ago anybody may have signed this.
+        if (isExpired) askForEpochAbove(head.epoch);
+        else fence(claimant.owner);
         return "leave";
     }
   };
@@ -134,13 +137,17 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     askForEpochAbove(epoch);
     return "leave";
   };
-  const judgeHead = (signed: SignedHead): Head | undefined => {
+  const judgeHead = (signed: SignedHead): { head: Head; isExpired: boolean } | undefined => {
     const { mesh, verify } = options;
     const nowMs = clock.nowMs();
     const verdict = verifyHead(signed, { mesh, member, verify, nowMs, allowExpired: true });
     if (verdict.t !== "ok") return undefined;
     // No reader follows it there, and to rise above it would leave all readers behind for good.
-    return isFarAhead(verdict.head, nowMs) ? undefined : verdict.head;
+    return isFarAhead(verdict.head, nowMs) ? undefined : verdict;
+  };
+  const judgeLife = (signed: SignedHead): Head | undefined => {
+    const judged = judgeHead(signed);
+    return judged === undefined || judged.isExpired ? undefined : judged.head;
   };
   const onStored = (): void => {
     const nowMs = clock.monotonicMs();
@@ -153,7 +160,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   const watch = createNameWatch({
     ...options,
     ...limits,
-    judgeHead,
+    judgeHead: judgeLife,
     pollMs: Math.min(500, renewMs),
   });
   const hubs: readonly HubWriter[] = options.stores.map((store) =>

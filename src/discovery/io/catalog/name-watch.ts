@@ -41,7 +41,7 @@ export function createNameWatch(options: {
   /** Deadline of each read. */
   readonly ms: number;
   readonly pollMs: number;
-  /** Undefined for what this member never signed. */
+  /** Undefined for what this member never signed, or with a certificate that has ended. */
   readonly judgeHead: (signed: SignedHead) => Head | undefined;
 }): NameWatch {
   const { member, clock, timers } = options;

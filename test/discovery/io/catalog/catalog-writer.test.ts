@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createBuckets } from "../../../../src/discovery/shards/buckets.ts";
-import type { ShardWrite } from "../../../../src/discovery/shards/store.ts";
+import type {
+  CatalogStore,
+  ShardWrite,
+  SignedHead,
+} from "../../../../src/discovery/shards/store.ts";
 import { MeshError } from "../../../../src/mesh/errors.ts";
 import { parseServiceId } from "../../../../src/mesh/ids.ts";
 import type { Sign } from "../../../../src/mesh/ports.ts";
@@ -18,6 +22,7 @@ import {
 } from "../../support/agents.ts";
 import { charterOf, east, serviceOf, south, west } from "../../support/made.ts";
 import { createMemoryDisk } from "../../support/memory-disk.ts";
+import type { VirtualTime } from "../../support/virtual-time.ts";
 import { createHandWriter } from "../../support/writer.ts";
 
 test("nothing is published before the sources are synced", () =>
@@ -157,24 +162,33 @@ for (const [whose, instanceOf] of [
       const epoch = nowMs + 30 * 86_400_000;
       const owner = { instance: instanceOf(a), host: "thief" };
       const { head } = await thief.snapshot(new Map(), { epoch, owner });
-      const write: ShardWrite = {
-        t: "whole",
-        member: east,
-        expected: b.catalog.memberStatus()[0]?.position,
-        position: { epoch, seq: 1, digest: createBuckets().digest() },
-        changed: new Map(),
-        removed: [],
-        head,
-      };
-      const { signal } = new AbortController();
-      const stored = await time.until(hubs[0].connect("thief").publish(write, signal));
-      assert.equal(stored.t, "stored");
+      await putWhole(hubs[0].connect("thief"), { time, head, epoch, over: b });
       change(a, serviceOf("shop/cart", { healths: ["healthy", "healthy"] }));
       await time.advance(2 * leaseMs);
       assert.equal(healthyAt(b, east), 2);
       assert.ok((a.catalog.writerStatus()?.epoch ?? epoch) < epoch);
     }));
 }
+
+test("a head signed with a certificate that has ended is outbid, and silences nobody", () =>
+  inWorld(async ({ time, trust, hubs, pair }) => {
+    const [a, b] = await pair();
+    const nowMs = Math.floor(time.clock.nowMs());
+    const epoch = nowMs + 3_600_000;
+    const owner = { instance: "thief", host: "thief" };
+    const { head } = await createHandWriter(east, { trust, nowMs }).snapshot(new Map(), {
+      epoch,
+      owner,
+    });
+    trust.expireAt(east, 0);
+    trust.renew(east);
+    await putWhole(hubs[0].connect("thief"), { time, head, epoch, over: b });
+    change(a, serviceOf("shop/cart", { healths: ["healthy", "healthy"] }));
+    await time.advance(2 * renewMs);
+    assert.deepEqual(codesOf(a), []);
+    assert.equal(healthyAt(b, east), 2);
+    assert.ok((a.catalog.writerStatus()?.epoch ?? 0) > epoch);
+  }));
 
 test("a writer whose clock went back still publishes above its earlier epoch", () =>
   inWorld(async ({ time, agent }) => {
@@ -311,3 +325,31 @@ test("a hub that can be read but takes no writes is reported", () =>
     assert.match(hub?.lastError?.reason ?? "", /NOPERM/);
     assert.deepEqual(codesOf(a), ["CATALOG_HUB_UNREACHABLE"]);
   }));
+
+/** Puts a shard without records in the place of what the hub holds of east. */
+async function putWhole(
+  hub: CatalogStore,
+  {
+    time,
+    head,
+    epoch,
+    over,
+  }: {
+    readonly time: VirtualTime;
+    readonly head: SignedHead;
+    readonly epoch: number;
+    readonly over: Agent;
+  },
+): Promise<void> {
+  const write: ShardWrite = {
+    t: "whole",
+    member: east,
+    expected: over.catalog.memberStatus()[0]?.position,
+    position: { epoch, seq: 1, digest: createBuckets().digest() },
+    changed: new Map(),
+    removed: [],
+    head,
+  };
+  const stored = await time.until(hub.publish(write, new AbortController().signal));
+  assert.equal(stored.t, "stored");
+}
