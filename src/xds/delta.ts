@@ -131,6 +131,14 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     return isOvertaken ? undefined : this.#removal(nowMs);
   }
 
+  /** Calls removed, ahead of its turn, what a client waits for before it goes on. */
+  dismiss(type: XdsType, isAwaited: (name: string) => boolean): Delivery | undefined {
+    const ledger = this.#ledgers.get(type);
+    if (ledger === undefined || this.#mustWait(ledger)) return undefined;
+    const removed = [...ledger.goneNames()].filter(isAwaited);
+    return removed.length === 0 ? undefined : this.#deliver(ledger, { type, upserts: [], removed });
+  }
+
   close(): void {
     for (const ledger of this.#ledgers.values()) ledger.close();
   }

@@ -193,6 +193,11 @@ export class Ledger {
     return isNothing ? undefined : { upserts, removed };
   }
 
+  /** Held by the client, not in the view, and not called removed yet. */
+  goneNames(): Iterable<string> {
+    return this.#gone.keys();
+  }
+
   /** Gives each gone name its time, unless it has one. */
   scheduleGone(dueAtMs: number): void {
     for (const [name, atMs] of this.#gone) if (atMs === undefined) this.#gone.set(name, dueAtMs);

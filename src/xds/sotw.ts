@@ -65,6 +65,8 @@ export class SotwSession implements XdsSession<SotwRequest> {
   readonly #delta: DeltaSession;
   readonly #responses: Responses;
   readonly #types = new Map<XdsType, TypeState>();
+  /** Endpoints told since the latest response of clusters. */
+  readonly #warmed = new Set<string>();
 
   constructor(options: SotwOptions) {
     const { view, limits } = options;
@@ -121,7 +123,7 @@ export class SotwSession implements XdsSession<SotwRequest> {
 
   next(nowMs: number): Delivery | undefined {
     for (;;) {
-      const delivery = this.#delta.next(nowMs);
+      const delivery = this.#delta.next(nowMs) ?? this.#delta.dismiss("endpoint", this.#isAwaited);
       if (delivery?.receipt.nonce !== silentNonce) return delivery;
       const typeUrl = typeUrls[delivery.receipt.type];
       this.#delta.request({ ...nothingAsked, typeUrl, nonce: silentNonce }, nowMs);
@@ -144,9 +146,21 @@ export class SotwSession implements XdsSession<SotwRequest> {
     this.#delta.close();
   }
 
+  /** An Envoy answers to clusters when they are warm: it must hear of endpoints that are gone before that. */
+  readonly #isAwaited = (name: string): boolean =>
+    this.#types.get("cluster")?.pending?.before.has(name) === true && !this.#warmed.has(name);
+
+  #noteWarming({ type, upserts, removed }: Content): void {
+    if (type === "cluster") this.#warmed.clear();
+    if (type !== "endpoint") return;
+    for (const { name } of upserts) this.#warmed.add(name);
+    for (const name of removed) this.#warmed.add(name);
+  }
+
   #deliver(content: Content, after: number): Delivery {
     const state = this.#types.get(content.type);
     if (state === undefined) throw new TypeError("a response for a type that nobody asked for");
+    this.#noteWarming(content);
     const before = new Map(content.upserts.map(({ name }) => [name, state.has.get(name)]));
     if (wholeTypes.has(content.type)) {
       for (const resource of content.upserts) {
