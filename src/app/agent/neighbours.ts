@@ -1,3 +1,4 @@
+import { memberFindings } from "../../discovery/members/member-findings.ts";
 import {
   createMemberStates,
   type Lease,
@@ -58,6 +59,7 @@ export class Neighbours implements Disposable {
   readonly #rankRandom: number;
   readonly #startedAtMs: number;
   #ranks = emptyRanks;
+  #isAnyHubReadable = false;
   #reranking: NodeJS.Timeout | undefined;
 
   constructor(options: NeighboursOptions) {
@@ -144,6 +146,7 @@ export class Neighbours implements Disposable {
   /** Once a second: hold-downs, ramps, expiry and ranks advance. */
   tick(now: { readonly isAnyHubReadable: boolean }): void {
     const nowMs = this.#options.clock.monotonicMs();
+    this.#isAnyHubReadable = now.isAnyHubReadable;
     const changed = new Set(this.#states.tick({ nowMs, ...now }));
     for (const member of this.#rerank(nowMs)) changed.add(member);
     if (changed.size > 0) this.#options.onChange([...changed]);
@@ -156,7 +159,10 @@ export class Neighbours implements Disposable {
 
   findings(): readonly Finding[] {
     const silent = this.reports().filter((report) => !report.isAlive);
+    const known = this.#others().filter((member) => this.#options.recordOf(member) !== undefined);
+    const states = known.map((member) => ({ member, state: this.verdictOf(member).state }));
     return [
+      ...memberFindings(states, { isAnyHubReadable: this.#isAnyHubReadable }),
       ...this.#directory.findings(),
       ...silent.map(
         ({ member, address, port }): Finding => ({

@@ -27,6 +27,15 @@ export function ownFindings(
           : "this hub cannot be read; the last state stays"
       }${hub.lastError === undefined ? "" : `: ${hub.lastError.reason}`}`,
     }));
+  if (known.hubs.length > 0 && !known.hubs.some((hub) => hub.isReadable)) {
+    findings.push({
+      code: "CATALOG_CUT_OFF",
+      severity: "error",
+      subject: self,
+      message:
+        "no hub can be read: the other members' changes do not arrive here; everything stays as it was last known",
+    });
+  }
   for (const { name, refusal } of known.hubs) {
     if (refusal === undefined) continue;
     findings.push({

@@ -35,3 +35,14 @@ test("a hub that only takes no writes is told from one that cannot be read", () 
   assert.match(readOnly?.[1] ?? "", /takes no writes.*: its memory is full$/);
   assert.match(gone?.[1] ?? "", /cannot be read.*: its memory is full$/);
 });
+
+test("the last readable hub is an error of its own when it goes, one of several is not", () => {
+  const gone = { ...well, isReadable: false };
+  const codesAt = (...hubs: readonly HubStatus[]): readonly string[] =>
+    ownFindings(east, { held: [], fencedBy: undefined, hubs })
+      .filter(({ severity }) => severity === "error")
+      .map(({ code }) => code);
+  assert.deepEqual(codesAt(gone, { ...gone, name: "other" }), ["CATALOG_CUT_OFF"]);
+  assert.deepEqual(codesAt(gone, { ...well, name: "other" }), []);
+  assert.deepEqual(codesAt(), []);
+});
