@@ -29,7 +29,7 @@ function growYoungSpace(): void {
   const survivors: number[][] = [];
   for (let step = 0; step < maxSteps && youngSpaceBytes() < youngBytes; step += 1) {
     for (let made = 0; made < arraysPerStep; made += 1) {
-      survivors.push(new Array<number>(numbersPerArray).fill(made));
+      survivors.push(Array.from({ length: numbersPerArray }, () => made));
     }
   }
 }
