@@ -50,6 +50,9 @@ const guessMs = 30_000;
 // How long further gateways may be found before their regions get a place among those known.
 const rerankAfterMs = 200;
 
+// Reports come once a second, and what they tell of may be as old.
+const reportMs = 1000;
+
 /** The other members as seen over the network: gateway addresses, probes, verdicts, nearness. */
 export class Neighbours implements Disposable {
   readonly #options: NeighboursOptions;
@@ -60,6 +63,7 @@ export class Neighbours implements Disposable {
   readonly #startedAtMs: number;
   #ranks = emptyRanks;
   #isAnyHubReadable = false;
+  readonly #unheard = new Map<MemberName, NodeJS.Timeout>();
   #reranking: NodeJS.Timeout | undefined;
 
   constructor(options: NeighboursOptions) {
@@ -125,10 +129,20 @@ export class Neighbours implements Disposable {
   /** Proxies of ours get answers or payload from it: that outweighs what probes say. */
   hear(member: MemberName): void {
     const nowMs = this.#options.clock.monotonicMs();
-    if (this.#states.setEvidence({ member, nowMs })) this.#options.onChange([member]);
+    const atMs = nowMs - reportMs;
+    if (this.#states.setEvidence({ member, atMs, nowMs })) this.#options.onChange([member]);
+    // Its end is not left to the next tick: a second more of it is a second more of waiting for the dead.
+    clearTimeout(this.#unheard.get(member));
+    const recheck = setTimeout(() => {
+      this.#unheard.delete(member);
+      this.tick({ isAnyHubReadable: this.#isAnyHubReadable });
+    }, stateTiming.evidenceMs - reportMs);
+    this.#unheard.set(member, recheck);
   }
 
   forget(member: MemberName): void {
+    clearTimeout(this.#unheard.get(member));
+    this.#unheard.delete(member);
     this.#states.forget(member);
     this.#directory.forget(member);
     this.refresh();
@@ -177,6 +191,7 @@ export class Neighbours implements Disposable {
 
   [Symbol.dispose](): void {
     clearTimeout(this.#reranking);
+    for (const timer of this.#unheard.values()) clearTimeout(timer);
     this.#prober[Symbol.dispose]();
     this.#directory[Symbol.dispose]();
   }

@@ -71,8 +71,8 @@ export interface MemberStates {
     addresses: ReadonlySet<string>;
     nowMs: number;
   }) => boolean;
-  /** A response or bytes came from that member through some proxy of ours. */
-  readonly setEvidence: (input: { member: MemberName; nowMs: number }) => boolean;
+  /** A response or bytes came from that member through some proxy of ours, at `atMs` or later. */
+  readonly setEvidence: (input: { member: MemberName; atMs: number; nowMs: number }) => boolean;
   /** Once a second: ramps, hold-downs and expiry advance. Returns the members whose verdict changed. */
   readonly tick: (input: { nowMs: number; isAnyHubReadable: boolean }) => readonly MemberName[];
   readonly verdictOf: (member: MemberName) => MemberVerdict;
@@ -138,9 +138,9 @@ export function createMemberStates(timing: StateTiming = stateTiming): MemberSta
       }
       return judge(standing, nowMs);
     },
-    setEvidence: ({ member, nowMs }) => {
+    setEvidence: ({ member, atMs, nowMs }) => {
       const standing = standingOf(member);
-      standing.evidenceAtMs = nowMs;
+      standing.evidenceAtMs = Math.max(standing.evidenceAtMs, atMs);
       return judge(standing, nowMs);
     },
     tick: ({ nowMs, isAnyHubReadable }) => {

@@ -75,7 +75,7 @@ test("a gateway that is no longer published does not count", () => {
 });
 
 test("bytes from that member in the last 3 s veto unreachable", () => {
-  states.setEvidence({ member: east, nowMs: second });
+  states.setEvidence({ member: east, atMs: second, nowMs: 1500 });
   probe(false, 2 * second);
   assert.deepEqual(look(), ["live", true, 1]);
   tickTo(3999);

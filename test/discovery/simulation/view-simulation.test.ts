@@ -104,7 +104,7 @@ function disturb(scene: Scene): void {
     case 5:
       return touch(states.setLease({ member, lease: chance.pick(["live", "lost"]), nowMs }));
     case 6:
-      return touch(states.setEvidence({ member, nowMs }));
+      return touch(states.setEvidence({ member, atMs: nowMs, nowMs }));
     case 7:
       // All at once: rather our own network than theirs.
       for (const one of remotes) {
