@@ -33,8 +33,8 @@ const minShared = 64;
 /** A map of which the greater part may be shared with others. */
 export class CommonMap {
   #base: ReadonlyMap<string, string> = nothing;
-  /** Differs from the base; undefined: not there. */
-  #own = new Map<string, string | undefined>();
+  /** Differs from the base; null: not there. */
+  #own = new Map<string, string | null>();
   #size = 0;
 
   get size(): number {
@@ -43,8 +43,7 @@ export class CommonMap {
 
   get(name: string): string | undefined {
     const own = this.#own.get(name);
-    if (own !== undefined || this.#own.has(name)) return own;
-    return this.#base.get(name);
+    return own === undefined ? this.#base.get(name) : (own ?? undefined);
   }
 
   has(name: string): boolean {
@@ -52,17 +51,19 @@ export class CommonMap {
   }
 
   set(name: string, value: string): void {
-    const before = this.get(name);
+    const own = this.#own.get(name);
+    const base = this.#base.get(name);
+    const before = own === undefined ? base : (own ?? undefined);
     if (before === value) return;
     if (before === undefined) this.#size += 1;
-    if (this.#base.get(name) === value) this.#own.delete(name);
+    if (base === value) this.#own.delete(name);
     else this.#own.set(name, value);
   }
 
   delete(name: string): boolean {
     if (!this.has(name)) return false;
     this.#size -= 1;
-    if (this.#base.has(name)) this.#own.set(name, undefined);
+    if (this.#base.has(name)) this.#own.set(name, null);
     else this.#own.delete(name);
     return true;
   }
@@ -73,7 +74,7 @@ export class CommonMap {
 
   *entries(): Generator<[string, string]> {
     for (const [name, value] of this.#base) if (!this.#own.has(name)) yield [name, value];
-    for (const [name, value] of this.#own) if (value !== undefined) yield [name, value];
+    for (const [name, value] of this.#own) if (value !== null) yield [name, value];
   }
 
   /** Call when the content is as it will be for a while: looks for others who have the same. */
