@@ -10,7 +10,9 @@ const youngBytes = 8_000_000;
 const garbagePercent = 25;
 // So many collections are a start, or some ten proxies that were told of a thousand services.
 const burstCollections = 32;
-const quietMs = 5000;
+// Beats, probes and questions of operators need one in some seconds.
+const windowMs = 5000;
+const quietCollections = 3;
 
 /**
  * Trades some CPU for memory, for a process whose live content is small beside what passes through it. For
@@ -45,19 +47,23 @@ function youngSpaceBytes(): number {
 
 /**
  * What a fleet leaves behind when it has connected stays until the heap grows again, which in a quiet agent
- * is never. One collection of some 50 ms, when nothing else was to do for seconds, gives it back.
+ * is never. One collection of some 50 ms, when little else was to do for seconds, gives it back.
  */
 function collectAfterBursts(): void {
   const collect = collector();
-  let collections = 0;
-  const whenQuiet = setTimeout(() => {
-    if (collections >= burstCollections) collect();
-    collections = 0;
-  }, quietMs);
-  whenQuiet.unref();
+  let inWindow = 0;
+  let inBurst = 0;
+  const judge = (): void => {
+    const isQuiet = inWindow <= quietCollections;
+    if (!isQuiet) inBurst += inWindow;
+    inWindow = 0;
+    if (!isQuiet || inBurst < burstCollections) return;
+    inBurst = 0;
+    collect();
+  };
+  setInterval(judge, windowMs).unref();
   new PerformanceObserver((list) => {
-    collections += list.getEntries().length;
-    whenQuiet.refresh();
+    inWindow += list.getEntries().length;
   }).observe({ entryTypes: ["gc"] });
 }
 
