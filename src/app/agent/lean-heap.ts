@@ -7,7 +7,7 @@ import { runInNewContext } from "node:vm";
 const youngBytes = 8_000_000;
 // V8's own choice lets garbage grow to several times what lives before it looks; the mark that finds it runs
 // beside the program and costs some 50 ms of CPU for a heap of 60 MB.
-const garbagePercent = 25;
+const garbagePercent = 40;
 // So many collections are a start, or some ten proxies that were told of a thousand services.
 const burstCollections = 32;
 // Beats, probes and questions of operators need one in some seconds.
@@ -16,55 +16,66 @@ const quietCollections = 3;
 
 /**
  * Trades some CPU for memory, for a process whose live content is small beside what passes through it. For
- * whoever owns the whole process. Both flags are read by V8 at each collection, so they count from now on;
+ * whoever owns the whole process. The flags are read by V8 at each collection, so they count from now on;
  * `--max-semi-space-size` would not. What lives grows until `whenLoaded`: nothing is looked for before.
  */
 export function keepHeapLean(whenLoaded: Promise<void>): void {
-  growYoungSpace();
-  setFlagsFromString("--semi-space-growth-factor=1");
-  collectAfterBursts();
+  const collect = collector();
+  const young = boundYoungSpace();
+  const bursts = createBursts();
+  setInterval(() => {
+    if (bursts.isOver()) collect();
+  }, windowMs).unref();
+  new PerformanceObserver((list) => {
+    bursts.count(list.getEntries().length);
+    young.look();
+  }).observe({ entryTypes: ["gc"] });
   void whenLoaded.then(() => setFlagsFromString(`--heap-growing-percent=${garbagePercent}`));
 }
 
-/** V8 doubles it when much survives; from outside it cannot be set once the process runs. */
-function growYoungSpace(): void {
-  const survivors: number[][] = [];
-  for (let step = 0; step < maxSteps && youngSpaceBytes() < youngBytes; step += 1) {
-    for (let made = 0; made < arraysPerStep; made += 1) {
-      survivors.push(Array.from({ length: numbersPerArray }, () => made));
-    }
-  }
+/** It may double until it has its size, also when V8 has made it small because nothing happened. */
+function boundYoungSpace(): { readonly look: () => void } {
+  let factor = 2;
+  return {
+    look: () => {
+      const wanted = youngSpaceBytes() < youngBytes ? 2 : 1;
+      if (wanted === factor) return;
+      factor = wanted;
+      setFlagsFromString(`--semi-space-growth-factor=${factor}`);
+    },
+  };
 }
-
-// A quarter of a megabyte in each step; a dozen are enough, and take less than ten milliseconds.
-const arraysPerStep = 256;
-const numbersPerArray = 128;
-const maxSteps = 64;
 
 function youngSpaceBytes(): number {
   return getHeapSpaceStatistics().find((one) => one.space_name === "new_space")?.space_size ?? 0;
+}
+
+interface Bursts {
+  readonly count: (collections: number) => void;
+  /** Ends the window: whether one without much to do follows a burst. */
+  readonly isOver: () => boolean;
 }
 
 /**
  * What a fleet leaves behind when it has connected stays until the heap grows again, which in a quiet agent
  * is never. One collection of some 50 ms, when little else was to do for seconds, gives it back.
  */
-function collectAfterBursts(): void {
-  const collect = collector();
+function createBursts(): Bursts {
   let inWindow = 0;
   let inBurst = 0;
-  const judge = (): void => {
-    const isQuiet = inWindow <= quietCollections;
-    if (!isQuiet) inBurst += inWindow;
-    inWindow = 0;
-    if (!isQuiet || inBurst < burstCollections) return;
-    inBurst = 0;
-    collect();
+  return {
+    count: (collections) => {
+      inWindow += collections;
+    },
+    isOver: () => {
+      const isQuiet = inWindow <= quietCollections;
+      if (!isQuiet) inBurst += inWindow;
+      inWindow = 0;
+      if (!isQuiet || inBurst < burstCollections) return false;
+      inBurst = 0;
+      return true;
+    },
   };
-  setInterval(judge, windowMs).unref();
-  new PerformanceObserver((list) => {
-    inWindow += list.getEntries().length;
-  }).observe({ entryTypes: ["gc"] });
 }
 
 /** Only a new context is given the function; it collects for all of them. */

@@ -8,7 +8,14 @@ import { getHeapSpaceStatistics } from "node:v8";
 import { keepHeapLean } from ${JSON.stringify(import.meta.resolve("../../../src/app/agent/lean-heap.ts"))};
 keepHeapLean(Promise.resolve());
 const kept = new Map();
-for (let index = 0; index < 400_000; index += 1) kept.set(index % 100_000, { index, list: [index] });
+for (let round = 0; round < 200; round += 1) {
+  for (let made = 0; made < 2_000; made += 1) {
+    const index = (round * 2_000 + made) % 100_000;
+    kept.set(index, { index, list: [index] });
+  }
+  // As an agent does, which works in slices: what watches has its turn between them.
+  await new Promise((resolve) => setTimeout(resolve));
+}
 const young = getHeapSpaceStatistics().find((one) => one.space_name === "new_space");
 process.stdout.write(String(young.space_size));
 `;
