@@ -86,9 +86,9 @@ const figures: Figure[] = [
   { name: "from the change to the last of the sidecars", unit: "ms", samples: whole.lastMs },
 ];
 const grown: readonly (readonly [string, readonly Size[]])[] = [
-  ["sidecars", [25, 50, 200].map((sidecars) => ({ ...base, sidecars }))],
-  ["remote members", [5, 20, 40].map((remotes) => ({ ...base, remotes }))],
-  ["own services", [500, 2000, 4000].map((localServices) => ({ ...base, localServices }))],
+  ["sidecars", [50, 200].map((sidecars) => ({ ...base, sidecars }))],
+  ["remote members", [5, 20].map((remotes) => ({ ...base, remotes }))],
+  ["own services", [500, 2000].map((localServices) => ({ ...base, localServices }))],
 ];
 const isGrowthWanted = process.env["GROWTH"] !== "0";
 for (const [what, sizes] of isGrowthWanted ? grown : []) {

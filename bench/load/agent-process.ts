@@ -8,6 +8,9 @@ import { pathToFileURL } from "node:url";
 import { freePorts } from "../../test/app/support/free-port.ts";
 import { benchMesh, self, trustDir } from "./mesh-files.ts";
 
+// A benchmark that is stopped leaves no agent behind.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+
 const isServed = 200;
 const bytesPerKb = 1024;
 
