@@ -37,10 +37,7 @@ export class AgentProcess implements AsyncDisposable {
     this.xdsPort = ports.xds;
     this.httpPort = ports.http;
     this.startedAtMs = performance.now();
-    // A benchmark that is stopped leaves nothing behind.
     process.on("exit", this.#kill);
-    for (const signal of ["SIGINT", "SIGTERM"] as const)
-      process.once(signal, () => process.exit(1));
   }
 
   readonly #kill = (): void => {
