@@ -13,7 +13,7 @@ const rounds = Number(process.env["ROUNDS"] ?? 3);
 const exported = Math.min(300, localServices);
 const remote = { services: 300, workloads: 4000, gateways: 1 } as const;
 // Garbage that the collector takes back without being asked does not count.
-const quietMs = 12_000;
+const quietMs = 20_000;
 
 interface Size {
   readonly localServices: number;
