@@ -13,7 +13,7 @@ import {
   parseNetworkName,
   parseSpiffeId,
 } from "../../src/mesh/ids.ts";
-import type { Clock, Identity, Log } from "../../src/mesh/ports.ts";
+import type { Clock, Identity, Log, Peer } from "../../src/mesh/ports.ts";
 import { AdsServer } from "../../src/proxy/io/ads-server.ts";
 import { AgentServer } from "../../src/proxy/io/agent-server.ts";
 import { bundleOf } from "../../src/trust/bundle.ts";
@@ -44,6 +44,10 @@ const log: Log = {
   error: (fields, message) => process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
 };
 
+const clientId = parseSpiffeId("spiffe://east.bench.mesh/ns/bench/sa/client");
+// One certificate may hold 64 streams: room for 3,200.
+const certificates = 50;
+
 export interface BenchAgent extends AsyncDisposable {
   readonly port: number;
   readonly set: ResourceSet;
@@ -60,13 +64,13 @@ export async function startBenchAgent(options: { readonly isTls: boolean }): Pro
     log,
     isWarm: () => true,
     allowsAnonymous: true,
-    peerOf: (remote) => holder.server?.peerOf(remote),
+    peerOf: (remote) => (options.isTls ? holder.server?.peerOf(remote) : plainPeer(remote)),
     admit: () => ({ t: "ok", view: { sets: [set] } }),
     // The pace of admission is not what is measured.
     admission: { perSecond: 100_000, burst: 100_000 },
   });
   if (!options.isTls) return await plainAgent(set, ads);
-  const { agent, client, verifyPeer } = await identities();
+  const { agent, clients, verifyPeer } = await identities();
   const server = await AgentServer.listen({
     listen: { host: "127.0.0.1", port: 0 },
     identity: holdIdentity(agent),
@@ -80,17 +84,27 @@ export async function startBenchAgent(options: { readonly isTls: boolean }): Pro
     port: server.address.port,
     set,
     ads,
-    tls: [
-      {
-        cert: client.certChainPem,
-        key: client.privateKeyPem.reveal(),
-        ca: client.bundlePem,
-      },
-    ],
+    tls: clients.map((client) => ({
+      cert: client.certChainPem,
+      key: client.privateKeyPem.reveal(),
+      ca: client.bundlePem,
+    })),
     [Symbol.asyncDispose]: async () => {
       ads[Symbol.dispose]();
       await server[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** Without TLS nothing is proven, and few may be served so: each connection passes as one of its own. */
+function plainPeer(remote: string): Peer {
+  return {
+    id: clientId,
+    notBeforeMs: 0,
+    notAfterMs: Number.MAX_SAFE_INTEGER,
+    leafSha256: remote,
+    issuerSpkiSha256: "",
+    isExpired: false,
   };
 }
 
@@ -117,7 +131,7 @@ async function plainAgent(set: ResourceSet, ads: AdsServer): Promise<BenchAgent>
 
 async function identities(): Promise<{
   readonly agent: Identity;
-  readonly client: Identity;
+  readonly clients: readonly Identity[];
   readonly verifyPeer: ReturnType<typeof createVerifier>["verifyPeer"];
 }> {
   const mesh = parseMeshDomain("bench.mesh");
@@ -160,7 +174,7 @@ async function identities(): Promise<{
   };
   return {
     agent: await identity(parseSpiffeId("spiffe://east.bench.mesh/isthmus/agent")),
-    client: await identity(parseSpiffeId("spiffe://east.bench.mesh/ns/bench/sa/client")),
+    clients: await Promise.all(Array.from({ length: certificates }, () => identity(clientId))),
     verifyPeer: createVerifier({ mesh, bundle: () => bundle, charter: () => charter }).verifyPeer,
   };
 }
