@@ -1,13 +1,10 @@
 import type { CatalogView, HubShard, HubView } from "../app/hub/catalog/catalog-view.ts";
-import { readCatalog } from "../app/hub/catalog/open-catalog.ts";
-import { readTarget } from "../app/hub/hub-target.ts";
 import { visible } from "../app/visible.ts";
-import { catalogJson } from "./catalog-json.ts";
 import { recordLine } from "./catalog-records.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
-import { hubOptions, hubWords, printProblems } from "./hub-options.ts";
+import { hubOptions } from "./hub-options.ts";
 import { bytesOf, counted, spanOf } from "./phrases.ts";
-import { printJson } from "./print-json.ts";
+import { showCatalog } from "./show-catalog.ts";
 import { type Cell, type Column, painted, table } from "./table.ts";
 
 const columns: readonly Column[] = [
@@ -33,18 +30,8 @@ export const catalogDump: Command = {
     "(isthmus catalog verify says why); absent: the hub holds nothing.",
   options: hubOptions,
   positionals: { min: 0, max: 100 },
-  run: async (args, terminal) => {
-    const read = await readTarget(hubWords(args));
-    if (read.t === "misconfigured") {
-      printProblems(read, terminal);
-      return exitCodes.config;
-    }
-    const members = args.positionals;
-    const view = await readCatalog(read.target, { members, withContent: members.length > 0 });
-    if (args.has("json")) printJson(catalogJson(view), terminal);
-    else terminal.out(page(view, terminal));
-    return exitCodeOf(view);
-  },
+  run: (args, terminal) =>
+    showCatalog({ args, terminal }, { withContent: args.positionals.length > 0, page, exitCodeOf }),
 };
 
 /** One hub that answers is enough to show something. */

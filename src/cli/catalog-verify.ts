@@ -1,13 +1,10 @@
 import type { CatalogView } from "../app/hub/catalog/catalog-view.ts";
-import { readCatalog } from "../app/hub/catalog/open-catalog.ts";
-import { readTarget } from "../app/hub/hub-target.ts";
 import { exitCodeOf as reachability } from "./catalog-dump.ts";
-import { catalogJson } from "./catalog-json.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
 import { findingLines } from "./finding-lines.ts";
-import { hubOptions, hubWords, printProblems } from "./hub-options.ts";
+import { hubOptions } from "./hub-options.ts";
 import { counted } from "./phrases.ts";
-import { printJson } from "./print-json.ts";
+import { showCatalog } from "./show-catalog.ts";
 import { painted } from "./table.ts";
 
 export const catalogVerify: Command = {
@@ -20,17 +17,8 @@ export const catalogVerify: Command = {
     "not answer.",
   options: hubOptions,
   positionals: { min: 0, max: 100 },
-  run: async (args, terminal) => {
-    const read = await readTarget(hubWords(args));
-    if (read.t === "misconfigured") {
-      printProblems(read, terminal);
-      return exitCodes.config;
-    }
-    const view = await readCatalog(read.target, { members: args.positionals, withContent: false });
-    if (args.has("json")) printJson(catalogJson(view), terminal);
-    else terminal.out(page(view, terminal));
-    return exitCodeOf(view);
-  },
+  run: (args, terminal) =>
+    showCatalog({ args, terminal }, { withContent: false, page, exitCodeOf }),
 };
 
 function exitCodeOf(view: CatalogView): number {

@@ -132,12 +132,10 @@ export class Neighbours implements Disposable {
     const atMs = nowMs - reportMs;
     if (this.#states.setEvidence({ member, atMs, nowMs })) this.#options.onChange([member]);
     // Its end is not left to the next tick: a second more of it is a second more of waiting for the dead.
-    clearTimeout(this.#unheard.get(member));
-    const recheck = setTimeout(() => {
-      this.#unheard.delete(member);
-      this.tick({ isAnyHubReadable: this.#isAnyHubReadable });
-    }, stateTiming.evidenceMs - reportMs);
-    this.#unheard.set(member, recheck);
+    const ending = this.#unheard.get(member);
+    // Each row of each report comes here: a new timer for each would cost more than the row.
+    if (ending === undefined) this.#unheard.set(member, this.#recheckOnSilence(member));
+    else ending.refresh();
   }
 
   forget(member: MemberName): void {
@@ -194,6 +192,13 @@ export class Neighbours implements Disposable {
     for (const timer of this.#unheard.values()) clearTimeout(timer);
     this.#prober[Symbol.dispose]();
     this.#directory[Symbol.dispose]();
+  }
+
+  #recheckOnSilence(member: MemberName): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#unheard.delete(member);
+      this.tick({ isAnyHubReadable: this.#isAnyHubReadable });
+    }, stateTiming.evidenceMs - reportMs);
   }
 
   #take(report: ProbeReport): void {
