@@ -133,6 +133,11 @@ export interface EndpointsAnswer {
   readonly port: number;
   readonly host: string;
   readonly from: { readonly member: string; readonly zone: string };
+  /** From another member than the agent's own: put together from what the catalog tells. */
+  readonly isEstimate: boolean;
+  /** Sentences that say what such an estimate rests on; empty where it is none. */
+  readonly known: readonly string[];
+  readonly assumed: readonly string[];
   readonly endpoints: readonly EndpointAnswer[];
 }
 
@@ -142,7 +147,9 @@ export interface EndpointAnswer {
   readonly member: string;
   readonly region: string;
   readonly zone: string;
+  /** Empty where only its member knows it: then `count` says how many the line stands for. */
   readonly address: string;
+  readonly count?: number;
   readonly via: "sidecar" | "plaintext" | "gateway" | "placeholder";
   readonly health: Health;
   /** 0..1 of the new requests of a caller there. */

@@ -1,7 +1,7 @@
 import type { EndpointAnswer, EndpointsAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { placeOf, stateCell } from "./phrases.ts";
+import { counted, placeOf, stateCell } from "./phrases.ts";
 import { type Cell, type Column, table } from "./table.ts";
 
 const columns: readonly Column[] = [
@@ -20,7 +20,8 @@ export const endpoints: Command = {
   usage: "NAMESPACE/NAME [--port N] [--from MEMBER[/ZONE]] [--agent URL] [--json]",
   about:
     "Lists where a sidecar of this member tries a service, in order. TRY is the priority: the next one is\n" +
-    "used when too little of the ones before is healthy. --from asks for the view of another place.",
+    "used when too little of the ones before is healthy. --from asks for the view of another place; for\n" +
+    "another member that is an estimate out of the catalog, and it says what is known and what assumed.",
   options: {
     ...agentOption,
     ...jsonOption,
@@ -45,8 +46,21 @@ export const endpoints: Command = {
 function page(answer: EndpointsAnswer, terminal: Parameters<typeof table>[2]): string {
   const { member, zone } = answer.from;
   const head = `${answer.host}:${answer.port} from ${placeOf(member, zone)}\n`;
-  if (answer.endpoints.length === 0) return `${head}  no endpoints\n\n`;
-  return `${head}${table(columns, answer.endpoints.map(row), terminal)}\n`;
+  const lines =
+    answer.endpoints.length === 0
+      ? "  no endpoints\n"
+      : table(columns, answer.endpoints.map(row), terminal);
+  return `${head}${lines}${basis(answer)}\n`;
+}
+
+function basis({ isEstimate, from, known, assumed }: EndpointsAnswer): string {
+  if (!isEstimate) return "";
+  return [
+    `  an estimate; the agent of ${from.member} knows better`,
+    ...known.map((line) => `  known    ${line}`),
+    ...assumed.map((line) => `  assumed  ${line}`),
+    "",
+  ].join("\n");
 }
 
 function row(endpoint: EndpointAnswer): (Cell | string)[] {
@@ -55,7 +69,7 @@ function row(endpoint: EndpointAnswer): (Cell | string)[] {
     endpoint.member,
     // Proxies know zones as member/zone; here the member stands beside it.
     endpoint.zone.slice(endpoint.zone.indexOf("/") + 1) || "-",
-    endpoint.address,
+    endpoint.count === undefined ? endpoint.address : counted(endpoint.count, "endpoint"),
     { text: endpoint.via, tone: endpoint.via === "plaintext" ? "warn" : "plain" },
     stateCell(endpoint.health),
     `${Math.round(endpoint.share * 100)} %`,

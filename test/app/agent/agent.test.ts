@@ -183,7 +183,10 @@ test("the HTTP API answers mistakes with a code and hides what broke inside", as
   ]);
   assert.equal((await ask("/api/v1/endpoints?service=x"))[0], 400);
   assert.equal((await ask("/api/v1/endpoints"))[0], 400);
-  assert.equal((await ask("/api/v1/endpoints?service=shop/cart&from=west"))[0], 400);
+  assert.deepEqual(await ask("/api/v1/endpoints?service=shop/cart&from=eats"), [
+    404,
+    'MESH_NOT_FOUND Cannot look from "eats": the charter has no such member (did you mean "east"?)',
+  ]);
   assert.equal((await ask("/api/v1/proxies/nobody/config"))[0], 404);
   assert.equal((await ask("/nowhere"))[0], 404);
   const post = await fetch(`${agent.httpUrl}/api/v1/status`, { method: "POST", body: "{}" });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MemberAnswer, ServiceAnswer } from "../../../src/app/api-model.ts";
+import type { EndpointsAnswer, MemberAnswer, ServiceAnswer } from "../../../src/app/api-model.ts";
 import { askUntil, until } from "../support/ask.ts";
 import { startCaller, startMember, TestMesh } from "../support/test-mesh.ts";
 
@@ -30,6 +30,27 @@ test("a request is served locally, then through both gateways and back, without 
         remotes.some(({ member, healthy }) => member === "west" && healthy === 1),
       ),
   );
+  // What east says of west's callers is what the catalog tells: counts, and its own gateway.
+  const url = `${east.agent.httpUrl}/api/v1/endpoints?service=shop/cart&from=west/a`;
+  const { ports } = await until<{ ports: EndpointsAnswer[] }>(url, ({ ports }) =>
+    ports.every(({ endpoints }) => endpoints.length === 2),
+  );
+  assert.deepEqual(
+    ports[0]?.endpoints.map(({ priority, member, via, count, share }) => [
+      priority,
+      member,
+      via,
+      count,
+      share,
+    ]),
+    [
+      [0, "west", "sidecar", 1, 1],
+      [1, "east", "gateway", undefined, 0],
+    ],
+  );
+  assert.equal(ports[0]?.isEstimate, true);
+  assert.match(ports[0]?.assumed.join() ?? "", /round trips that only it measures/);
+
   await east.drain(true);
   await askUntil(caller.url, "cart of west", { allowed: ["cart of east"] });
   await east.drain(false);
