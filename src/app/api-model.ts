@@ -35,6 +35,11 @@ export interface StatusAnswer {
   };
   readonly services: { readonly local: number; readonly exported: number; readonly remote: number };
   readonly members: Readonly<Record<string, number>>;
+  /** Those of other members that do not answer, or have no address. */
+  readonly silentGateways: readonly (Pick<
+    GatewayAnswer,
+    "address" | "name" | "state" | "lastError"
+  > & { readonly member: string })[];
   readonly proxies: {
     readonly sidecars: number;
     readonly gateways: number;
@@ -103,6 +108,8 @@ export interface GatewayAnswer {
     | "unheard";
   /** Since DNS last answered for its name; undefined for an IP address. */
   readonly resolvedMs: number | undefined;
+  /** Of its last probe that failed, also when it answers again; where it has no address, of DNS. */
+  readonly lastError: { readonly reason: string; readonly agoMs: number } | undefined;
 }
 
 export interface ServiceAnswer {

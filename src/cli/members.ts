@@ -24,6 +24,7 @@ const gatewayColumns: readonly Column[] = [
   { title: "STATE" },
   { title: "RTT", align: "right" },
   { title: "RESOLVED", align: "right" },
+  { title: "LAST ERROR", isElastic: true },
 ];
 
 export const members: Command = {
@@ -64,7 +65,7 @@ function memberIn(members: readonly MemberAnswer[], name: string): MemberAnswer 
 }
 
 function gatewayRow(gateway: GatewayAnswer): (Cell | string)[] {
-  const { address, name, zone, state, rttMs, resolvedMs } = gateway;
+  const { address, name, zone, state, rttMs, resolvedMs, lastError } = gateway;
   return [
     address,
     address.includes(name) ? "-" : name,
@@ -72,6 +73,7 @@ function gatewayRow(gateway: GatewayAnswer): (Cell | string)[] {
     stateCell(state),
     rttOf(rttMs),
     resolvedMs === undefined ? "-" : `${spanOf(resolvedMs)} ago`,
+    lastError === undefined ? "-" : `${lastError.reason}, ${spanOf(lastError.agoMs)} ago`,
   ];
 }
 

@@ -29,6 +29,7 @@ function page(answer: StatusAnswer, terminal: Terminal): string {
     ...hubRows(answer),
     ...replicaRows(answer),
     ["members", { text: membersLine(answer) }],
+    ...gatewayRows(answer),
     ["services", { text: servicesLine(answer) }],
     ["proxies", proxies(answer)],
     ["findings", findings(answer)],
@@ -92,6 +93,22 @@ function membersLine(answer: StatusAnswer): string {
   return states.length === 0
     ? "no other"
     : states.map(([state, count]) => `${count} ${state}`).join(", ");
+}
+
+const maxGatewayRows = 5;
+
+function gatewayRows({ silentGateways }: StatusAnswer): readonly (readonly [string, Cell])[] {
+  const shown = silentGateways.slice(0, maxGatewayRows).map((gateway): [string, Cell] => {
+    return ["  gateway", { text: silenceLine(gateway), tone: "warn" }];
+  });
+  const left = silentGateways.length - shown.length;
+  return left === 0 ? shown : [...shown, ["", { text: `and ${left} more (isthmus members)` }]];
+}
+
+function silenceLine(gateway: StatusAnswer["silentGateways"][number]): string {
+  const { member, address, name, state, lastError } = gateway;
+  const at = address.includes(name) ? address : `${name} (${address})`;
+  return `${at} of ${member}: ${state}${lastError === undefined ? "" : `, ${lastError.reason}`}`;
 }
 
 function servicesLine({ services: { local, exported, remote } }: StatusAnswer): string {

@@ -19,13 +19,13 @@ import {
   rankOf,
   rankRegions,
 } from "../../gateway/remote/rtt-rank.ts";
-import { formatHostPort } from "../../mesh/address.ts";
 import { type Charter, charterMember } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import { GatewayDirectory } from "./gateways/gateway-directory.ts";
+import { silenceFinding } from "./gateways/silent-gateway.ts";
 
 export interface NeighboursOptions {
   readonly self: MemberName;
@@ -170,20 +170,13 @@ export class Neighbours implements Disposable {
   }
 
   findings(): readonly Finding[] {
-    const silent = this.reports().filter((report) => !report.isAlive);
+    const silent = this.reports().filter(({ isAlive }) => !isAlive);
     const known = this.#others().filter((member) => this.#options.recordOf(member) !== undefined);
     const states = known.map((member) => ({ member, state: this.verdictOf(member).state }));
     return [
       ...memberFindings(states, { isAnyHubReadable: this.#isAnyHubReadable }),
       ...this.#directory.findings(),
-      ...silent.map(
-        ({ member, address, port }): Finding => ({
-          code: "GATEWAY_SILENT",
-          severity: "warning",
-          subject: member,
-          message: `its gateway ${formatHostPort({ host: address, port })} does not answer probes`,
-        }),
-      ),
+      ...silent.map((report) => silenceFinding(report, this.gatewayBookOf(report.member))),
     ];
   }
 

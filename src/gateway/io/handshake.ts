@@ -1,7 +1,5 @@
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
 import type { HostPort } from "../../mesh/address.ts";
-import { formatHostPort } from "../../mesh/address.ts";
-import { MeshError } from "../../mesh/errors.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import { keyExchangeList } from "../../mesh/key-exchanges.ts";
 import type { Clock, Identity, VerifyPeer } from "../../mesh/ports.ts";
@@ -17,9 +15,17 @@ export interface HandshakeOptions {
   /** After so long the connection is given up. */
   readonly maxMs: number;
   readonly signal: AbortSignal;
+  /** TCP stands, and the hello is on its way. */
+  readonly onConnected?: () => void;
 }
 
-export interface Handshake {
+export type Handshake =
+  | FinishedHandshake
+  /** Why there is none, as a sentence about the peer. */
+  | { readonly t: "failed"; readonly reason: string };
+
+interface FinishedHandshake {
+  readonly t: "finished";
   readonly tookMs: number;
   /**
    * From the hello to the end of the handshake: one round trip in TLS 1.3, and both sides' arithmetic.
@@ -30,7 +36,7 @@ export interface Handshake {
 
 /**
  * Completes a TLS 1.3 handshake with the full-size hybrid hello: a hung process accepts TCP, and a
- * small hello passes where a large one does not. Rejects with MESH_UNREACHABLE.
+ * small hello passes where a large one does not. Never rejects.
  */
 export function shakeHands(address: HostPort, options: HandshakeOptions): Promise<Handshake> {
   const { clock } = options;
@@ -39,29 +45,29 @@ export function shakeHands(address: HostPort, options: HandshakeOptions): Promis
   let helloMs = startMs;
   socket.once("connect", () => {
     helloMs = clock.monotonicMs();
+    options.onConnected?.();
   });
-  return new Promise<Handshake>((resolve, reject) => {
+  return new Promise<Handshake>((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
       options.signal.removeEventListener("abort", abort);
     };
-    const fail = (reason: string, cause?: unknown): void => {
+    const fail = (reason: string): void => {
       end();
       socket.destroy();
-      const text = `Cannot probe gateway "${formatHostPort(address)}": ${reason}`;
-      reject(new MeshError("MESH_UNREACHABLE", text, { cause }));
+      resolve({ t: "failed", reason });
     };
     const abort = (): void => fail("the probe was called off");
     const timer = setTimeout(() => fail("it does not finish its handshake"), options.maxMs);
     options.signal.addEventListener("abort", abort);
-    socket.on("error", (error) => fail(error.message, error));
+    socket.on("error", (error) => fail(failureOf(error)));
     socket.once("close", () => fail("it closed the connection"));
     socket.once("secureConnect", () => {
       const nowMs = clock.monotonicMs();
       const refusal = refusalOf(socket, options);
       if (refusal !== undefined) return fail(refusal);
       end();
-      resolve({ tookMs: nowMs - startMs, rttMs: nowMs - helloMs });
+      resolve({ t: "finished", tookMs: nowMs - startMs, rttMs: nowMs - helloMs });
       farewell(socket);
     });
   });
@@ -100,7 +106,24 @@ function connectTo(address: HostPort, options: HandshakeOptions): TLSSocket {
 function refusalOf(socket: TLSSocket, options: HandshakeOptions): string | undefined {
   const verdict = options.verifyPeer(peerChain(socket), { nowMs: options.clock.nowMs() });
   if (verdict.t === "refused") return verdict.reason;
-  return verdict.peer.id === options.expected ? undefined : `${verdict.peer.id} answers`;
+  const { id } = verdict.peer;
+  return id === options.expected ? undefined : `it proves to be ${id}, not ${options.expected}`;
+}
+
+const failures: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "it refuses the connection",
+  ECONNRESET: "it resets the connection",
+  EHOSTUNREACH: "there is no way to it",
+  ENETUNREACH: "there is no way to it",
+  ETIMEDOUT: "it does not take the connection",
+};
+
+function failureOf(error: Error): string {
+  const code = "code" in error ? String(error.code) : "";
+  if (failures[code] !== undefined) return `${failures[code]} (${code})`;
+  // OpenSSL's word for it; the message around it is of lines in its sources.
+  if ("reason" in error) return `TLS fails: ${String(error.reason)}`;
+  return error.message;
 }
 
 // The verdict is in; whatever the peer still says is read and thrown away, so that it can end well.

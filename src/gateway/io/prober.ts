@@ -1,5 +1,4 @@
 import { formatHostPort } from "../../mesh/address.ts";
-import { reasonOf } from "../../mesh/errors.ts";
 import type { MemberName, MeshDomain } from "../../mesh/ids.ts";
 import { infrastructureSpiffeId, trustDomainOf } from "../../mesh/ids.ts";
 import { probeSniOf } from "../../mesh/names.ts";
@@ -25,6 +24,14 @@ export interface ProbeReport extends ProbeTarget {
   readonly isAlive: boolean;
   /** 5-minute minimum of the TCP round trip; undefined until one was measured. */
   readonly rttMs: number | undefined;
+  /** Of the last probe that failed, also when it answers again. */
+  readonly lastFailure: ProbeFailure | undefined;
+}
+
+export interface ProbeFailure {
+  readonly reason: string;
+  /** Monotonic. */
+  readonly atMs: number;
 }
 
 export interface ProberOptions {
@@ -45,6 +52,7 @@ interface Probed {
   state: ProbeState;
   rtt: RttWindow;
   isReported: boolean;
+  lastFailure: ProbeFailure | undefined;
   timer: NodeJS.Timeout;
   readonly ended: AbortController;
 }
@@ -101,6 +109,7 @@ export class GatewayProber implements Disposable {
       state: newProbeState,
       rtt: emptyRttWindow,
       isReported: false,
+      lastFailure: undefined,
       timer,
       ended: new AbortController(),
     };
@@ -125,22 +134,25 @@ export class GatewayProber implements Disposable {
     const { clock } = this.#options;
     const startMs = clock.monotonicMs();
     let isTimedOut = false;
+    let isConnected = false;
     const timer = setTimeout(() => {
       isTimedOut = true;
-      const reason = `it does not finish its handshake within ${probed.state.timeoutMs} ms`;
+      const reason = silenceOf({ isConnected, timeoutMs: probed.state.timeoutMs });
       this.#fail(probed, { isTimeout: true, startMs, reason });
     }, probed.state.timeoutMs);
-    try {
-      const { tookMs, rttMs } = await this.#shakeHands(probed);
+    const handshake = await this.#shakeHands(probed, () => {
+      isConnected = true;
+    });
+    clearTimeout(timer);
+    if (handshake.t === "finished") {
+      const { tookMs, rttMs } = handshake;
       this.#learn(probed, { t: isTimedOut ? "finished-late" : "finished", tookMs, rttMs });
-    } catch (error) {
-      if (!isTimedOut) this.#fail(probed, { isTimeout: false, startMs, reason: reasonOf(error) });
-    } finally {
-      clearTimeout(timer);
+    } else if (!isTimedOut) {
+      this.#fail(probed, { isTimeout: false, startMs, reason: handshake.reason });
     }
   }
 
-  #shakeHands({ target, ended }: Probed): Promise<Handshake> {
+  #shakeHands({ target, ended }: Probed, onConnected: () => void): Promise<Handshake> {
     const { mesh, identity, verifyPeer, clock } = this.#options;
     return shakeHands(
       { host: target.address, port: target.port },
@@ -152,6 +164,7 @@ export class GatewayProber implements Disposable {
         clock,
         maxMs: maxProbeMs,
         signal: ended.signal,
+        onConnected,
       },
     );
   }
@@ -170,6 +183,7 @@ export class GatewayProber implements Disposable {
     if (outcome.t !== "failed" && outcome.rttMs !== undefined) {
       probed.rtt = addRtt(probed.rtt, { rttMs: outcome.rttMs, nowMs });
     }
+    if (reason !== undefined) probed.lastFailure = { reason, atMs: nowMs };
     const before = probed.state;
     probed.state = afterProbe(before, outcome, { nowMs, minRttMs: minRtt(probed.rtt, nowMs) });
     const isTurn = before.isAlive !== probed.state.isAlive;
@@ -188,8 +202,15 @@ export class GatewayProber implements Disposable {
 
   #reportOf(probed: Probed): ProbeReport {
     const rttMs = minRtt(probed.rtt, this.#options.clock.monotonicMs());
-    return { ...probed.target, isAlive: probed.state.isAlive, rttMs };
+    const { target, state, lastFailure } = probed;
+    return { ...target, isAlive: state.isAlive, rttMs, lastFailure };
   }
+}
+
+function silenceOf(at: { readonly isConnected: boolean; readonly timeoutMs: number }): string {
+  return at.isConnected
+    ? `it takes the connection and does not finish the TLS handshake within ${at.timeoutMs} ms: it hangs, or the way drops large packets`
+    : `it does not take the connection within ${at.timeoutMs} ms`;
 }
 
 const defaultIntervalMs = 1_000;

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { EndpointsAnswer, MemberAnswer, ServiceAnswer } from "../../../src/app/api-model.ts";
+import type {
+  EndpointsAnswer,
+  MemberAnswer,
+  ServiceAnswer,
+  StatusAnswer,
+} from "../../../src/app/api-model.ts";
 import { askUntil, until } from "../support/ask.ts";
 import { startCaller, startMember, TestMesh } from "../support/test-mesh.ts";
 
@@ -91,6 +96,11 @@ test("a member whose gateway is gone becomes unreachable, and its last copies st
   await west.gateway.stop({ deadlineMs: 0 });
   const { members } = await until(url, isWest("unreachable"));
   assert.equal(members.find(({ name }) => name === "west")?.isUsable, false);
+  const status = await until<StatusAnswer>(`${east.agent.httpUrl}/api/v1/status`, () => true);
+  assert.deepEqual(
+    status.silentGateways.map(({ member, state, lastError }) => [member, state, lastError?.reason]),
+    [["west", "silent", "it refuses the connection (ECONNREFUSED)"]],
+  );
 });
 
 test("a charter that denies a member cuts it off: its exports go, and it may not probe", async () => {

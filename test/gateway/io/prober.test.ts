@@ -101,28 +101,47 @@ suite("GatewayProber", () => {
     );
   });
 
-  const impostors: readonly (readonly [string, () => Promise<Server>])[] = [
+  const impostors: readonly (readonly [string, () => Promise<Server>, RegExp])[] = [
     [
       "another member's gateway",
       () => gateway(parseSpiffeId("spiffe://east.acme.mesh/isthmus/gateway"), made.east),
+      /^it proves to be spiffe:\/\/east.acme.mesh\/isthmus\/gateway, not spiffe:\/\/west/,
     ],
     [
       "a workload of that member",
       () => gateway(parseSpiffeId("spiffe://west.acme.mesh/ns/shop/sa/cart")),
+      /^it proves to be spiffe:\/\/west.acme.mesh\/ns\/shop\/sa\/cart, not /,
     ],
-    ["a server that hangs up", async () => createTcpServer((socket) => socket.destroy())],
+    [
+      "a server that hangs up",
+      async () => createTcpServer((socket) => socket.destroy()),
+      /^it (resets|closed) the connection|^Client network socket disconnected/,
+    ],
     [
       "a plain HTTP server",
       async () => createTcpServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n")),
+      /^TLS fails: wrong version number$|^it resets/,
     ],
   ];
-  for (const [who, start] of impostors) {
-    test(`takes ${who} for dead after three probes`, async () => {
+  for (const [who, start, why] of impostors) {
+    test(`takes ${who} for dead after three probes, and says why`, async () => {
       const { prober, next } = probing(await listening(await start()));
       using _ = prober;
-      assert.equal((await next()).isAlive, false);
+      const { isAlive, lastFailure } = await next();
+      assert.equal(isAlive, false);
+      assert.match(lastFailure?.reason ?? "", why);
     });
   }
+
+  test("tells a port where nobody listens from one that hangs", async () => {
+    const server = createTcpServer();
+    const port = await listening(server);
+    server.close();
+    await once(server, "close");
+    const { prober, next } = probing(port);
+    using _ = prober;
+    assert.equal((await next()).lastFailure?.reason, "it refuses the connection (ECONNREFUSED)");
+  });
 
   test("takes a process for dead that accepts and says nothing, and for alive when it is back", async () => {
     const sockets = new Set<Socket>();
@@ -132,11 +151,15 @@ suite("GatewayProber", () => {
     const port = await listening(hung);
     const { prober, next } = probing(port);
     using _ = prober;
-    assert.equal((await next()).isAlive, false);
+    const { isAlive, lastFailure } = await next();
+    assert.equal(isAlive, false);
+    assert.match(lastFailure?.reason ?? "", /^it takes the connection and does not finish the TLS/);
     hung.close();
     for (const socket of sockets) socket.destroy();
     await listening(await gateway(), port);
-    assert.equal((await next()).isAlive, true);
+    const back = await next();
+    assert.equal(back.isAlive, true);
+    assert.ok(back.lastFailure !== undefined, "what was wrong stays known");
   });
 
   test("says a full-size hello with the reserved name", async () => {

@@ -1,4 +1,6 @@
+import type { ProbeFailure } from "../../../gateway/io/prober.ts";
 import { nameKey, stateOfEntry } from "../../../gateway/remote/gateway-book.ts";
+import type { KnownHost } from "../../../gateway/remote/host-answer.ts";
 import { formatHostPort, isIp } from "../../../mesh/address.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { GatewayAnswer, MemberAnswer } from "../../api-model.ts";
@@ -52,6 +54,7 @@ function ownGateways({ config, core }: AgentView): readonly GatewayAnswer[] {
       zone: address.zone,
       state: core.drains.own.stateOf(formatHostPort(address)),
       resolvedMs: undefined,
+      lastError: undefined,
     }),
   );
 }
@@ -62,9 +65,10 @@ function gatewaysOf(
 ): readonly GatewayAnswer[] {
   const { neighbours } = core;
   const reports = neighbours.reports().filter((report) => report.member === member);
+  const nowMs = clock.monotonicMs();
   const ageOf = (name: string): number | undefined => {
     const atMs = neighbours.resolutionOf(name)?.answeredAtMs;
-    return atMs === undefined ? undefined : Math.round(clock.monotonicMs() - atMs);
+    return atMs === undefined ? undefined : Math.round(nowMs - atMs);
   };
   const book = neighbours.gatewayBookOf(member);
   const found = book.map((entry): GatewayAnswer => {
@@ -78,6 +82,7 @@ function gatewaysOf(
       zone,
       state: stateOfEntry(entry),
       resolvedMs: ageOf(name),
+      lastError: errorAt(report?.lastFailure, nowMs),
     };
   });
   const resolved = new Set(book.map(nameKey));
@@ -93,7 +98,18 @@ function gatewaysOf(
         zone,
         state: "unresolved",
         resolvedMs: ageOf(host),
+        lastError: errorAt(dnsFailure(neighbours.resolutionOf(host)), nowMs),
       }),
     );
   return [...found, ...unresolved];
+}
+
+function dnsFailure(known: KnownHost | undefined): ProbeFailure | undefined {
+  const { failing } = known ?? {};
+  return failing === undefined ? undefined : { reason: failing.reason, atMs: failing.sinceMs };
+}
+
+function errorAt(failure: ProbeFailure | undefined, nowMs: number): GatewayAnswer["lastError"] {
+  if (failure === undefined) return undefined;
+  return { reason: failure.reason, agoMs: Math.max(0, Math.round(nowMs - failure.atMs)) };
 }

@@ -1,5 +1,5 @@
 import type { HubStatus } from "../../../discovery/publish/hub-status.ts";
-import type { HubAnswer, StatusAnswer } from "../../api-model.ts";
+import type { HubAnswer, MemberAnswer, StatusAnswer } from "../../api-model.ts";
 import { version } from "../../version.ts";
 import { type AgentView, findingsOf } from "../agent-view.ts";
 import { membersOf, ownExports } from "./members.ts";
@@ -13,6 +13,7 @@ export function statusOf(view: AgentView): StatusAnswer {
   const findings = findingsOf(view);
   const countOf = (severity: string): number =>
     findings.filter((finding) => finding.severity === severity).length;
+  const others = membersOf(view).filter(({ state }) => state !== "self");
   const services = [...core.resources.services()];
   const { agent, catalog } = trust.identities;
   return {
@@ -41,10 +42,8 @@ export function statusOf(view: AgentView): StatusAnswer {
       exported: ownExports(core),
       remote: services.filter(({ remotes }) => remotes.length > 0).length,
     },
-    members: countBy(
-      membersOf(view).filter(({ state }) => state !== "self"),
-      ({ state }) => state,
-    ),
+    members: countBy(others, ({ state }) => state),
+    silentGateways: others.flatMap(silentOf),
     proxies: {
       sidecars: connected.filter(({ node }) => node?.t === "sidecar").length,
       gateways: connected.filter(({ node }) => node?.t === "gateway").length,
@@ -58,6 +57,14 @@ export function statusOf(view: AgentView): StatusAnswer {
       return { id, notAfterMs };
     }),
   };
+}
+
+function silentOf(member: MemberAnswer): StatusAnswer["silentGateways"] {
+  return member.gateways
+    .filter(({ state }) => state === "silent" || state === "unresolved")
+    .map(({ address, name, state, lastError }) => {
+      return { member: member.name, address, name, state, lastError };
+    });
 }
 
 /** Any one hub in step carries this member's shard to all others. */

@@ -112,6 +112,15 @@ suite("a gateway that is published by name", () => {
     // The name leads somewhere else before anybody is there: the old address stays.
     set.dns.set(name, { A: records("127.0.0.2") });
     await set.seen({ "127.0.0.1": "leaving", "127.0.0.2": "silent" });
+    const { findings } = await until<FindingsAnswer>(
+      `${set.west.httpUrl}/api/v1/findings`,
+      (answer) => answer.findings.some(({ code }) => code === "GATEWAY_SILENT"),
+    );
+    const silent = findings.find(({ code }) => code === "GATEWAY_SILENT");
+    assert.match(
+      silent?.message ?? "",
+      new RegExp(`^its gateway ${name}:\\d+ \\(127.0.0.2:\\d+\\) .*ECONNREFUSED`),
+    );
     await load.more(50);
     await set.startGateway("127.0.0.2");
     await set.seen({ "127.0.0.2": "live" });
