@@ -13,6 +13,7 @@ import { differencesFrom, gatewayFindings } from "./agent/agent-trust.ts";
 import type { AgentConfig, GatewayConfig, SidecarConfig } from "./config/config.ts";
 import type { Parsed } from "./config/config-parser.ts";
 import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./config/load-config.ts";
+import { exposedSecrets } from "./hub/exposed-secrets.ts";
 import { loadLauncherIdentity } from "./launcher/launcher-identity.ts";
 
 /**
@@ -69,7 +70,11 @@ async function checkFile(file: ListedFile, inventory: Inventory): Promise<readon
   if (kind === "sidecar") return checkLauncher(file.file, loadSidecarConfig(file.file));
   const parsed = loadAgentConfig(file.file);
   if (parsed.t === "invalid") return problemsOf(parsed);
-  return checkTrust(file.file, parsed.config);
+  const { catalog } = parsed.config;
+  return [
+    ...(await checkTrust(file.file, parsed.config)),
+    ...(await exposedSecrets(catalog.hubs ?? [])),
+  ];
 }
 
 /** Manifests say `apiVersion`; our own files begin with keys of their own. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -93,6 +93,37 @@ gateway: { addresses: ["10.1.0.7:15443", "10.2.0.7:15443"] }
       printed.out,
     );
     assert.match(findings[0]?.message ?? "", /10\.2\.0\.7/);
+  });
+});
+
+test("isthmus check warns of a hub's password that others may read, and fails for none", async () => {
+  await withFiles({ password: "secret\n" }, async (dir) => {
+    const [root, east] = [join(dir, "root"), join(dir, "east")];
+    await run(["trust", "init", "--mesh", "acme.mesh", "--dir", root]);
+    await run(["trust", "issue", "member", "east", "--dir", root, "--out", east]);
+    const file = join(dir, "agent.yaml");
+    const hub = `{ url: "redis://127.0.0.1:1", username: east, passwordFile: ./password }`;
+    await writeFile(
+      file,
+      `mesh: acme.mesh
+member: { name: east, cloud: onprem, region: east }
+trust: { dir: ./east }
+catalog: { hubs: [${hub}], snapshotDir: ./state }
+sources: [{ files: . }]
+`,
+    );
+    const found = async (mode: number): Promise<readonly string[]> => {
+      await chmod(join(dir, "password"), mode);
+      const { code, out } = await run(["check", file, "--json"]);
+      assert.equal(code, 0);
+      const { findings } = JSON.parse(out) as { findings: { code: string; message: string }[] };
+      return findings.map((one) => `${one.code} ${one.message.split(",")[0] ?? ""}`);
+    };
+    assert.deepEqual(await found(0o600), []);
+    assert.deepEqual(await found(0o640), ["CATALOG_SECRET_EXPOSED its group may read it"]);
+    assert.deepEqual(await found(0o604), [
+      "CATALOG_SECRET_EXPOSED everybody on this machine may read it",
+    ]);
   });
 });
 

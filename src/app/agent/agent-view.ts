@@ -8,6 +8,7 @@ import type { AgentTrust } from "./agent-trust.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
 import type { ReplicaWatch } from "./replicas/replica-watch.ts";
+import type { SecretWatch } from "./secret-watch.ts";
 
 /** A running agent as its HTTP port and its metrics look at it. */
 export interface AgentView {
@@ -18,6 +19,7 @@ export interface AgentView {
   readonly replicas: ReplicaWatch;
   readonly proxyWatch: ProxyWatch;
   readonly disk: DiskWatch;
+  readonly secrets: SecretWatch;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly startedAtMs: number;
@@ -25,6 +27,6 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, replicas, proxyWatch, disk } = view;
-  return [core, replicas, proxyWatch, disk].flatMap((one) => one.findings());
+  const { core, replicas, proxyWatch, disk, secrets } = view;
+  return [core, replicas, proxyWatch, disk, secrets].flatMap((one) => one.findings());
 }

@@ -18,6 +18,7 @@ import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createProxyWatch } from "./proxy-watch.ts";
 import { watchReplicas } from "./replicas/replica-watch.ts";
+import { watchSecrets } from "./secret-watch.ts";
 import { openProofFile } from "./sidecars/proof-file.ts";
 import { createSidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
@@ -77,6 +78,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   opened.defer(() => trust.whenSaved());
   const { snapshotDir } = config.catalog;
   const disk = watchDisk(snapshotDir, await openSnapshotDir(snapshotDir, log));
+  const secrets = await watchSecrets(config.catalog.hubs ?? [], log);
   const proofs = createSidecarProofs();
   const proofFile = openProofFile({
     dir: snapshotDir,
@@ -157,6 +159,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const watching = setInterval(() => {
     proxyWatch.look();
     void disk.look();
+    void secrets.look();
   }, lookMs);
   opened.defer(() => clearInterval(watching));
   const view: AgentView = {
@@ -167,6 +170,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     replicas,
     proxyWatch,
     disk,
+    secrets,
     telemetry,
     clock,
     startedAtMs,
