@@ -7,7 +7,6 @@ import {
   Cluster_DiscoveryType,
   Cluster_EdsClusterConfigSchema,
   ClusterSchema,
-  TrackClusterStatsSchema,
   UpstreamConnectionOptionsSchema,
 } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { OutlierDetection } from "../../xds/gen/envoy/config/cluster/v3/outlier_detection_pb.ts";
@@ -57,7 +56,6 @@ const everyCluster = {
   upstreamConnectionOptions: shared(UpstreamConnectionOptionsSchema, {
     tcpKeepalive: { keepaliveProbes: 3, keepaliveTime: 5, keepaliveInterval: 1 },
   }),
-  trackClusterStats: shared(TrackClusterStatsSchema, { perEndpointStats: true }),
 };
 
 const timeouts = remembered((connectTimeoutMs: number) => ({
