@@ -39,8 +39,24 @@ export class ToldProcess<To, From extends { readonly t: string }> implements Asy
     });
   }
 
+  /** As `kill -9`; resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (this.hasEnded) return;
+    const exited = once(this.#process, "exit");
+    this.signal("SIGKILL");
+    await exited;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#process.kill(name);
+  }
+
+  get hasEnded(): boolean {
+    return this.#process.exitCode !== null || this.#process.signalCode !== null;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (this.hasEnded) return;
     const exited = once(this.#process, "exit");
     this.tell({ t: "stop" } as To);
     await exited;

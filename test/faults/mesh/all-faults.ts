@@ -1,0 +1,5 @@
+import type { MeshFault } from "./fault.ts";
+import { gatewayFaults } from "./scenarios/gateway-faults.ts";
+import { workloadFaults } from "./scenarios/workload-faults.ts";
+
+export const meshFaults: readonly MeshFault[] = [...workloadFaults, ...gatewayFaults];

@@ -1,0 +1,25 @@
+import type { FaultMesh } from "./mesh.ts";
+import type { ServiceName } from "./plan.ts";
+import type { RowName } from "./targets.ts";
+
+/** Something that dies, hangs or is cut off under load, and is mended again. The caller is in eu. */
+export interface MeshFault {
+  /** Stable, for `--only` and whoever reads the table by machine. */
+  readonly name: string;
+  /** What happens, in the table's words. */
+  readonly title: string;
+  /** What the table demands of it. */
+  readonly row: RowName;
+  readonly http: ServiceName;
+  readonly tcp: ServiceName;
+  /** How those sign whom the fault hits, by the beginnings of their signatures; empty: nobody. */
+  readonly struck: readonly string[];
+  /** Where traffic may go, likewise; absent: anywhere. */
+  readonly allowed?: readonly string[];
+  /** A request that takes longer is late; default: what a request may take within a region. */
+  readonly lateMs?: number;
+  /** How long it lasts; default: that of all. */
+  readonly lastsMs?: number;
+  readonly strike: (mesh: FaultMesh) => Promise<void>;
+  readonly mend: (mesh: FaultMesh) => Promise<void>;
+}

@@ -1,0 +1,127 @@
+import type { ChildProcess, SpawnOptions } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
+
+/** How a process of a part is started, each time anew. */
+export interface PartPlan {
+  readonly spawn: (options: SpawnOptions) => ChildProcess;
+  /** What it logs when it does its work. */
+  readonly ready: string;
+}
+
+const startLimitMs = 60_000;
+const keptBytes = 200_000;
+
+/** One process of the program, with the children it has: killed, stopped and started again by name. */
+export class Part implements AsyncDisposable {
+  readonly name: string;
+  readonly #plan: PartPlan;
+  #child: ChildProcess | undefined;
+  #out = "";
+  #wake: () => void = () => {};
+
+  constructor(name: string, plan: PartPlan) {
+    this.name = name;
+    this.#plan = plan;
+  }
+
+  /** What its lives of so far said, the newest last. */
+  get out(): string {
+    return this.#out;
+  }
+
+  get isRunning(): boolean {
+    const child = this.#child;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Resolves when it says that it does its work; with `waits: false` at once. */
+  async start({ waits = true }: { readonly waits?: boolean } = {}): Promise<void> {
+    if (this.isRunning) return;
+    const before = this.#out.length;
+    const child = this.#plan.spawn({ stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    const hear = (chunk: Buffer): void => {
+      this.#out += chunk.toString("utf8");
+      this.#wake();
+    };
+    child.stdout?.on("data", hear);
+    child.stderr?.on("data", hear);
+    child.on("exit", () => this.#wake());
+    if (waits) await this.said(this.#plan.ready, before);
+    if (this.#out.length > keptBytes) this.#out = this.#out.slice(-keptBytes);
+  }
+
+  /** Resolves when a log line with that message came after the first `since` characters. */
+  async said(message: string, since = 0): Promise<void> {
+    const deadlineMs = performance.now() + startLimitMs;
+    while (!this.#out.slice(since).includes(`"msg":"${message}"`)) {
+      if (!this.isRunning) throw new Error(`${this.name} ended: ${this.#out.slice(-4000)}`);
+      if (performance.now() > deadlineMs) {
+        throw new Error(`${this.name} never said "${message}": ${this.#out.slice(-4000)}`);
+      }
+      await this.#news(200);
+    }
+  }
+
+  /** SIGKILL to all of it at once; resolves when it is gone. */
+  async kill(): Promise<void> {
+    await this.end("SIGKILL");
+  }
+
+  /** Resolves when it is gone. */
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || !this.isRunning) return;
+    const exited = once(child, "exit");
+    if (signal === "SIGKILL") await this.signal(signal);
+    else child.kill(signal);
+    await exited;
+  }
+
+  /** To the process and all of its descendants, e.g. SIGSTOP and SIGCONT. */
+  async signal(name: NodeJS.Signals): Promise<void> {
+    for (const pid of await treeOf(this.pid)) signalPid(pid, name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+
+  #news(limitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, limitMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+/** A process and its descendants, itself first. */
+async function treeOf(root: number): Promise<readonly number[]> {
+  const children = new Map<number, number[]>();
+  for (const entry of await readdir("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    const stat = await readFile(`/proc/${entry}/stat`, "utf8").catch(() => "");
+    // The second field is a name in brackets that may hold spaces.
+    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  const tree = [root];
+  for (const pid of tree) tree.push(...(children.get(pid) ?? []));
+  return tree.filter((pid) => pid > 0);
+}
+
+function signalPid(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It ended by itself.
+  }
+}

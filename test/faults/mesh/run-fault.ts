@@ -1,0 +1,181 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { type Region, regionNames } from "../../support/regions/regions.ts";
+import type { Engine } from "./configs.ts";
+import type { MeshFault } from "./fault.ts";
+import { type Course, type Measure, measure } from "./measure.ts";
+import type { FaultMesh } from "./mesh.ts";
+import { serviceNamed } from "./plan.ts";
+import { type Kind, type LanePlan, machineMs, type Sample } from "./sample.ts";
+import type { RowName } from "./targets.ts";
+
+export interface Outcome {
+  readonly name: string;
+  readonly row: RowName;
+  readonly engine: Engine;
+  readonly http: Measure;
+  readonly tcpNew: Measure;
+  readonly tcpHeld: Measure;
+  /** Failed requests of the callers in the other regions. */
+  readonly elsewhereFailed: number;
+  /** Requests that may not be repeated and were carried out more than once. */
+  readonly twice: number;
+  /** 0..1 of the answers before the fault. */
+  readonly struckShare: number;
+  /** How long the load's own process was held up at worst: what its times cannot resolve. */
+  readonly lagMs: number;
+}
+
+export interface RunOptions {
+  /** Of the caller in eu; the others send a tenth. */
+  readonly perSecond: number;
+  readonly lastsMs: number;
+}
+
+const watched: Region = "eu";
+const httpConnections = 16;
+const beforeMs = 2000;
+const settleLimitMs = 60_000;
+const afterMs = 1500;
+const defaultLateMs = 150;
+let runs = 0;
+
+/** Strikes a healthy mesh under load, mends it, and waits until traffic is as before. */
+export async function runFault(
+  mesh: FaultMesh,
+  fault: MeshFault,
+  options: RunOptions,
+): Promise<Outcome> {
+  await begin(mesh, fault, options);
+  const isStruck = startsWithAny(fault.struck);
+  await untilCarrying(mesh, fault, 0);
+  const beganMs = machineMs();
+  await wait(beforeMs);
+  const before = await shareOf(mesh, fault);
+  const faultMs = machineMs();
+  let healMs = faultMs;
+  try {
+    await fault.strike(mesh);
+    await wait(fault.lastsMs ?? options.lastsMs);
+  } finally {
+    healMs = machineMs();
+    await fault.mend(mesh);
+  }
+  await untilCarrying(mesh, fault, before * 0.8);
+  await wait(afterMs);
+  const course: Course = { beganMs, faultMs, healMs };
+  const all = await finish(mesh);
+  const own = all.samples.get(watched) ?? [];
+  const allowed = fault.allowed;
+  const measured = (service: string, kinds: readonly Kind[]): Measure =>
+    measure(
+      own.filter((one) => one.service === service && kinds.includes(one.kind)),
+      {
+        course,
+        isStruck,
+        isAllowed: allowed === undefined ? () => true : startsWithAny(allowed),
+        lateMs: fault.lateMs ?? defaultLateMs,
+      },
+    );
+  const others = regionNames.filter((region) => region !== watched);
+  const elsewhere = others.flatMap((region) => all.samples.get(region) ?? []);
+  return {
+    name: fault.name,
+    row: fault.row,
+    engine: mesh.engine,
+    http: measured(fault.http, ["get", "post"]),
+    tcpNew: measured(fault.tcp, ["new"]),
+    tcpHeld: measured(fault.tcp, ["held"]),
+    elsewhereFailed: elsewhere.filter(
+      ({ failure, endMs }) => failure !== undefined && endMs > faultMs,
+    ).length,
+    twice: await carriedOutTwice(mesh),
+    struckShare: before,
+    lagMs: all.lagMs,
+  };
+}
+
+function startsWithAny(beginnings: readonly string[]): (who: string) => boolean {
+  return (who) => beginnings.some((beginning) => who.startsWith(beginning));
+}
+
+async function begin(mesh: FaultMesh, fault: MeshFault, options: RunOptions): Promise<void> {
+  runs += 1;
+  for (const region of regionNames) {
+    const load = mesh.load(region);
+    const begun = load.hear("begun");
+    const perSecond = region === watched ? options.perSecond : options.perSecond / 10;
+    load.tell({ t: "begin", lanes: lanesFor(fault, perSecond), prefix: `${region}-${runs}` });
+    await begun;
+  }
+}
+
+function lanesFor(fault: MeshFault, perSecond: number): readonly LanePlan[] {
+  const http = { service: fault.http, port: serviceNamed(fault.http).localPort };
+  const tcp = { service: fault.tcp, port: serviceNamed(fault.tcp).localPort };
+  const half = { connections: httpConnections / 2, perSecond: perSecond / 2 };
+  return [
+    { ...http, kind: "get", ...half },
+    { ...http, kind: "post", ...half },
+    { ...tcp, kind: "new", connections: 8, perSecond: 20 },
+    { ...tcp, kind: "held", connections: 8, perSecond: 32 },
+  ];
+}
+
+/** The struck ones' share of the last second's answers; a failed request makes it 0. */
+async function shareOf(mesh: FaultMesh, fault: MeshFault): Promise<number> {
+  const load = mesh.load(watched);
+  const heard = load.hear("peeked");
+  load.tell({ t: "peek", lastMs: 1000 });
+  const { counts } = await heard;
+  const isStruck = startsWithAny(fault.struck);
+  let struck = 0;
+  let all = 0;
+  for (const [key, count] of Object.entries(counts)) {
+    const [service, kind, who = ""] = key.split(" ");
+    if (service !== fault.http || (kind !== "get" && kind !== "post")) continue;
+    if (who === "") return -1;
+    all += count;
+    if (isStruck(who)) struck += count;
+  }
+  return all === 0 ? -1 : struck / all;
+}
+
+/** Until the struck ones carry at least that share and nothing fails, or it takes too long. */
+async function untilCarrying(mesh: FaultMesh, fault: MeshFault, share: number): Promise<void> {
+  const needed = fault.struck.length > 0 ? Math.max(share, 0.01) : 0;
+  for (const endMs = machineMs() + settleLimitMs; machineMs() < endMs; await wait(100)) {
+    if ((await shareOf(mesh, fault)) >= needed) return;
+  }
+}
+
+async function finish(
+  mesh: FaultMesh,
+): Promise<{ readonly samples: ReadonlyMap<Region, readonly Sample[]>; readonly lagMs: number }> {
+  const samples = new Map<Region, readonly Sample[]>();
+  let lagMs = 0;
+  const one = async (region: Region): Promise<void> => {
+    const load = mesh.load(region);
+    const finished = load.hear("finished");
+    load.tell({ t: "finish" });
+    const heard = await finished;
+    samples.set(region, heard.samples);
+    if (region === watched) lagMs = heard.lagMs;
+  };
+  await Promise.all(regionNames.map(one));
+  return { samples, lagMs };
+}
+
+/** Over all applications that live; what those remember who died is lost with them. */
+async function carriedOutTwice(mesh: FaultMesh): Promise<number> {
+  const seen = new Set<string>();
+  let twice = 0;
+  for (const app of mesh.apps.values()) {
+    const heard = app.hear("done");
+    app.tell({ t: "tell" });
+    for (const id of (await heard).ids) {
+      if (seen.has(id)) twice += 1;
+      seen.add(id);
+    }
+  }
+  return twice;
+}

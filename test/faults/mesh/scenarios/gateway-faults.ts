@@ -1,0 +1,79 @@
+import type { MeshFault } from "../fault.ts";
+import type { FaultMesh } from "../mesh.ts";
+
+/** Callers in eu reach these in us, else in ap: a request takes a round trip, a new connection four. */
+const remote = { http: "books", tcp: "vault", lateMs: 350 } as const;
+const one = { ...remote, struck: [], allowed: ["us/"] } as const;
+const region = { ...remote, struck: ["us/"], row: "region silent" } as const;
+const gateways = ["us/gateway-1", "us/gateway-2"];
+const heal = (mesh: FaultMesh): Promise<void> => mesh.regions.heal();
+
+/** What happens to gateways of the next region, behind them, and between regions. */
+export const gatewayFaults: readonly MeshFault[] = [
+  {
+    ...remote,
+    struck: ["us/a/shop-1"],
+    allowed: ["us/"],
+    name: "remote-app-dead",
+    title: "one application is dead behind its sidecar, behind a gateway",
+    row: "app dead behind its sidecar",
+    strike: (mesh) => mesh.killApp("us/shop-1"),
+    mend: (mesh) => mesh.startApp("us/shop-1"),
+  },
+  {
+    ...one,
+    name: "gateway-killed",
+    title: "one of two gateways of the next region is killed",
+    row: "one gateway killed",
+    strike: (mesh) => mesh.part("us/gateway-1").kill(),
+    mend: (mesh) => mesh.part("us/gateway-1").start(),
+  },
+  {
+    ...one,
+    name: "gateway-hung",
+    title: "one of two gateways of the next region hangs",
+    row: "one gateway silent",
+    strike: (mesh) => mesh.part("us/gateway-1").signal("SIGSTOP"),
+    mend: (mesh) => mesh.part("us/gateway-1").signal("SIGCONT"),
+  },
+  {
+    ...region,
+    name: "gateways-killed",
+    title: "both gateways of the next region are killed",
+    strike: async (mesh) =>
+      void (await Promise.all(gateways.map((name) => mesh.part(name).kill()))),
+    mend: async (mesh) => void (await Promise.all(gateways.map((name) => mesh.part(name).start()))),
+  },
+  {
+    ...region,
+    name: "gateways-hung",
+    title: "both gateways of the next region hang",
+    strike: (mesh) => signalGateways(mesh, "SIGSTOP"),
+    mend: (mesh) => signalGateways(mesh, "SIGCONT"),
+  },
+  {
+    ...region,
+    name: "region-silent",
+    title: "the next region is cut off from all others",
+    strike: (mesh) => mesh.regions.isolate("us"),
+    mend: heal,
+  },
+  {
+    ...region,
+    name: "region-no-answers",
+    title: "packets from the next region are lost, those to it arrive",
+    strike: (mesh) => mesh.regions.partition("us", "eu", { isOneWay: true }),
+    mend: heal,
+  },
+  {
+    ...region,
+    name: "region-not-reached",
+    title: "packets to the next region are lost, those from it arrive",
+    strike: (mesh) => mesh.regions.partition("eu", "us", { isOneWay: true }),
+    mend: heal,
+  },
+];
+
+async function signalGateways(mesh: FaultMesh, word: NodeJS.Signals): Promise<void> {
+  await Promise.all(gateways.map((name) => mesh.part(name).signal(word)));
+}

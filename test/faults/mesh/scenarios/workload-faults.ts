@@ -1,0 +1,131 @@
+import type { MeshFault } from "../fault.ts";
+import type { FaultMesh } from "../mesh.ts";
+
+const local = { http: "cart", tcp: "ledger" } as const;
+/** The other one of the region has to take over. */
+const one = { ...local, struck: ["eu/a/shop-1"], allowed: ["eu/"] } as const;
+/** The next region has to take over: its answers take one round trip more. */
+const both = { ...local, struck: ["eu/"], lateMs: 350 } as const;
+const first = ["eu/shop-1"];
+const all = ["eu/shop-1", "eu/shop-2"];
+
+/** What happens to workloads of the caller's own member. */
+export const workloadFaults: readonly MeshFault[] = [
+  {
+    ...one,
+    name: "local-drained",
+    title: "one of two local workloads drains and ends",
+    row: "local gone in good order",
+    strike: (mesh) => mesh.drain("eu/shop-1", true),
+    mend: (mesh) => mesh.drain("eu/shop-1", false),
+  },
+  {
+    ...both,
+    name: "locals-drained",
+    title: "both local workloads drain",
+    row: "local gone in good order",
+    strike: (mesh) => forEach(all, (name) => mesh.drain(name, true)),
+    mend: (mesh) => forEach(all, (name) => mesh.drain(name, false)),
+  },
+  { ...one, name: "local-killed", title: "one of two local workloads is killed", ...killed(first) },
+  { ...both, name: "locals-killed", title: "both local workloads are killed", ...killed(all) },
+  { ...one, name: "local-hung", title: "one of two local workloads hangs", ...hung(first) },
+  { ...both, name: "locals-hung", title: "both local workloads hang", ...hung(all) },
+  {
+    ...one,
+    name: "local-dropped",
+    title: "packets of one of two local workloads are dropped",
+    ...dropped(first),
+  },
+  {
+    ...both,
+    name: "locals-dropped",
+    title: "packets of both local workloads are dropped",
+    ...dropped(all),
+  },
+  {
+    ...one,
+    name: "app-dead",
+    title: "one local application is dead behind its living sidecar",
+    ...appDead(first),
+  },
+  {
+    ...both,
+    name: "apps-dead",
+    title: "both local applications are dead behind their sidecars",
+    ...appDead(all),
+  },
+  {
+    ...one,
+    name: "sidecar-killed",
+    title: "the sidecar of one local workload is killed",
+    row: "local killed",
+    strike: (mesh) => mesh.part("eu/shop-1").kill(),
+    mend: (mesh) => mesh.part("eu/shop-1").start(),
+  },
+  {
+    ...one,
+    name: "sidecar-hung",
+    title: "the sidecar of one local workload hangs",
+    row: "local silent",
+    strike: (mesh) => mesh.part("eu/shop-1").signal("SIGSTOP"),
+    mend: (mesh) => mesh.part("eu/shop-1").signal("SIGCONT"),
+  },
+];
+
+type Deed = Pick<MeshFault, "mend" | "row" | "strike">;
+
+/** As a pod that ends: what listened there refuses. */
+function killed(names: readonly string[]): Deed {
+  return {
+    row: "local killed",
+    strike: (mesh) => forEach(names, (name) => kill(mesh, name)),
+    mend: (mesh) => forEach(names, (name) => revive(mesh, name)),
+  };
+}
+
+async function kill(mesh: FaultMesh, name: string): Promise<void> {
+  await Promise.all([mesh.part(name).kill(), mesh.killApp(name)]);
+}
+
+async function revive(mesh: FaultMesh, name: string): Promise<void> {
+  await mesh.startApp(name);
+  await mesh.part(name).start();
+}
+
+/** The kernel still takes connections and acknowledges bytes. */
+function hung(names: readonly string[]): Deed {
+  const signal = (mesh: FaultMesh, word: NodeJS.Signals): Promise<void> =>
+    forEach(names, async (name) => {
+      mesh.apps.get(name)?.signal(word);
+      await mesh.part(name).signal(word);
+    });
+  return {
+    row: "local silent",
+    strike: (mesh) => signal(mesh, "SIGSTOP"),
+    mend: (mesh) => signal(mesh, "SIGCONT"),
+  };
+}
+
+function dropped(names: readonly string[]): Deed {
+  return {
+    row: "local silent",
+    strike: (mesh) => forEach(names, (name) => mesh.dropPackets(name)),
+    mend: (mesh) => mesh.passPackets("eu"),
+  };
+}
+
+function appDead(names: readonly string[]): Deed {
+  return {
+    row: "app dead behind its sidecar",
+    strike: (mesh) => forEach(names, (name) => mesh.killApp(name)),
+    mend: (mesh) => forEach(names, (name) => mesh.startApp(name)),
+  };
+}
+
+async function forEach(
+  names: readonly string[],
+  act: (name: string) => Promise<void>,
+): Promise<void> {
+  await Promise.all(names.map(act));
+}
