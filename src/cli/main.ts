@@ -93,6 +93,7 @@ const exitCodeByError: Partial<Record<ErrorCode, number>> = {
   MESH_CONFIG_INVALID: exitCodes.config,
   MESH_UNREACHABLE: exitCodes.unreachable,
   MESH_CATALOG_UNAVAILABLE: exitCodes.unreachable,
+  MESH_ENGINE_MISSING: exitCodes.unreachable,
 };
 
 function exitCodeOf(thrown: unknown): number {

@@ -24,6 +24,7 @@ export const logFields: Readonly<Record<string, string>> = {
   node: "xDS node id of a proxy",
   notAfterMs: "when a certificate ends, epoch milliseconds",
   names: "names of xDS resources",
+  part: "part of Envoy that says something",
   owner: "instance and host that write a shard",
   peer: "SPIFFE ID of the other side",
   reason: "one sentence: what is true",
@@ -37,5 +38,6 @@ export const logFields: Readonly<Record<string, string>> = {
   state: "the state now",
   suppressed: "how many like lines were left out since the last",
   type: "kind of xDS resource",
+  version: "of a program",
   worker: "index of a worker process",
 };

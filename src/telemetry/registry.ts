@@ -29,7 +29,7 @@ export interface Telemetry {
     value: number,
   ) => void;
   /** Calls back before each scrape, for values that are cheaper to look up than to follow. */
-  readonly onScrape: (collect: () => void) => void;
+  readonly onScrape: (collect: () => void | Promise<void>) => void;
   /** Text exposition format. */
   readonly render: () => Promise<string>;
   readonly contentType: string;
@@ -43,7 +43,7 @@ export function createTelemetry(of: "agent" | "engine"): Telemetry {
   const gauges = new Map<MetricKey, Gauge>();
   const histograms = new Map<MetricKey, Histogram>();
   const totals = new Map<string, number>();
-  const collectors: (() => void)[] = [];
+  const collectors: (() => void | Promise<void>)[] = [];
   for (const [key, declared] of Object.entries(metrics) as [MetricKey, MetricDeclaration][]) {
     if (declared.of !== "both" && declared.of !== of) continue;
     const options = {
@@ -73,8 +73,8 @@ export function createTelemetry(of: "agent" | "engine"): Telemetry {
     },
     observe: (key, labels, value) => histograms.get(key)?.observe(bounded(key, labels), value),
     onScrape: (collect) => collectors.push(collect),
-    render: () => {
-      for (const collect of collectors) collect();
+    render: async () => {
+      await Promise.all(collectors.map((collect) => collect()));
       return registry.metrics();
     },
     contentType: registry.contentType,

@@ -11,17 +11,35 @@ export const currentLink = "current";
  * fit. The watch is on the folder that holds the link, because a rename is seen only there.
  */
 export function envoyIdentityJson(): string {
-  const behind = (name: string): { filename: string } => ({
-    filename: `${identityFolder}/${currentLink}/${name}`,
-  });
-  const secret = {
-    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+  return secretJson({
     name: identityName,
     tls_certificate: {
-      certificate_chain: behind("svid.pem"),
-      private_key: behind("svid.key"),
+      certificate_chain: behindLink("svid.pem"),
+      private_key: behindLink("svid.key"),
       watched_directory: { path: identityFolder },
     },
-  };
-  return `${JSON.stringify({ resources: [secret] }, null, 2)}\n`;
+  });
+}
+
+/** SDS name of the roots by which Envoy judges its agent; all others it is told by the agent. */
+export const ownBundleName = "bundle";
+
+/** `identity/bundle.json`, as `envoyIdentityJson`. */
+export function envoyBundleJson(): string {
+  return secretJson({
+    name: ownBundleName,
+    validation_context: {
+      trusted_ca: behindLink("bundle.pem"),
+      watched_directory: { path: identityFolder },
+    },
+  });
+}
+
+function behindLink(name: string): { filename: string } {
+  return { filename: `${identityFolder}/${currentLink}/${name}` };
+}
+
+function secretJson(secret: object): string {
+  const type = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+  return `${JSON.stringify({ resources: [{ "@type": type, ...secret }] }, null, 2)}\n`;
 }

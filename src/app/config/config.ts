@@ -68,6 +68,9 @@ export interface SourceConfig {
   readonly dir: string;
 }
 
+/** `embedded` forwards bytes inside the launcher; `envoy` is an Envoy that the launcher starts. */
+export type EngineKind = "embedded" | "envoy";
+
 /** What both launchers are told. */
 export interface EngineConfig {
   /** The agent's xDS port. */
@@ -76,7 +79,8 @@ export interface EngineConfig {
   readonly otherAgents?: readonly HostPort[];
   /** Holds `svid.pem`, `svid.key` and `bundle.pem`; renewed in place. Absolute. */
   readonly identity: { readonly dir: string };
-  readonly engine: "embedded";
+  readonly engine: EngineKind;
+  /** Threads of the embedded engine, or Envoy's own. */
   readonly workers: number;
   /** Where `/readyz`, `/healthz`, `/metrics` and `/config` are served. */
   readonly admin: HostPort;

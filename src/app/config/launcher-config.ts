@@ -4,6 +4,7 @@ import { type LogLevel, logLevels } from "../../telemetry/names.ts";
 import { defaultLogLevel } from "./agent-config.ts";
 import type {
   EngineConfig,
+  EngineKind,
   GatewayConfig,
   SidecarConfig,
   SidecarInbound,
@@ -56,7 +57,7 @@ const agents: Parser<readonly HostPort[]> = checked(
 const engineFields = {
   agent: required(agents),
   identity: required(identity),
-  engine: optional<"embedded">(oneOf(["embedded"], ["envoy"]), "embedded"),
+  engine: optional<EngineKind>(oneOf(["embedded", "envoy"]), "embedded"),
   workers: optional(integer({ min: 1, max: maxWorkers }), defaultWorkers),
   admin: optional(address, defaultAdmin),
   logLevel: optional<LogLevel>(oneOf(logLevels), defaultLogLevel),

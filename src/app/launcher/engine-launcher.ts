@@ -1,8 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { JsonObject } from "@bufbuild/protobuf";
-import { Engine, type EngineStatus } from "../../dataplane/io/engine.ts";
-import { EngineWorkers } from "../../dataplane/io/workers.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { infrastructureSpiffeId, spiffePartsOf } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
@@ -16,7 +14,7 @@ import { engineRoutes } from "./engine-routes.ts";
 import { Farewell } from "./farewell.ts";
 import { loadLauncherIdentity } from "./launcher-identity.ts";
 import { renewFrom } from "./renew-client.ts";
-import { spiffeIdOf } from "./spiffe-id-of.ts";
+import { startEngine } from "./start-engine.ts";
 
 /** What the world around a launcher is made of. */
 export interface LauncherParts {
@@ -36,17 +34,9 @@ export interface RunningEngine extends AsyncDisposable {
   readonly stop: (options: { readonly deadlineMs: number }) => Promise<void>;
 }
 
-/** An engine in this thread or several in their own. */
-interface AnyEngine {
-  readonly ready: Promise<void>;
-  readonly status: () => EngineStatus;
-  readonly drain: (graceMs: number) => Promise<void>;
-  readonly close: () => Promise<void>;
-}
-
 /**
  * Resolves when the engine runs and its admin port listens; it need not have an agent yet. Throws
- * MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the identity is not a gateway's) and MESH_TRUST_….
+ * MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the identity is not a gateway's), MESH_TRUST_… and MESH_ENGINE_….
  */
 export async function startGateway(
   config: GatewayConfig,
@@ -64,13 +54,16 @@ export async function startGateway(
       listen: formatHostPort(config.listen),
       address: formatHostPort(address),
     },
+    zone: "",
+    listens: [config.listen],
     door: address,
   });
 }
 
 /**
  * Resolves when the engine runs and its admin port listens; it need not have an agent yet. Throws
- * MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the identity is another workload's) and MESH_TRUST_….
+ * MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the identity is another workload's), MESH_TRUST_… and
+ * MESH_ENGINE_….
  */
 export async function startSidecar(
   config: SidecarConfig,
@@ -82,6 +75,8 @@ export async function startSidecar(
     identity,
     id: `sidecar/${config.namespace}/${nodeWord(config.workload)}`,
     metadata: sidecarMetadata(config),
+    zone: config.zone ?? "",
+    listens: [...config.upstreams, ...config.inbound].map(({ listen }) => listen),
   });
 }
 
@@ -90,6 +85,10 @@ interface Node {
   /** Without the part that tells restarts apart. */
   readonly id: string;
   readonly metadata: JsonObject;
+  /** Empty when unknown. */
+  readonly zone: string;
+  /** What the agent will tell it to listen on. */
+  readonly listens: readonly HostPort[];
   /** The address of this member that leads here; absent: others do not dial it by itself. */
   readonly door?: HostPort;
 }
@@ -120,12 +119,10 @@ async function launch(
     await renewing;
   });
   const instance = `${node.id}/${randomBytes(4).toString("hex")}`;
-  const engine = engineFor(config, {
-    node: { id: instance, metadata: node.metadata },
-    agent: config.agent,
-    otherAgents: config.otherAgents ?? [],
+  const engine = await startEngine(config, {
+    ...node,
+    id: instance,
     agentId,
-    identity,
     log,
     clock,
     random,
@@ -160,24 +157,10 @@ async function launch(
   return {
     adminUrl: admin.url,
     whenReady: engine.ready,
-    listening: () => new Map(engine.status().listeners.map(({ name, address }) => [name, address])),
+    listening: () => new Map(engine.listeners().map(({ name, address }) => [name, address])),
     stop,
     [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
   };
-}
-
-type EngineParts = Omit<ConstructorParameters<typeof Engine>[0], "spiffeIdOf">;
-
-function engineFor(config: EngineConfig, parts: EngineParts): AnyEngine {
-  if (config.workers === 1) return new Engine({ ...parts, spiffeIdOf });
-  return new EngineWorkers({ ...parts, count: config.workers, entry: workerEntry() });
-}
-
-/** In the bundle every module is one file, whose entry starts the worker. */
-function workerEntry(): URL {
-  return import.meta.url.endsWith(".ts")
-    ? new URL("./engine-worker.ts", import.meta.url)
-    : new URL(import.meta.url);
 }
 
 function sidecarMetadata(config: SidecarConfig): JsonObject {

@@ -1,17 +1,16 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { RefusalReason } from "../../dataplane/counters.ts";
-import type { EngineStatus } from "../../dataplane/io/engine.ts";
 import { formatHostPort } from "../../mesh/address.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { EngineConfig } from "../config/config.ts";
 import type { HttpRoute } from "../http-server.ts";
 import { version } from "../version.ts";
+import { type LaunchedEngine, refusalClasses } from "./engine-port.ts";
 
 /** The admin port of a launcher. `/readyz` is what a load balancer or a kubelet asks. */
 export function engineRoutes(options: {
   readonly config: EngineConfig;
-  readonly engine: { readonly status: () => EngineStatus };
+  readonly engine: Pick<LaunchedEngine, "isReady" | "report">;
   readonly identity: IdentitySource;
   readonly node: { readonly id: string; readonly metadata: JsonObject };
   readonly telemetry: Telemetry;
@@ -26,9 +25,8 @@ export function engineRoutes(options: {
     {
       path: "/readyz",
       answer: () => {
-        const { isReady } = engine.status();
         if (options.isLeaving()) return { t: "text", body: "not ready: it ends\n", status: 503 };
-        return isReady
+        return engine.isReady()
           ? { t: "text", body: "ok\n" }
           : { t: "text", body: "not ready: no configuration yet\n", status: 503 };
       },
@@ -43,8 +41,8 @@ export function engineRoutes(options: {
     },
     {
       path: "/config",
-      answer: () => {
-        const { isReady, isConnected, listeners, counters } = engine.status();
+      answer: async () => {
+        const { isReady, isConnected, listeners, counts, details } = await engine.report();
         const { id, notAfterMs } = identity.current();
         return {
           t: "json",
@@ -54,6 +52,7 @@ export function engineRoutes(options: {
             metadata: node.metadata,
             agent: formatHostPort(config.agent),
             identity: { id, notAfterMs },
+            engine: config.engine,
             workers: config.workers,
             isReady,
             isConnected,
@@ -61,7 +60,8 @@ export function engineRoutes(options: {
               name,
               address: formatHostPort(address),
             })),
-            counters,
+            counts,
+            ...details,
           },
         };
       },
@@ -69,42 +69,21 @@ export function engineRoutes(options: {
   ];
 }
 
-/** Closed set of label values; see `telemetry/metrics/`. */
-const refusalClass: Readonly<Record<RefusalReason, "hello" | "name" | "peer" | "limit" | "other">> =
-  {
-    "not-tls": "hello",
-    malformed: "hello",
-    "too-large": "hello",
-    "hello-timeout": "hello",
-    "hello-cut": "hello",
-    "hello-evicted": "limit",
-    "no-filter-chain": "name",
-    "no-cluster": "name",
-    "no-host": "other",
-    "handshake-failed": "peer",
-    "handshake-timeout": "peer",
-    "no-validation": "peer",
-    "not-allowed": "peer",
-    "over-limit": "limit",
-    draining: "other",
-  };
-
-function scrape(options: Parameters<typeof engineRoutes>[0]): void {
+async function scrape(options: Parameters<typeof engineRoutes>[0]): Promise<void> {
   const { engine, identity, telemetry } = options;
-  const { listeners, isConnected, counters } = engine.status();
+  const { listeners, isConnected, counts } = await engine.report();
   telemetry.set("engineListeners", {}, listeners.length);
   telemetry.set("engineConnected", {}, isConnected ? 1 : 0);
   telemetry.set("svidEnds", { identity: "engine" }, identity.current().notAfterMs / 1000);
-  telemetry.set("engineActive", {}, counters.open);
-  telemetry.total("engineAccepted", {}, counters.accepted);
-  telemetry.total("engineConnectFailures", {}, counters.connectFailures);
-  telemetry.total("engineRetries", {}, counters.retries);
-  telemetry.total("engineEjections", {}, counters.ejections);
-  telemetry.total("engineProbes", {}, counters.probesAnswered);
-  telemetry.total("engineNacks", {}, counters.xdsNacks);
-  const refused = new Map<string, number>();
-  for (const [reason, count] of Object.entries(counters.refused) as [RefusalReason, number][]) {
-    refused.set(refusalClass[reason], (refused.get(refusalClass[reason]) ?? 0) + count);
+  telemetry.set("engineActive", {}, counts.open);
+  telemetry.total("engineAccepted", {}, counts.accepted);
+  telemetry.total("engineConnectFailures", {}, counts.connectFailures);
+  telemetry.total("engineRetries", {}, counts.retries);
+  telemetry.total("engineEjections", {}, counts.ejections);
+  if (counts.probes !== undefined) telemetry.total("engineProbes", {}, counts.probes);
+  telemetry.total("engineNacks", {}, counts.nacks);
+  telemetry.total("engineRestarts", {}, counts.restarts);
+  for (const reason of refusalClasses) {
+    telemetry.total("engineRefused", { reason }, counts.refused[reason]);
   }
-  for (const [reason, count] of refused) telemetry.total("engineRefused", { reason }, count);
 }

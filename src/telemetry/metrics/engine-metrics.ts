@@ -11,6 +11,7 @@ interface EngineMetrics {
   readonly engineEjections: MetricDeclaration<"counter", never>;
   readonly engineRetries: MetricDeclaration<"counter", never>;
   readonly engineProbes: MetricDeclaration<"counter", never>;
+  readonly engineRestarts: MetricDeclaration<"counter", never>;
 }
 
 export const engineMetrics: EngineMetrics = {
@@ -89,7 +90,15 @@ export const engineMetrics: EngineMetrics = {
   engineProbes: {
     name: "isthmus_engine_probes_answered_total",
     kind: "counter",
-    help: "Probes of other members that this gateway answered",
+    help: "Probes of other members that this gateway answered (embedded engine)",
+    unit: "1",
+    of: "engine",
+    labels: {},
+  },
+  engineRestarts: {
+    name: "isthmus_engine_restarts_total",
+    kind: "counter",
+    help: "Envoys started again after they had ended by themselves",
     unit: "1",
     of: "engine",
     labels: {},

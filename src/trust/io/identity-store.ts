@@ -3,7 +3,12 @@ import { join } from "node:path";
 import { codeOf, MeshError } from "../../mesh/errors.ts";
 import { syncDir } from "../../mesh/io/replace-file.ts";
 import type { Identity } from "../../mesh/ports.ts";
-import { currentLink, envoyIdentityJson, identityFolder } from "../envoy-identity.ts";
+import {
+  currentLink,
+  envoyBundleJson,
+  envoyIdentityJson,
+  identityFolder,
+} from "../envoy-identity.ts";
 import { identityFrom } from "../identity.ts";
 import { parseOf, readKeyFile, readText, saveFile, saveFiles } from "./safe-files.ts";
 
@@ -60,6 +65,7 @@ async function writeEnvoyIdentity(dir: string, identity: Identity): Promise<void
   await mkdir(join(folder, next), { mode: 0o700 });
   await saveFiles(join(folder, next), filesOf(identity));
   await saveFile(join(folder, "sds.json"), envoyIdentityJson());
+  await saveFile(join(folder, "bundle.json"), envoyBundleJson());
   const staging = join(folder, `.${currentLink}.tmp`);
   const before = await readlink(link).catch(ignoreMissing);
   await rm(staging, { force: true });

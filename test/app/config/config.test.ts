@@ -184,10 +184,10 @@ suite("sidecar.yaml", () => {
     ]);
   });
 
-  test("refuses names where addresses are needed, and engines that are not there yet", () => {
-    const text = `${sidecarYaml.replace("127.0.0.1:15101", "localhost:15101")}engine: envoy\ncapture: transparent\n`;
+  test("refuses names where addresses are needed, engines there are none of, and captures that are not there yet", () => {
+    const text = `${sidecarYaml.replace("127.0.0.1:15101", "localhost:15101")}engine: nginx\ncapture: transparent\n`;
     assert.deepEqual(problemsOf(sidecarConfigParser, text), [
-      '8 engine: "envoy" is not in this version yet',
+      "8 engine: it is not one of embedded, envoy",
       '9 capture: "transparent" is not in this version yet',
       '6 upstreams[0].listen: "localhost" is no IP address',
     ]);

@@ -69,7 +69,12 @@ test("saveIdentity() switches one link and keeps the set before it", async () =>
   ] as const) {
     await saveIdentity(folder.path, each);
     assert.equal(await readlink(join(identity, "current")), current);
-    assert.deepEqual((await readdir(identity)).sort(), ["current", "sds.json", ...sets]);
+    assert.deepEqual((await readdir(identity)).sort(), [
+      "bundle.json",
+      "current",
+      "sds.json",
+      ...sets,
+    ]);
   }
 });
 

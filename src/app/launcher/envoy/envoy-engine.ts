@@ -1,0 +1,201 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { reasonOf } from "../../../mesh/errors.ts";
+import type { Clock, Log, Random } from "../../../mesh/ports.ts";
+import type { LogLevel } from "../../../telemetry/names.ts";
+import type { EngineReport, LaunchedEngine, ListenerReport } from "../engine-port.ts";
+import { adminAt, type EnvoyAdmin } from "./admin.ts";
+import { countsOf, type EnvoyCounts, readListeners, readStats, statsPath } from "./envoy-counts.ts";
+import { adminSocketIn } from "./envoy-folder.ts";
+import { EnvoyProcess } from "./envoy-process.ts";
+import { formatVersion } from "./envoy-version.ts";
+import type { FoundEnvoy } from "./find-envoy.ts";
+import { restartDelayMs } from "./restart-delay.ts";
+
+export interface EnvoyEngineOptions {
+  readonly envoy: FoundEnvoy;
+  /** Made ready by `prepareFolder`. */
+  readonly folder: string;
+  readonly workers: number;
+  readonly drainSeconds: number;
+  readonly logLevel: LogLevel;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+// A run that was this long was no part of a crash loop.
+const goodRunMs = 60_000;
+const startLookMs = 50;
+const lookMs = 1_000;
+// Envoy answers from its main thread, which a large configuration keeps busy for seconds. So many unanswered
+// looks of 5 s each in a row are no such thing.
+const maxUnanswered = 6;
+const killAfterMs = 2_000;
+
+type State = "starting" | "ready" | "between-runs" | "draining" | "ended";
+
+/** Runs an Envoy, again and again if it must, until told to end. */
+export class EnvoyEngine implements LaunchedEngine {
+  readonly ready: Promise<void>;
+  readonly admin: EnvoyAdmin;
+  readonly #options: EnvoyEngineOptions;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>;
+  #process: EnvoyProcess | undefined;
+  #state: State = "starting";
+  #restarts = 0;
+  #lastEnd: string | undefined;
+  #listeners: readonly ListenerReport[] = [];
+
+  constructor(options: EnvoyEngineOptions) {
+    this.#options = options;
+    this.ready = this.#ready.promise;
+    this.admin = adminAt(adminSocketIn(options.folder));
+    this.#running = this.#run();
+  }
+
+  isReady(): boolean {
+    return this.#state === "ready";
+  }
+
+  listeners(): readonly ListenerReport[] {
+    return this.#listeners;
+  }
+
+  async report(): Promise<EngineReport> {
+    const counted = await this.#count().catch(() => countsOf([]));
+    const { envoy } = this.#options;
+    return {
+      isReady: this.isReady(),
+      isConnected: counted.isConnected,
+      listeners: this.#listeners,
+      counts: { ...counted.counts, restarts: this.#restarts },
+      details: {
+        envoy: {
+          path: envoy.path,
+          version: formatVersion(envoy.version),
+          pid: this.#process?.pid ?? null,
+          state: this.#state,
+          restarts: this.#restarts,
+          lastEnd: this.#lastEnd ?? null,
+        },
+      },
+    };
+  }
+
+  /**
+   * HTTP callers are asked to leave (`connection: close`, GOAWAY) while new connections are still taken, then
+   * those are refused; what is open when the time is over is cut.
+   */
+  async drain(graceMs: number): Promise<void> {
+    const { clock, drainSeconds } = this.#options;
+    const isRunning = this.#state === "ready";
+    this.#state = "draining";
+    this.#ending.abort();
+    const endMs = clock.monotonicMs() + graceMs;
+    if (isRunning) {
+      const askMs = Math.min(graceMs, drainSeconds * 1000);
+      await this.#tell("/healthcheck/fail");
+      await this.#tell("/drain_listeners?graceful&skip_exit");
+      await this.#until(clock.monotonicMs() + askMs, ({ counts }) => counts.open === 0);
+      await this.#tell("/drain_listeners");
+      await this.#until(endMs, ({ busy }) => busy === 0);
+    }
+    await this.#end("SIGTERM");
+  }
+
+  async close(): Promise<void> {
+    this.#ending.abort();
+    await this.#end("SIGKILL");
+  }
+
+  async #end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const timer = setTimeout(() => this.#process?.kill("SIGKILL"), killAfterMs);
+    this.#process?.kill(signal);
+    await this.#running;
+    clearTimeout(timer);
+    this.#state = "ended";
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random, log } = this.#options;
+    const { signal } = this.#ending;
+    for (let failures = 0; !signal.aborted; ) {
+      const startMs = clock.monotonicMs();
+      const envoy = new EnvoyProcess({ ...this.#options, binary: this.#options.envoy.path });
+      this.#process = envoy;
+      const [reason] = await Promise.all([envoy.ended, this.#watch(envoy)]);
+      this.#process = undefined;
+      if (signal.aborted) return;
+      failures = clock.monotonicMs() - startMs > goodRunMs ? 1 : failures + 1;
+      this.#state = "between-runs";
+      this.#restarts += 1;
+      this.#lastEnd = reason;
+      const delayMs = restartDelayMs(failures, random);
+      log.error({ reason, delayMs, count: this.#restarts }, "Envoy ended, starting another");
+      await wait(delayMs, undefined, { signal }).catch(() => undefined);
+      this.#state = signal.aborted ? this.#state : "starting";
+    }
+  }
+
+  /** Until this run ends. */
+  async #watch(envoy: EnvoyProcess): Promise<void> {
+    const over = new AbortController();
+    const ended = envoy.ended.then(() => over.abort());
+    let unanswered = 0;
+    let hasAnswered = false;
+    while (!over.signal.aborted && !this.#ending.signal.aborted) {
+      const look = await this.#look();
+      if (look === "silent" && hasAnswered) unanswered += 1;
+      else unanswered = 0;
+      hasAnswered ||= look !== "silent";
+      if (unanswered === maxUnanswered) {
+        this.#options.log.error({}, "Envoy does not answer, ending it");
+        envoy.kill("SIGKILL");
+      }
+      const pauseMs = look === "ready" ? lookMs : startLookMs;
+      await wait(pauseMs, undefined, { signal: over.signal }).catch(() => undefined);
+    }
+    await ended;
+  }
+
+  async #look(): Promise<"ready" | "not-ready" | "silent"> {
+    try {
+      const { status } = await this.admin.get("/ready");
+      if (status !== 200) return "not-ready";
+      if (this.#state === "starting") {
+        this.#listeners = readListeners((await this.admin.get("/listeners?format=json")).body);
+        this.#state = "ready";
+        this.#ready.resolve();
+      }
+      return "ready";
+    } catch {
+      return "silent";
+    }
+  }
+
+  async #count(): Promise<EnvoyCounts> {
+    const [stats, listeners] = await Promise.all([
+      this.admin.get(statsPath),
+      this.admin.get("/listeners?format=json"),
+    ]);
+    this.#listeners = readListeners(listeners.body);
+    return countsOf(readStats(stats.body));
+  }
+
+  async #tell(path: string): Promise<void> {
+    await this.admin.post(path).catch((thrown: unknown) => {
+      this.#options.log.warn({ reason: reasonOf(thrown) }, "Envoy was not told to drain");
+    });
+  }
+
+  async #until(endMs: number, isDone: (counts: EnvoyCounts) => boolean): Promise<void> {
+    const { clock } = this.#options;
+    while (clock.monotonicMs() < endMs) {
+      const counts = await this.#count().catch(() => undefined);
+      if (counts === undefined || isDone(counts)) return;
+      await wait(Math.max(0, Math.min(startLookMs, endMs - clock.monotonicMs())));
+    }
+  }
+}

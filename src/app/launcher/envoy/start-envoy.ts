@@ -1,0 +1,44 @@
+import { homeOf } from "../../../trust/identity.ts";
+import type { EngineConfig } from "../../config/config.ts";
+import type { EngineParts } from "../engine-port.ts";
+import { bootstrapFor } from "./bootstrap.ts";
+import { EnvoyEngine } from "./envoy-engine.ts";
+import { prepareFolder } from "./envoy-folder.ts";
+import { formatVersion } from "./envoy-version.ts";
+import { findEnvoy } from "./find-envoy.ts";
+import { checkFree } from "./free-listen.ts";
+
+// For listeners that change or go while Envoy runs, and for the first part of its own end: callers with
+// keep-alive connections are spread over it. Kubernetes gives 30 s in all.
+const drainSeconds = 5;
+
+/**
+ * Starts the Envoy that this machine has. Throws MESH_ENGINE_… and MESH_LISTEN_FAILED before anything runs; what
+ * happens to Envoy later is told in the report.
+ */
+export async function startEnvoy(config: EngineConfig, parts: EngineParts): Promise<EnvoyEngine> {
+  const { id, metadata, zone, identity, agentId, log, clock, random } = parts;
+  const folder = config.identity.dir;
+  const envoy = await findEnvoy(process.env);
+  await checkFree(parts.listens);
+  const bootstrap = bootstrapFor({
+    node: { id, kind: id.split("/").slice(0, -1).join("/"), metadata },
+    member: homeOf(identity.current().id).member,
+    zone,
+    agents: [config.agent, ...(config.otherAgents ?? [])],
+    agentId,
+  });
+  await prepareFolder(folder, { bootstrap, identity: identity.current() });
+  log.info({ file: envoy.path, version: formatVersion(envoy.version) }, "Envoy found");
+  const { workers, logLevel } = config;
+  return new EnvoyEngine({
+    envoy,
+    folder,
+    workers,
+    drainSeconds,
+    logLevel,
+    log,
+    clock,
+    random,
+  });
+}
