@@ -61,6 +61,11 @@ export interface HubAnswer {
   readonly lastError: { readonly reason: string; readonly agoMs: number } | undefined;
   /** Why it refuses the credentials of now, though its connections still work. */
   readonly refusal: string | undefined;
+  /**
+   * Which of its servers is asked and written: a sentinel's master, a cluster's node; and for how long it
+   * has been this one. Undefined while none is, and for a catalog in memory.
+   */
+  readonly server: { readonly address: string; readonly forMs: number } | undefined;
 }
 
 export interface MemberAnswer {

@@ -58,9 +58,10 @@ function catalog({ catalog: { store, state, epoch, seq, hubs, heldBy } }: Status
   return { text: `${where}${position}`, tone: synced === hubs.length ? "plain" : "warn" };
 }
 
-/** One line per hub where there are several, or where the only one is not well. */
+/** One line per hub, and none for a catalog in memory that is well. */
 function hubRows({ catalog: { hubs } }: StatusAnswer): readonly (readonly [string, Cell])[] {
-  if (hubs.length === 1 && isWell(hubs[0]?.state) && hubs[0]?.refusal === undefined) return [];
+  const [only] = hubs;
+  if (hubs.length === 1 && isWell(only?.state) && only?.server === undefined) return [];
   return hubs.map((hub) => {
     const isQuiet = isWell(hub.state) && hub.refusal === undefined;
     const tone = isQuiet ? "plain" : hub.state === "unreachable" ? "bad" : "warn";
@@ -68,8 +69,9 @@ function hubRows({ catalog: { hubs } }: StatusAnswer): readonly (readonly [strin
   });
 }
 
-function hubLine({ name, state, forMs, lastError, refusal }: HubAnswer): string {
-  const line = `${name}: ${state} for ${spanOf(forMs)}`;
+function hubLine({ name, state, forMs, lastError, refusal, server }: HubAnswer): string {
+  const at = server === undefined ? "" : `, server ${server.address} for ${spanOf(server.forMs)}`;
+  const line = `${name}: ${state} for ${spanOf(forMs)}${at}`;
   if (refusal !== undefined) return `${line}; refuses the credentials of now: ${refusal}`;
   if (lastError === undefined) return line;
   return `${line}; last error ${spanOf(lastError.agoMs)} ago: ${lastError.reason}`;

@@ -1,3 +1,5 @@
+import type { HubServer } from "../shards/store.ts";
+
 /** One direction of a hub. Times are by the wall clock, for people. */
 export interface HubCourse<State> {
   readonly state: State;
@@ -29,6 +31,7 @@ export interface HubStatus {
   readonly lastError?: HubError;
   /** It answers, but would not once its connections are lost; says why. */
   readonly refusal?: string;
+  readonly server?: HubServer;
 }
 
 export function hubStatusOf(
@@ -38,9 +41,10 @@ export function hubStatusOf(
     readonly writing: HubCourse<HubState>;
     readonly isStandby: boolean;
     readonly refusal: string | undefined;
+    readonly server?: HubServer | undefined;
   },
 ): HubStatus {
-  const { reading, writing, isStandby, refusal } = course;
+  const { reading, writing, isStandby, refusal, server } = course;
   const errors = [reading.lastError, writing.lastError].filter((one) => one !== undefined);
   const lastError = errors.toSorted((left, right) => right.atMs - left.atMs)[0];
   return {
@@ -51,6 +55,7 @@ export function hubStatusOf(
     sinceMs: Math.max(reading.sinceMs, writing.sinceMs),
     ...(lastError === undefined ? {} : { lastError }),
     ...(refusal === undefined ? {} : { refusal }),
+    ...(server === undefined ? {} : { server }),
   };
 }
 

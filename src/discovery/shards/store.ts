@@ -111,6 +111,15 @@ export interface CatalogStore extends AsyncDisposable {
    * nobody knows of such a thing. A message for people.
    */
   readonly refusal?: () => string | undefined;
+  /** Which of its servers is in use; undefined: none now, or it has no servers. */
+  readonly server?: () => HubServer | undefined;
+}
+
+/** A server of a hub, e.g. the master that sentinels name or a cluster's node for the mesh's slot. */
+export interface HubServer {
+  readonly address: string;
+  /** Since when it is this one, by the wall clock; connections to it may have come and gone. */
+  readonly sinceMs: number;
 }
 
 export interface KnownCharter {

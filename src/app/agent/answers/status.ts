@@ -74,14 +74,16 @@ function catalogStateOf(hubs: readonly HubStatus[]): string {
 }
 
 function hubAnswer(hub: HubStatus, nowMs: number): HubAnswer {
-  const { name, state, sinceMs, lastError, refusal } = hub;
+  const { name, state, sinceMs, lastError, refusal, server } = hub;
   // A wall clock may be set back meanwhile.
   const since = (atMs: number): number => Math.max(0, Math.round(nowMs - atMs));
   const last =
     lastError === undefined
       ? undefined
       : { reason: lastError.reason, agoMs: since(lastError.atMs) };
-  return { name, state, forMs: since(sinceMs), lastError: last, refusal };
+  const used =
+    server === undefined ? undefined : { address: server.address, forMs: since(server.sinceMs) };
+  return { name, state, forMs: since(sinceMs), lastError: last, refusal, server: used };
 }
 
 function countBy<Item>(

@@ -191,8 +191,9 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return readers.map((one, index) => {
       const reading = one.status();
       const writing = written[index] ?? { state: "behind", sinceMs: reading.sinceMs };
-      const refusal = options.stores[index]?.refusal?.();
-      return hubStatusOf(one.name, { reading, writing, isStandby, refusal });
+      const store = options.stores[index];
+      const course = { reading, writing, isStandby, refusal: store?.refusal?.() };
+      return hubStatusOf(one.name, { ...course, server: store?.server?.() });
     });
   };
   const tick = (): void => {

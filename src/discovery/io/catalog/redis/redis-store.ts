@@ -1,6 +1,7 @@
+import { formatHostPort } from "../../../../mesh/address.ts";
 import { MeshError } from "../../../../mesh/errors.ts";
 import type { MemberName } from "../../../../mesh/ids.ts";
-import type { CatalogStore, PublishResult, SignedHead } from "../../../shards/store.ts";
+import type { CatalogStore, HubServer, PublishResult, SignedHead } from "../../../shards/store.ts";
 import { type Ask, nothingForJunk, rangeOf } from "./asking.ts";
 import { createChainMemory } from "./chain-memory.ts";
 import { createCharterShelf } from "./charter-shelf.ts";
@@ -41,6 +42,14 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
   const url = parseHubUrl(hub.url);
   const finder = createServerFinder(url, mesh);
   const links: HubLink[] = [];
+  let server: HubServer | undefined;
+  /** Of the connection that asks and writes. */
+  const noteServer = (): void => {
+    const at = links[0]?.current()?.address;
+    const address = at === undefined ? server?.address : formatHostPort(at);
+    if (address === undefined || address === server?.address) return;
+    server = { address, sinceMs: clock.nowMs() };
+  };
   const access = followHubAccess(hub, {
     timers: deps.timers,
     onChange: () => {
@@ -57,6 +66,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
       onChange: () => {
         const up = links.filter((one) => one.current() !== undefined).length;
         meter?.connections(hub.name, up);
+        noteServer();
       },
       onFailure: (failure) => {
         if (failure !== siblingLost) meter?.failed(hub.name, failure.kind);
@@ -187,6 +197,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
     readCharters: charters.read,
     putCharter: charters.put,
     refusal: () => links.map((link) => link.refusal()).find((one) => one !== undefined),
+    server: () => (commands.current() === undefined ? undefined : server),
     [Symbol.asyncDispose]: async () => {
       access.close();
       await watch.close();

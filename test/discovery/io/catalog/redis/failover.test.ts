@@ -44,10 +44,15 @@ for (const [name, open] of [
   suite(`a store over ${name}`, () => {
     test("goes on at the new master when the old one dies, and back when that is all there is", async () => {
       await withShape(open, async (store, shape, master) => {
+        const before = store.server?.();
+        assert.equal(before?.address, `127.0.0.1:${master.port}`);
         await master.kill();
         await works(store, 2);
         const next = await shape.master(testMesh);
         assert.notEqual(next.port, master.port);
+        const after = store.server?.();
+        assert.equal(after?.address, `127.0.0.1:${next.port}`);
+        assert.notEqual(after?.sinceMs, before?.sinceMs);
         await master.start();
         await works(store, 3);
       });
