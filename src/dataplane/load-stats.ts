@@ -9,14 +9,14 @@ import {
   type UpstreamLocalityStats,
   UpstreamLocalityStatsSchema,
 } from "../xds/gen/envoy/config/endpoint/v3/load_report_pb.ts";
-import type { LocalityLoad } from "./load.ts";
+import type { TakenLoad } from "./load.ts";
 
 /** LRS's form of what `takeLoads` gave. A connection is a request: begun, ended well, failed, open. */
 export function clusterStatsOf(
-  loads: readonly LocalityLoad[],
+  loads: readonly TakenLoad[],
   options: { readonly spanMs: number },
 ): readonly ClusterStats[] {
-  const byCluster = new Map<string, LocalityLoad[]>();
+  const byCluster = new Map<string, TakenLoad[]>();
   for (const load of loads) {
     const known = byCluster.get(load.envoyCluster);
     if (known === undefined) byCluster.set(load.envoyCluster, [load]);
@@ -40,7 +40,7 @@ export function clusterStatsOf(
   });
 }
 
-function localityStats(load: LocalityLoad & { readonly locality: string }): UpstreamLocalityStats {
+function localityStats(load: TakenLoad & { readonly locality: string }): UpstreamLocalityStats {
   const { row, locality, priority } = load;
   const [region = "", zone = "", subZone = ""] = locality.split("|");
   const failed = loadErrors.reduce((sum, kind) => sum + (row[errorField(kind)] ?? 0), 0);
@@ -55,11 +55,11 @@ function localityStats(load: LocalityLoad & { readonly locality: string }): Upst
   });
 }
 
-function metricStatsOf({ row }: LocalityLoad): EndpointLoadMetricStats[] {
+function metricStatsOf({ row, isShare = false }: TakenLoad): EndpointLoadMetricStats[] {
   const stats: EndpointLoadMetricStats[] = [];
-  for (const { name, field, in: where } of metricStats.values()) {
+  for (const { name, field, in: where, proves } of metricStats.values()) {
     const value = row[field] ?? 0;
-    if (value === 0) continue;
+    if (value === 0 || proves === isShare) continue;
     const isCount = where === "count";
     stats.push(
       create(EndpointLoadMetricStatsSchema, {
@@ -72,7 +72,7 @@ function metricStatsOf({ row }: LocalityLoad): EndpointLoadMetricStats[] {
   return stats;
 }
 
-function droppedOf({ row }: LocalityLoad): ClusterStats["droppedRequests"] {
+function droppedOf({ row }: TakenLoad): ClusterStats["droppedRequests"] {
   return (["no-host", "over-limit"] as const).flatMap((category) => {
     const count = row[errorField(category)] ?? 0;
     return count === 0

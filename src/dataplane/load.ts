@@ -11,15 +11,21 @@ import { bucketOf } from "../telemetry/load/latency.ts";
 /** How a connection to an upstream ended; `ok`: both sides said their last word, or nobody said more. */
 export type LoadEnd = LoadError | "ok";
 
-/** What happened at one locality of one Envoy cluster since the last report. */
-export interface LocalityLoad {
+/** What is to be reported of one locality of one Envoy cluster. */
+export interface TakenLoad {
   readonly envoyCluster: string;
   /** As `HostModel.locality`; undefined: of the cluster, before a host was chosen. */
   readonly locality: string | undefined;
   readonly priority: number;
+  readonly row: LoadRow;
+  /** Its `bytesIn` is a share of what several members sent: right in sum, no proof that this one sent any. */
+  readonly isShare?: boolean;
+}
+
+/** What happened at one locality of one Envoy cluster since the last report. */
+export interface LocalityLoad extends TakenLoad {
   /** Opening and open; not part of `row` until it is reported. */
   active: number;
-  readonly row: LoadRow;
   /** Something in `row` or `active` is not reported yet. */
   isChanged: boolean;
 }
@@ -81,8 +87,8 @@ function add(load: LocalityLoad, field: number, value: number): void {
 }
 
 /** What there is to report, with the counts of each since the last call; what is over and told goes. */
-export function takeLoads(loads: Loads): readonly LocalityLoad[] {
-  const taken: LocalityLoad[] = [];
+export function takeLoads(loads: Loads): readonly TakenLoad[] {
+  const taken: TakenLoad[] = [];
   for (const [key, load] of loads) {
     if (!load.isChanged) {
       if (load.active === 0) loads.delete(key);
@@ -91,7 +97,8 @@ export function takeLoads(loads: Loads): readonly LocalityLoad[] {
     const row = new Float64Array(loadWidth);
     addRow(row, load.row);
     row[loadField.active] = load.active;
-    taken.push({ ...load, row });
+    const { envoyCluster, locality, priority } = load;
+    taken.push({ envoyCluster, locality, priority, row });
     load.row.fill(0);
     load.isChanged = false;
   }

@@ -7,7 +7,7 @@ import {
   loadField,
   loadWidth,
 } from "../telemetry/load/fields.ts";
-import { metricStats } from "../telemetry/load/metric-stats.ts";
+import { type MetricStat, metricStats } from "../telemetry/load/metric-stats.ts";
 import { type Decoded, limited, maxNodeBytes, text as textFrom } from "./wire-fields.ts";
 
 /** gRPC path of the load reporting service (LRS). */
@@ -21,6 +21,8 @@ export interface ReportedLoad {
   readonly priority: number;
   /** Whole numbers >= 0; `active` is the state at the time of the report. */
   readonly row: LoadRow;
+  /** Its `bytesIn` is a share of what several members sent, so it proves nothing of this one. */
+  readonly isShare?: boolean;
 }
 
 /** What a client says on a StreamLoadStats stream. Claims, not facts. */
@@ -116,6 +118,7 @@ function readLocality(reader: BinaryReader): Omit<ReportedLoad, "envoyCluster"> 
   let priority = 0;
   let failed = 0;
   let metrics = 0;
+  let isShare = false;
   eachField(reader, (field) => {
     if (field === 1) zone = readZone(new BinaryReader(reader.bytes()));
     else if (field === 2) row[loadField.ok] = count(reader);
@@ -125,13 +128,13 @@ function readLocality(reader: BinaryReader): Omit<ReportedLoad, "envoyCluster"> 
     else if (field === 8) row[loadField.issued] = count(reader);
     else if (field === 5) {
       if (++metrics > maxMetrics) throw new RangeError("too many metrics");
-      readMetric(new BinaryReader(reader.bytes()), row);
+      if (readMetric(new BinaryReader(reader.bytes()), row)?.proves === false) isShare = true;
     } else return false;
     return true;
   });
   // What no metric of ours explains is what LRS itself knows as an error: an answer of 5xx.
   addTo(row, errorField("status"), Math.max(0, failed - errorsIn(row)));
-  return { zone, priority, row };
+  return { zone, priority, row, ...(isShare ? { isShare } : {}) };
 }
 
 /** envoy.config.core.v3.Locality; the member stands in the zone's name. */
@@ -145,8 +148,8 @@ function readZone(reader: BinaryReader): string {
   return zone;
 }
 
-/** EndpointLoadMetricStats */
-function readMetric(reader: BinaryReader, row: LoadRow): void {
+/** EndpointLoadMetricStats. Undefined: not one of ours. */
+function readMetric(reader: BinaryReader, row: LoadRow): MetricStat | undefined {
   let name = "";
   let counted = 0;
   let total = 0;
@@ -159,6 +162,7 @@ function readMetric(reader: BinaryReader, row: LoadRow): void {
   });
   const stat = metricStats.get(name);
   if (stat !== undefined) addTo(row, stat.field, stat.in === "count" ? counted : total);
+  return stat;
 }
 
 /** Calls back for each field, which reads it or says false; then it is read past. */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
-import { errorField, loadErrors, loadField } from "../../src/telemetry/load/fields.ts";
+import { clusterStatsOf } from "../../src/dataplane/load-stats.ts";
+import { errorField, loadErrors, loadField, loadWidth } from "../../src/telemetry/load/fields.ts";
 import { LoadStatsRequestSchema } from "../../src/xds/gen/envoy/service/load_stats/v3/lrs_pb.ts";
 import { decodeLoadReport, type LoadReport, maxReportedLoads } from "../../src/xds/load-report.ts";
 
@@ -81,6 +82,19 @@ test("our metrics say what LRS has no field for, and foreign ones are read past"
     [3, 0, 5e9, 6],
   );
 });
+
+for (const isShare of [true, false]) {
+  test(`bytes that ${isShare ? "members sent together" : "one member sent"} are told as such`, () => {
+    const row = new Float64Array(loadWidth);
+    row[loadField.bytesIn] = 7;
+    const load = { envoyCluster: "c", locality: "|west/gateway|", priority: 0, row, isShare };
+    const { loads } = decoded({ clusterStats: [...clusterStatsOf([load], { spanMs: 1000 })] });
+    assert.deepEqual(
+      loads.map((one) => [one.row[loadField.bytesIn], one.isShare ?? false]),
+      [[7, isShare]],
+    );
+  });
+}
 
 test("dropped requests are those of the cluster, whatever category an Envoy gives them", () => {
   const { loads } = decoded({

@@ -8,6 +8,7 @@ import { zeroCounters } from "../counters.ts";
 import { onSecure } from "./accept.ts";
 import { AdsClient } from "./ads-client.ts";
 import type { EngineContext, EngineLimits } from "./context.ts";
+import { engineLoads } from "./engine-loads.ts";
 import { closeFlow } from "./flow.ts";
 import { Listeners } from "./listeners.ts";
 import { LoadSession } from "./load-session.ts";
@@ -99,7 +100,7 @@ export class Engine {
       counters: context.counters,
       onDelta: (delta) => takeDelta(context, delta),
       onAnswered: () => this.#listeners.refresh(),
-      openBeside: (client) => new LoadSession(client, { ...options, context }),
+      openBeside: (client) => new LoadSession(client, { ...options, source: engineLoads(context) }),
     });
   }
 

@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type Client, type ClientDuplexStream, type StatusObject, status } from "@grpc/grpc-js";
-import type { Random } from "../../mesh/ports.ts";
+import type { Clock, Random } from "../../mesh/ports.ts";
 import { NodeSchema } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import {
   type LoadStatsRequest,
@@ -9,16 +9,25 @@ import {
   LoadStatsResponseSchema,
 } from "../../xds/gen/envoy/service/load_stats/v3/lrs_pb.ts";
 import { loadStatsPath } from "../../xds/load-report.ts";
-import { type LocalityLoad, takeLoads } from "../load.ts";
+import type { TakenLoad } from "../load.ts";
 import { clusterStatsOf } from "../load-stats.ts";
 import type { NodeIdentity } from "./ads-session.ts";
-import type { EngineContext } from "./context.ts";
-import { noteFlowBytes } from "./flow.ts";
+
+/** Whoever counts what a proxy does. Neither call rejects. */
+export interface LoadSource {
+  /** Forgets what was counted before; what is open now is news to whoever listens only now. */
+  readonly begin: () => Promise<void> | void;
+  /** What was counted since `begin` or the last call. */
+  readonly take: () => Promise<readonly TakenLoad[]> | readonly TakenLoad[];
+}
 
 export interface LoadSessionOptions {
   readonly node: NodeIdentity;
-  readonly context: Pick<EngineContext, "loads" | "open" | "clock">;
+  readonly source: LoadSource;
+  readonly clock: Pick<Clock, "monotonicMs">;
   readonly random: Random;
+  /** Called when the stream has ended by itself, instead of another try over the same connection. */
+  readonly onEnded?: () => void;
 }
 
 type Stream = ClientDuplexStream<LoadStatsRequest, LoadStatsResponse>;
@@ -31,10 +40,8 @@ const quietReports = 5;
 const retryMs = 5_000;
 // Far below what the agent takes in one message.
 const loadsPerMessage = 512;
-// `lastByteMs` is as coarse as the sweep.
-const coarseMs = 200;
 
-/** Reports load to the agent over the connection of the xDS stream, for as long as that lives. */
+/** Reports load to the agent over a connection that somebody else opened, for as long as that lives. */
 export class LoadSession {
   readonly #options: LoadSessionOptions;
   readonly #client: Client;
@@ -45,6 +52,7 @@ export class LoadSession {
   #toldAtMs = 0;
   #quiet = 0;
   #writing = 0;
+  #isTaking = false;
   #isClosed = false;
 
   constructor(client: Client, options: LoadSessionOptions) {
@@ -79,6 +87,8 @@ export class LoadSession {
     this.#stop();
     // An agent of before load reports is no failure: nobody wants to know.
     if (this.#isClosed || code === status.UNIMPLEMENTED) return;
+    const { onEnded } = this.#options;
+    if (onEnded !== undefined) return onEnded();
     const delayMs = retryMs * (0.5 + this.#options.random() / 2);
     this.#retry = setTimeout(() => this.#open(), delayMs);
   }
@@ -96,31 +106,33 @@ export class LoadSession {
     const { seconds = 1n, nanos = 0 } = response.loadReportingInterval ?? {};
     const askedMs = Number(seconds) * 1000 + nanos / 1e6;
     const intervalMs = Math.min(mostIntervalMs, Math.max(leastIntervalMs, askedMs));
-    // What happened while nobody listened would be a peak of the first second.
-    if (this.#wanted === undefined) this.#forget();
+    const isFirst = this.#wanted === undefined;
     this.#wanted = { isAll: response.sendAllClusters, names: new Set(response.clusters) };
     clearInterval(this.#timer);
-    this.#timer = setInterval(() => this.#report(), intervalMs);
+    this.#timer = setInterval(() => void this.#report(), intervalMs);
+    // What happened while nobody listened would be a peak of the first second.
+    if (isFirst) void this.#begin();
   }
 
-  #forget(): void {
-    const { loads, clock } = this.#options.context;
-    this.#gather();
-    takeLoads(loads);
-    // What is open now is news to whoever listens only now.
-    for (const load of loads.values()) load.isChanged = true;
-    this.#toldAtMs = clock.monotonicMs();
+  async #begin(): Promise<void> {
+    this.#isTaking = true;
+    await this.#options.source.begin();
+    this.#isTaking = false;
+    this.#toldAtMs = this.#options.clock.monotonicMs();
   }
 
-  #report(): void {
-    // The agent takes nothing at the moment: counts go on adding up.
-    if (this.#writing > 0) return;
-    const { loads, clock } = this.#options.context;
-    this.#gather();
-    const all = takeLoads(loads).filter(({ envoyCluster }) => this.#isWanted(envoyCluster));
+  async #report(): Promise<void> {
+    // The agent takes nothing at the moment, or the source has not answered: counts go on adding up.
+    if (this.#writing > 0 || this.#isTaking) return;
+    const stream = this.#stream;
+    this.#isTaking = true;
+    const taken = await this.#options.source.take();
+    this.#isTaking = false;
+    if (this.#stream !== stream) return;
+    const all = taken.filter(({ envoyCluster }) => this.#isWanted(envoyCluster));
     if (all.length === 0 && ++this.#quiet < quietReports) return;
     this.#quiet = 0;
-    const nowMs = clock.monotonicMs();
+    const nowMs = this.#options.clock.monotonicMs();
     const spanMs = nowMs - this.#toldAtMs;
     this.#toldAtMs = nowMs;
     for (let from = 0; from === 0 || from < all.length; from += loadsPerMessage) {
@@ -132,20 +144,12 @@ export class LoadSession {
     return this.#wanted?.isAll === true || this.#wanted?.names.has(envoyCluster) === true;
   }
 
-  #write(loads: readonly LocalityLoad[], spanMs: number): void {
+  #write(loads: readonly TakenLoad[], spanMs: number): void {
     const stream = this.#stream;
     this.#writing += 1;
     const clusterStats = [...clusterStatsOf(loads, { spanMs })];
     stream?.write(create(LoadStatsRequestSchema, { clusterStats }), () => {
       if (this.#stream === stream) this.#writing -= 1;
     });
-  }
-
-  /** Bytes are counted by the sockets; only those of connections that said something are asked. */
-  #gather(): void {
-    const { open } = this.#options.context;
-    for (const flow of open) {
-      if (flow.lastByteMs >= this.#toldAtMs - coarseMs) noteFlowBytes(flow);
-    }
   }
 }

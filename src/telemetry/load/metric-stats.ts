@@ -11,6 +11,11 @@ export interface MetricStat {
   readonly field: number;
   /** Which of the two numbers of a stat says it. */
   readonly in: "count" | "total";
+  /**
+   * Of bytes, which are told in one of two ways: whether they prove that this very upstream sent some. An
+   * Envoy counts bytes of all members of a service together.
+   */
+  readonly proves?: boolean;
 }
 
 // No caller and no upstream: LRS counts those as dropped requests of the whole cluster.
@@ -19,7 +24,13 @@ const droppedKinds: readonly LoadError[] = ["no-host", "over-limit"];
 /** By name. */
 export const metricStats: ReadonlyMap<string, MetricStat> = new Map(
   [
-    { name: "isthmus.bytes_in", field: loadField.bytesIn, in: "total" as const },
+    { name: "isthmus.bytes_in", field: loadField.bytesIn, in: "total" as const, proves: true },
+    {
+      name: "isthmus.bytes_in_shared",
+      field: loadField.bytesIn,
+      in: "total" as const,
+      proves: false,
+    },
     { name: "isthmus.bytes_out", field: loadField.bytesOut, in: "total" as const },
     ...loadErrors
       .filter((kind) => !droppedKinds.includes(kind))

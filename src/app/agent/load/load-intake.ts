@@ -11,12 +11,7 @@ import type { Clock } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import type { LoadReporter } from "../../../proxy/io/load-service.ts";
 import type { ProxyNode } from "../../../proxy/node.ts";
-import {
-  connectedIn,
-  connectFailuresIn,
-  type LoadRow,
-  loadField,
-} from "../../../telemetry/load/fields.ts";
+import { connectedIn, connectFailuresIn, loadField } from "../../../telemetry/load/fields.ts";
 import { LoadBook, type LoadKey, type LoadSeries } from "../../../telemetry/load/load-book.ts";
 import type { ReportedLoad } from "../../../xds/load-report.ts";
 import { type Place, placeIn, unknownZone } from "./load-place.ts";
@@ -83,7 +78,7 @@ export class LoadIntake {
     // Nothing else of a node is kept: a stranger's may be long.
     const from: Reporter = {
       by: node.t === "gateway" ? "gateway" : "sidecar",
-      // An Envoy's LRS knows no bytes, and of TCP only that it was begun; an answer it does know. Our
+      // Of a member's HTTP an Envoy knows the answers, of its bytes mostly only those of all members. Our
       // engine's connections end well without any answer.
       tellsBytes: node.t !== "grpc" && node.engine === "embedded",
       witness,
@@ -139,7 +134,7 @@ export class LoadIntake {
     this.#setActive(load, { series, active: from.active, key: place.key });
     // A gateway forwards what others begin, and only to workloads of its own member.
     if (place.remote !== undefined && from.by !== "gateway") {
-      this.#testify(load.row, { ...place, member: place.remote, from });
+      this.#testify(load, { ...place, member: place.remote, from });
     }
   }
 
@@ -171,7 +166,7 @@ export class LoadIntake {
   }
 
   #testify(
-    row: LoadRow,
+    { row, isShare = false }: ReportedLoad,
     about: {
       readonly service: ServiceId;
       readonly member: MemberName;
@@ -181,7 +176,7 @@ export class LoadIntake {
     const { service, member, from } = about;
     const nowMs = this.#options.clock.monotonicMs();
     const isAnswered = !from.tellsBytes && (row[loadField.ok] ?? 0) > 0;
-    const hasHeard = isAnswered || (row[loadField.bytesIn] ?? 0) > 0;
+    const hasHeard = isAnswered || (!isShare && (row[loadField.bytesIn] ?? 0) > 0);
     const passing = {
       service,
       member,

@@ -183,12 +183,15 @@ test("what is open is kept for so many rows of all proxies, and given back with 
   assert.deepEqual(shown(), [["west/gateway sidecar", 0, 3]]);
 });
 
-test("an Envoy's answers vouch too: its reports have no bytes", () => {
+test("an Envoy's answers vouch too, bytes of several members together do not", () => {
   const envoy = open(sidecar("a", "envoy"));
   envoy.take([load({ issued: 1 })]);
   assert.deepEqual(heard, []);
+  envoy.take([{ ...load({ bytesIn: 10 }), isShare: true }]);
+  assert.deepEqual(heard, []);
   envoy.take([load({ ok: 1 })]);
-  assert.deepEqual(heard, [west]);
+  envoy.take([load({ bytesIn: 1 })]);
+  assert.deepEqual(heard, [west, west]);
 });
 
 test("two witnesses that cannot connect close the way, one under many names does not", () => {
