@@ -1,5 +1,12 @@
 import type { MeshFault } from "./fault.ts";
+import { controlFaults } from "./scenarios/control-faults.ts";
 import { gatewayFaults } from "./scenarios/gateway-faults.ts";
+import { linkFaults } from "./scenarios/link-faults.ts";
 import { workloadFaults } from "./scenarios/workload-faults.ts";
 
-export const meshFaults: readonly MeshFault[] = [...workloadFaults, ...gatewayFaults];
+export const meshFaults: readonly MeshFault[] = [
+  ...workloadFaults,
+  ...gatewayFaults,
+  ...controlFaults,
+  ...linkFaults,
+];

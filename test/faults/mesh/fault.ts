@@ -16,8 +16,8 @@ export interface MeshFault {
   readonly struck: readonly string[];
   /** Where traffic may go, likewise; absent: anywhere. */
   readonly allowed?: readonly string[];
-  /** A request that takes longer is late; default: what a request may take within a region. */
-  readonly lateMs?: number;
+  /** Of the region that answers while it lasts; absent: the caller's own. */
+  readonly rttMs?: number;
   /** How long it lasts; default: that of all. */
   readonly lastsMs?: number;
   readonly strike: (mesh: FaultMesh) => Promise<void>;

@@ -39,11 +39,18 @@ export class Part implements AsyncDisposable {
     return this.#child?.pid ?? 0;
   }
 
-  /** Resolves when it says that it does its work; with `waits: false` at once. */
-  async start({ waits = true }: { readonly waits?: boolean } = {}): Promise<void> {
+  /** Resolves when it says that it does its work; `env` is added to this process's. */
+  async start({
+    env = {},
+  }: {
+    readonly env?: Readonly<Record<string, string>>;
+  } = {}): Promise<void> {
     if (this.isRunning) return;
     const before = this.#out.length;
-    const child = this.#plan.spawn({ stdio: ["ignore", "pipe", "pipe"] });
+    const child = this.#plan.spawn({
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1", ...env },
+    });
     this.#child = child;
     const hear = (chunk: Buffer): void => {
       this.#out += chunk.toString("utf8");
@@ -52,7 +59,7 @@ export class Part implements AsyncDisposable {
     child.stdout?.on("data", hear);
     child.stderr?.on("data", hear);
     child.on("exit", () => this.#wake());
-    if (waits) await this.said(this.#plan.ready, before);
+    await this.said(this.#plan.ready, before);
     if (this.#out.length > keptBytes) this.#out = this.#out.slice(-keptBytes);
   }
 

@@ -1,24 +1,29 @@
 import { setTimeout as wait } from "node:timers/promises";
+import type { MemberAnswer } from "../../../src/app/api-model.ts";
 import { type Region, regionNames } from "../../support/regions/regions.ts";
 import type { Engine } from "./configs.ts";
 import type { MeshFault } from "./fault.ts";
 import { type Course, type Measure, measure } from "./measure.ts";
 import type { FaultMesh } from "./mesh.ts";
-import { serviceNamed } from "./plan.ts";
+import { serviceNamed, services } from "./plan.ts";
 import { type Kind, type LanePlan, machineMs, type Sample } from "./sample.ts";
 import type { RowName } from "./targets.ts";
 
 export interface Outcome {
   readonly name: string;
   readonly row: RowName;
+  /** Of the region that answers while it lasts; 0: the caller's own. */
+  readonly rttMs: number;
   readonly engine: Engine;
   readonly http: Measure;
   readonly tcpNew: Measure;
   readonly tcpHeld: Measure;
-  /** Failed requests of the callers in the other regions. */
+  /** Failed repeatable requests of callers in other regions, and to services that were not hit. */
   readonly elsewhereFailed: number;
   /** Requests that may not be repeated and were carried out more than once. */
   readonly twice: number;
+  /** When the caller's agent first held a member for anything but alive, in ms after the fault. */
+  readonly declaredDead: Readonly<Record<string, number>>;
   /** 0..1 of the answers before the fault. */
   readonly struckShare: number;
   /** How long the load's own process was held up at worst: what its times cannot resolve. */
@@ -36,7 +41,9 @@ const httpConnections = 16;
 const beforeMs = 2000;
 const settleLimitMs = 60_000;
 const afterMs = 1500;
-const defaultLateMs = 150;
+const lateMs = 150;
+// TCP, TLS, then the request: what a new connection to another region adds.
+const roundTripsOfNewConnection = 3;
 let runs = 0;
 
 /** Strikes a healthy mesh under load, mends it, and waits until traffic is as before. */
@@ -53,11 +60,13 @@ export async function runFault(
   const before = await shareOf(mesh, fault);
   const faultMs = machineMs();
   let healMs = faultMs;
+  const watch = watchMembers(mesh, faultMs);
   try {
     await fault.strike(mesh);
     await wait(fault.lastsMs ?? options.lastsMs);
   } finally {
     healMs = machineMs();
+    await watch.end();
     await fault.mend(mesh);
   }
   await untilCarrying(mesh, fault, before * 0.8);
@@ -66,6 +75,7 @@ export async function runFault(
   const all = await finish(mesh);
   const own = all.samples.get(watched) ?? [];
   const allowed = fault.allowed;
+  const far = (fault.rttMs ?? 0) * roundTripsOfNewConnection;
   const measured = (service: string, kinds: readonly Kind[]): Measure =>
     measure(
       own.filter((one) => one.service === service && kinds.includes(one.kind)),
@@ -73,14 +83,18 @@ export async function runFault(
         course,
         isStruck,
         isAllowed: allowed === undefined ? () => true : startsWithAny(allowed),
-        lateMs: fault.lateMs ?? defaultLateMs,
+        lateMs: lateMs + far,
       },
     );
-  const others = regionNames.filter((region) => region !== watched);
-  const elsewhere = others.flatMap((region) => all.samples.get(region) ?? []);
+  const isMain = (region: Region, service: string): boolean =>
+    region === watched && (service === fault.http || service === fault.tcp);
+  const elsewhere = [...all.samples].flatMap(([region, samples]) =>
+    samples.filter(({ service, kind }) => !isMain(region, service) && kind === "get"),
+  );
   return {
     name: fault.name,
     row: fault.row,
+    rttMs: fault.rttMs ?? 0,
     engine: mesh.engine,
     http: measured(fault.http, ["get", "post"]),
     tcpNew: measured(fault.tcp, ["new"]),
@@ -89,9 +103,38 @@ export async function runFault(
       ({ failure, endMs }) => failure !== undefined && endMs > faultMs,
     ).length,
     twice: await carriedOutTwice(mesh),
+    declaredDead: watch.declaredDead,
     struckShare: before,
     lagMs: all.lagMs,
   };
+}
+
+/** What the caller's agent thinks of the others; an agent that is down or hangs thinks nothing. */
+function watchMembers(
+  mesh: FaultMesh,
+  faultMs: number,
+): { readonly declaredDead: Record<string, number>; readonly end: () => Promise<void> } {
+  const declaredDead: Record<string, number> = {};
+  let isEnding = false;
+  const watching = (async () => {
+    for (; !isEnding; await wait(100)) {
+      const answer = (await mesh.ask(watched, "members")) as MembersAnswer | undefined;
+      for (const { name, state } of answer?.members ?? []) {
+        if (state !== "live" && state !== "self") declaredDead[name] ??= machineMs() - faultMs;
+      }
+    }
+  })();
+  return {
+    declaredDead,
+    end: async () => {
+      isEnding = true;
+      await watching;
+    },
+  };
+}
+
+interface MembersAnswer {
+  readonly members: readonly MemberAnswer[];
 }
 
 function startsWithAny(beginnings: readonly string[]): (who: string) => boolean {
@@ -113,7 +156,11 @@ function lanesFor(fault: MeshFault, perSecond: number): readonly LanePlan[] {
   const http = { service: fault.http, port: serviceNamed(fault.http).localPort };
   const tcp = { service: fault.tcp, port: serviceNamed(fault.tcp).localPort };
   const half = { connections: httpConnections / 2, perSecond: perSecond / 2 };
+  const asides = services
+    .filter(({ name, protocol }) => protocol === "http" && name !== fault.http)
+    .map(({ name, localPort }) => ({ service: name, port: localPort }));
   return [
+    ...asides.map((aside) => ({ ...aside, kind: "get" as const, connections: 2, perSecond: 20 })),
     { ...http, kind: "get", ...half },
     { ...http, kind: "post", ...half },
     { ...tcp, kind: "new", connections: 8, perSecond: 20 },

@@ -1,46 +1,52 @@
 import type { MeshFault } from "../fault.ts";
 import type { FaultMesh } from "../mesh.ts";
+import { workloadsOf } from "../plan.ts";
 
 const local = { http: "cart", tcp: "ledger" } as const;
-/** The other one of the region has to take over. */
+/** The other three of the region have to take over. */
 const one = { ...local, struck: ["eu/a/shop-1"], allowed: ["eu/"] } as const;
-/** The next region has to take over: its answers take one round trip more. */
-const both = { ...local, struck: ["eu/"], lateMs: 350 } as const;
+/** The next region has to take over. */
+const each = { ...local, struck: ["eu/"], rttMs: 60 } as const;
 const first = ["eu/shop-1"];
-const all = ["eu/shop-1", "eu/shop-2"];
+const all = workloadsOf("eu").map(({ name }) => `eu/${name}`);
 
 /** What happens to workloads of the caller's own member. */
 export const workloadFaults: readonly MeshFault[] = [
   {
     ...one,
     name: "local-drained",
-    title: "one of two local workloads drains and ends",
+    title: "one of four local workloads drains and ends",
     row: "local gone in good order",
     strike: (mesh) => mesh.drain("eu/shop-1", true),
     mend: (mesh) => mesh.drain("eu/shop-1", false),
   },
   {
-    ...both,
+    ...each,
     name: "locals-drained",
-    title: "both local workloads drain",
+    title: "all local workloads drain",
     row: "local gone in good order",
     strike: (mesh) => forEach(all, (name) => mesh.drain(name, true)),
     mend: (mesh) => forEach(all, (name) => mesh.drain(name, false)),
   },
-  { ...one, name: "local-killed", title: "one of two local workloads is killed", ...killed(first) },
-  { ...both, name: "locals-killed", title: "both local workloads are killed", ...killed(all) },
-  { ...one, name: "local-hung", title: "one of two local workloads hangs", ...hung(first) },
-  { ...both, name: "locals-hung", title: "both local workloads hang", ...hung(all) },
+  {
+    ...one,
+    name: "local-killed",
+    title: "one of four local workloads is killed",
+    ...killed(first),
+  },
+  { ...each, name: "locals-killed", title: "all local workloads are killed", ...killed(all) },
+  { ...one, name: "local-hung", title: "one of four local workloads hangs", ...hung(first) },
+  { ...each, name: "locals-hung", title: "all local workloads hang", ...hung(all) },
   {
     ...one,
     name: "local-dropped",
-    title: "packets of one of two local workloads are dropped",
+    title: "packets of one of four local workloads are dropped",
     ...dropped(first),
   },
   {
-    ...both,
+    ...each,
     name: "locals-dropped",
-    title: "packets of both local workloads are dropped",
+    title: "packets of all local workloads are dropped",
     ...dropped(all),
   },
   {
@@ -50,9 +56,9 @@ export const workloadFaults: readonly MeshFault[] = [
     ...appDead(first),
   },
   {
-    ...both,
+    ...each,
     name: "apps-dead",
-    title: "both local applications are dead behind their sidecars",
+    title: "all local applications are dead behind their sidecars",
     ...appDead(all),
   },
   {
