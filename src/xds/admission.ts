@@ -27,6 +27,19 @@ export class Admission {
     return true;
   }
 
+  /** Takes so many at once, on credit; how long until that is paid back, in milliseconds. */
+  charge(count: number, nowMs: number): number {
+    this.#refill(nowMs);
+    this.#tokens -= count;
+    return Math.max(0, Math.ceil((-this.#tokens / this.#limits.perSecond) * 1000));
+  }
+
+  /** As if nothing had ever been taken. */
+  isFull(nowMs: number): boolean {
+    this.#refill(nowMs);
+    return this.#tokens >= this.#limits.burst;
+  }
+
   /** How long until `take` is true again. */
   waitMs(nowMs: number): number {
     this.#refill(nowMs);

@@ -62,11 +62,22 @@ describe("PeerPace", () => {
     assert.equal(pace.take(cart, 1500), 0);
   });
 
+  test("charges many at once, on credit, to whoever asked for them", () => {
+    const pace = new PeerPace({ perSecond: 100, burst: 50 });
+    assert.equal(pace.charge(cart, 50, 0), 0);
+    assert.equal(pace.charge(cart, 20_000, 0), 200_000);
+    assert.equal(pace.charge(cart, 0, 100_000), 100_000);
+    assert.equal(pace.charge(frontend, 50, 0), 0, "the others do not pay for it");
+  });
+
   test("identities without number share one pace and no memory", () => {
     const pace = new PeerPace({ perSecond: 1, burst: 1 });
     for (let index = 0; index < 10_000; index += 1) assert.equal(pace.take(`id ${index}`, 0), 0);
     assert.equal(pace.take("one more", 0), 0);
     assert.ok(pace.take("and another", 0) > 0);
     assert.ok(pace.take("id 7", 0) > 0);
+    // Who has asked for nothing since is forgotten, so that others get paces of their own again.
+    assert.equal(pace.take("and another", 2000), 0);
+    assert.equal(pace.take("a third", 2000), 0);
   });
 });

@@ -14,6 +14,7 @@ import { StrangeNames } from "../../xds/strange-names.ts";
 import type { Decoded } from "../../xds/wire-fields.ts";
 import { FairLine } from "../fair-line.ts";
 import { type Entry, PeerCount, type PeerLimits } from "../peer-limits.ts";
+import { PeerPace } from "../peer-pace.ts";
 import {
   type Admitted,
   type AdsCall,
@@ -48,6 +49,11 @@ export interface AdsOptions extends Door {
   readonly limits?: Partial<DeltaLimits>;
   /** Streams that one peer may hold open, waiting ones included. */
   readonly peerLimits?: Partial<PeerLimits>;
+  /** Names that one peer may ask for; each that it repeats counts again. */
+  readonly namePace?: {
+    readonly perIdentity: AdmissionLimits;
+    readonly perCertificate: AdmissionLimits;
+  };
 }
 
 // A handshake and a first configuration of 1,000 clusters cost about 5 ms: a fleet that returns at once
@@ -65,6 +71,13 @@ const refusalLogs: AdmissionLimits = { perSecond: 1, burst: 20 };
 // An identity may stand for a whole deployment; a certificate for one workload, with a worker for each core
 // and streams that are about to be noticed as dead.
 const defaultPeerLimits: PeerLimits = { perIdentity: 5000, perCertificate: 64 };
+// To read and look up a name costs a microsecond or two. A sidecar names all it has once, when it connects: with
+// 10,000 services and a few workers within the burst. Who goes on and on is read later, and not ended: the
+// state of the world repeats all names with each answer. An identity may stand for a fleet that returns.
+const defaultNamePace = {
+  perIdentity: { perSecond: 400_000, burst: 8_000_000 },
+  perCertificate: { perSecond: 20_000, burst: 500_000 },
+} as const;
 // Programs of one machine that prove nothing: they must leave room, and the pace of admission, to all others.
 const maxAnonymous = 256;
 const anonymousPace: AdmissionLimits = { perSecond: 20, burst: 256 };
@@ -104,6 +117,9 @@ export class AdsServer implements Disposable {
     const limits = { ...defaultAdmission, ...options.admission };
     this.#admission = new Admission(limits, clock.monotonicMs());
     const logs = new Admission(refusalLogs, clock.monotonicMs());
+    const { perIdentity, perCertificate } = options.namePace ?? defaultNamePace;
+    const byIdentity = new PeerPace(perIdentity);
+    const byCertificate = new PeerPace(perCertificate);
     this.#host = {
       clock,
       log,
@@ -113,6 +129,14 @@ export class AdsServer implements Disposable {
       enqueue: (stream) => this.#enqueue(stream),
       forget: (stream) => this.#forget(stream),
       mayLog: () => logs.take(clock.monotonicMs()),
+      // Whoever has no name shares one pace, as one lane.
+      chargeNames: (peer, count) => {
+        const nowMs = clock.monotonicMs();
+        return Math.max(
+          byIdentity.charge(peer?.id ?? "", count, nowMs),
+          byCertificate.charge(peer?.leafSha256 ?? "", count, nowMs),
+        );
+      },
     };
     this.#anonymousPace = new Admission(anonymousPace, clock.monotonicMs());
     this.#perPeer = new PeerCount("streams", { ...defaultPeerLimits, ...options.peerLimits });
@@ -127,6 +151,8 @@ export class AdsServer implements Disposable {
     this.#registerOne(server, {
       name: "DeltaAggregatedResources",
       decode: decodeDeltaRequest,
+      countNames: ({ subscribe, unsubscribe, initialVersions }) =>
+        subscribe.length + unsubscribe.length + initialVersions.size,
       door,
       dialect: "delta",
       openSession: (view) =>
@@ -135,6 +161,7 @@ export class AdsServer implements Disposable {
     this.#registerOne(server, {
       name: "StreamAggregatedResources",
       decode: decodeSotwRequest,
+      countNames: ({ names }) => names.length,
       door,
       dialect: "sotw",
       openSession: (view) =>
@@ -168,7 +195,7 @@ export class AdsServer implements Disposable {
 
   #registerOne<Request extends AnyRequest>(
     server: Server,
-    method: Pick<StreamOptions<Request>, "dialect" | "openSession"> & {
+    method: Pick<StreamOptions<Request>, "dialect" | "openSession" | "countNames"> & {
       readonly name: string;
       readonly decode: (bytes: Buffer) => Decoded<Request>;
       readonly door: Door;

@@ -64,6 +64,8 @@ export interface StreamHost {
   readonly forget: (stream: OpenStream) => void;
   /** Whether one more refusal may be logged now: a fleet that refuses or is refused comes again and again. */
   readonly mayLog: () => boolean;
+  /** How long to read nothing more after so many names were asked for, in milliseconds. */
+  readonly chargeNames: (peer: Peer | undefined, count: number) => number;
 }
 
 /** A stream of either dialect, as the server that owns it sees it. */
@@ -94,6 +96,7 @@ export interface StreamOptions<Request> {
   readonly peer?: Peer;
   readonly dialect: Dialect;
   readonly openSession: (view: View) => XdsSession<Request>;
+  readonly countNames: (request: Request) => number;
 }
 
 /** One stream: moves bytes between a gRPC call and its session. */
@@ -107,6 +110,8 @@ export class AdsStream<Request extends AnyRequest> {
   #isClosed = false;
   #writingSinceMs: number | undefined;
   #wake: NodeJS.Timeout | undefined;
+  /** Until then no request is read. */
+  #rest: NodeJS.Timeout | undefined;
   /** Owned by the host: whether a flush is on its list. */
   isScheduled = false;
 
@@ -145,7 +150,7 @@ export class AdsStream<Request extends AnyRequest> {
     this.#first = undefined;
     this.#open = { session, node, release };
     this.#take(first);
-    this.#call.resume();
+    if (this.#rest === undefined) this.#call.resume();
   }
 
   /** Sends what is due, unless a write is in flight; when that ends, the newest state is sent. */
@@ -224,6 +229,7 @@ export class AdsStream<Request extends AnyRequest> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#wake);
+    clearTimeout(this.#rest);
     this.#host.forget(this);
     this.#open?.release();
     this.#open?.session.close();
@@ -254,6 +260,7 @@ export class AdsStream<Request extends AnyRequest> {
   #take(request: Request): void {
     if (this.#open === undefined) return;
     const { session, node } = this.#open;
+    this.#restAfter(this.#host.chargeNames(this.peer, this.#options.countNames(request)));
     const outcome = session.request(request, this.#host.clock.nowMs());
     switch (outcome.t) {
       case "ok":
@@ -276,6 +283,18 @@ export class AdsStream<Request extends AnyRequest> {
         return this.end(status.RESOURCE_EXHAUSTED, outcome.reason);
     }
     this.#host.schedule(this);
+  }
+
+  /** Later requests wait in the client, as they do before a stream is let in. */
+  #restAfter(ms: number): void {
+    if (ms === 0) return;
+    this.#call.pause();
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      if (!this.#isClosed) this.#call.resume();
+    }, ms);
+    this.#rest.unref();
   }
 
   #sleep(nowMs: number): void {

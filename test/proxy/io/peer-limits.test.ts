@@ -10,6 +10,7 @@ import {
   type RenewResponse,
   renewPath,
 } from "../../../src/xds/renewal.ts";
+import { resource } from "../../xds/harness.ts";
 import { type Agent, dial, identityOf, Stream, sidecarId, startAgent } from "./fixture.ts";
 
 const other = parseSpiffeId("spiffe://east.acme.mesh/ns/shop/sa/frontend");
@@ -29,6 +30,14 @@ function renewed(client: Client): Promise<ServiceError | undefined> {
       (error) => resolve(error ?? undefined),
     );
   });
+}
+
+async function answerWith(stream: Stream, name: string): Promise<void> {
+  for (;;) {
+    const response = await stream.next();
+    stream.ack(response);
+    if (response.resources.some((one) => one.name === name)) return;
+  }
 }
 
 describe("what one peer may hold at the agent's port", () => {
@@ -97,6 +106,36 @@ describe("what one peer may hold at the agent's port", () => {
     served.send("cluster");
     await served.next();
   });
+
+  for (const limit of ["perCertificate", "perIdentity"] as const) {
+    test(`a peer that asks for names without end is read later (${limit}), and costs the others nothing`, async () => {
+      const wide = { perSecond: 1_000_000, burst: 1_000_000 };
+      await using agent = await startAgent({
+        namePace: {
+          perCertificate: wide,
+          perIdentity: wide,
+          [limit]: { perSecond: 1000, burst: 100 },
+        },
+      });
+      const upserts = ["a", "b"].map((name) => resource({ type: "endpoint", name }, "1"));
+      agent.set.apply({ upserts, removed: [] });
+      using greedy = dial(agent, await sidecarOf(agent));
+      using flood = new Stream(greedy);
+      const names = Array.from({ length: 3000 }, (_, index) => `no-${index}`);
+      flood.send("endpoint", { resourceNamesSubscribe: ["a", ...names] });
+      await answerWith(flood, "a");
+      // Read when the 3,000 names are paid for.
+      flood.send("endpoint", { resourceNamesSubscribe: ["b"] });
+      const order: string[] = [];
+      const late = answerWith(flood, "b").then(() => order.push("greedy"));
+      using modest = dial(agent, await sidecarOf(agent, other));
+      using stream = new Stream(modest);
+      stream.send("endpoint", { resourceNamesSubscribe: ["b"] });
+      await answerWith(stream, "b").then(() => order.push("modest"));
+      await late;
+      assert.deepEqual(order, ["modest", "greedy"]);
+    });
+  }
 
   test("an identity that renews without end is told when to come again, and costs the others nothing", async () => {
     const limited: string[] = [];
