@@ -170,7 +170,8 @@ function mortal(store: CatalogStore, death: AbortSignal): CatalogStore {
     name: store.name,
     publish: (write, signal) => whileAlive(signal, (own) => store.publish(write, own)),
     readSnapshot: (member, signal) => whileAlive(signal, (own) => store.readSnapshot(member, own)),
-    readHeads: (members, signal) => whileAlive(signal, (own) => store.readHeads(members, own)),
+    readHeads: (members, asked) =>
+      whileAlive(asked.signal, (own) => store.readHeads(members, { ...asked, signal: own })),
     readLog: (cursors, { waitMs, signal }) =>
       whileAlive(signal, (own) => store.readLog(cursors, { waitMs, signal: own })),
     readCharters: (above, signal) => whileAlive(signal, (own) => store.readCharters(above, own)),

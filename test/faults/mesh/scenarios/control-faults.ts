@@ -162,7 +162,8 @@ function clockFault(name: string, title: string, shiftMs: number): MeshFault {
 
 async function aloneDies(mesh: FaultMesh): Promise<void> {
   await wait(untilDeathMs);
-  await Promise.all([mesh.part("eu/shop-1").kill(), mesh.killApp("eu/shop-1")]);
+  await mesh.part("eu/shop-1").kill();
+  await mesh.killApp("eu/shop-1");
 }
 
 async function comesBack(mesh: FaultMesh): Promise<void> {
