@@ -45,7 +45,7 @@ export function catalogStoreContract(name: string, open: () => Promise<StoreUnde
   suite(`CatalogStore: ${name}`, () => {
     withStore("an empty hub holds no snapshot, no head and no charter", async (store) => {
       assert.equal(await store.readSnapshot(east, noSignal), undefined);
-      assert.equal((await store.readHeads([east, west], noSignal)).size, 0);
+      assert.equal((await store.readHeads([east, west], { signal: noSignal })).size, 0);
       assert.deepEqual(await store.readCharters({ above: 0 }, noSignal), []);
     });
 
@@ -151,13 +151,27 @@ export function catalogStoreContract(name: string, open: () => Promise<StoreUnde
       const { cursor = "" } = (await store.readSnapshot(east, noSignal)) ?? {};
       const beat = writeOf({ t: "beat", expected: at(1, 1), position: at(1, 1), head: "beat 2" });
       assert.deepEqual(await store.publish(beat, noSignal), { t: "stored" });
-      const heads = await store.readHeads([east], noSignal);
+      const heads = await store.readHeads([east], { signal: noSignal });
       assert.deepEqual(plainHead(heads.get(east)), plainHead(headOf("beat 2")));
       const entries = await store.readLog(new Map([[east, cursor]]), {
         waitMs: 1,
         signal: noSignal,
       });
       assert.deepEqual(entries, []);
+    });
+
+    withStore("heads that are known count as long as they stand there", async (store) => {
+      await whole(store, { records: recordsOf({ a: "1" }), position: at(1, 1) });
+      const read = async (known: SignedHead): Promise<unknown> => {
+        const asked = { signal: noSignal, known: () => known };
+        const heads = await store.readHeads([east, west], asked);
+        return [...heads].map(([member, head]) => [member, plainHead(head)]);
+      };
+      assert.deepEqual(await read(headOf("1/1")), [[east, plainHead(headOf("1/1"))]]);
+      assert.deepEqual(await read(headOf("other")), [[east, plainHead(headOf("1/1"))]]);
+      const beat = writeOf({ t: "beat", expected: at(1, 1), position: at(1, 1), head: "beat 2" });
+      await store.publish(beat, noSignal);
+      assert.deepEqual(await read(headOf("1/1")), [[east, plainHead(headOf("beat 2"))]]);
     });
 
     withStore("the log goes on exactly where the snapshot ends", async (store) => {
@@ -227,7 +241,7 @@ export function catalogStoreContract(name: string, open: () => Promise<StoreUnde
       const write = writeOf({ t: "whole", expected: undefined, position: at(1, 1) });
       await assert.rejects(store.publish(write, signal), /gone/);
       await assert.rejects(store.readSnapshot(east, signal), /gone/);
-      await assert.rejects(store.readHeads([east], signal), /gone/);
+      await assert.rejects(store.readHeads([east], { signal }), /gone/);
       await assert.rejects(
         store.readLog(new Map([[east, logStart]]), { waitMs: 1, signal }),
         /gone/,
@@ -307,7 +321,8 @@ function at(epoch: number, seq: number): ShardPosition {
 }
 
 function headOf(text: string): SignedHead {
-  const signature = { bytes: Buffer.from("sig"), chain: [Buffer.from("leaf"), Buffer.from("ca")] };
+  const bytes = Buffer.from(`sig of ${text}`);
+  const signature = { bytes, chain: [Buffer.from("leaf"), Buffer.from("ca")] };
   return { bytes: Buffer.from(text), signature };
 }
 

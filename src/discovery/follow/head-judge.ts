@@ -39,6 +39,8 @@ export interface HeadJudge {
       readonly held: HeldSigned | undefined;
     },
   ) => Judged;
+  /** The last one that was found right, while its signer's certificate held. */
+  readonly newest: () => SignedHead | undefined;
 }
 
 export function createHeadJudge(options: {
@@ -58,7 +60,7 @@ export function createHeadJudge(options: {
       }
       const peeked = peekHead(signed.bytes);
       if (peeked !== undefined && !lease.isNews(peeked)) {
-        if (relationOf(peeked, held?.position) === "older") return { t: "old" };
+        if (!isNewer(relationOf(peeked, held?.position))) return { t: "old" };
       }
       const verdict = verifyHead(signed, { mesh, member, verify, nowMs, allowExpired: isSnapshot });
       if (verdict.t === "refused") return verdict;
@@ -69,6 +71,7 @@ export function createHeadJudge(options: {
       if (!isExpired) verified = found;
       return { t: "ok", found };
     },
+    newest: () => verified?.signed,
   };
 }
 

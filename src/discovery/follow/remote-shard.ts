@@ -63,6 +63,8 @@ export interface RemoteShard {
     at: { readonly nowMs: number; readonly monotonicMs: number },
   ) => ShardOutcome;
   readonly status: () => ShardStatus;
+  /** The newest whose signature was verified; content may not have come yet. */
+  readonly verifiedHead: () => SignedHead | undefined;
   readonly findings: () => readonly Finding[];
   /** Records and head as they were read, for the copy on disk; undefined before the first. */
   readonly copy: () => Omit<ShardSnapshot, "cursor"> | undefined;
@@ -86,7 +88,7 @@ export function createRemoteShard(options: {
   const { member } = options;
   const content = createShardContent(options);
   const lease = createLeaseClock();
-  const { judge } = createHeadJudge({ ...options, lease });
+  const { judge, newest } = createHeadJudge({ ...options, lease });
   let held: Held | undefined;
   let owner: ShardOwner | undefined;
   let skewMs: number | undefined;
@@ -177,6 +179,7 @@ export function createRemoteShard(options: {
       isSignerExpired: held?.isSignerExpired ?? false,
       skewMs,
     }),
+    verifiedHead: newest,
     findings: () => [...(alarm === undefined ? [] : [alarm]), ...content.findings()],
     copy: () =>
       held === undefined

@@ -86,7 +86,14 @@ export interface CatalogStore extends AsyncDisposable {
   /** One read for all: members without a head are left out. */
   readonly readHeads: (
     members: readonly MemberName[],
-    signal: AbortSignal,
+    options: {
+      readonly signal: AbortSignal;
+      /**
+       * A head of that member whose signature was verified: need not be sent again where it stands still.
+       * An unverified one would let one hub hide what another one holds.
+       */
+      readonly known?: (member: MemberName) => SignedHead | undefined;
+    },
   ) => Promise<ReadonlyMap<MemberName, SignedHead>>;
   /**
    * Entries after the cursors, oldest first per member; waits up to `waitMs` for the first, then may

@@ -13,7 +13,7 @@ test("hubMeter() shows a hub from the start, its calls, its connections and why 
   assert.match(await telemetry.render(), /isthmus_hub_connections\{hub="standalone"\} 0/);
   await using shape = await openStandalone();
   await using store = openRedisStore(shape.hub, { ...storeDeps(), meter });
-  await store.readHeads([east], noSignal);
+  await store.readHeads([east], { signal: noSignal });
   await eventually(async () => {
     const text = await telemetry.render();
     assert.match(text, /isthmus_hub_connections\{hub="standalone"\} 2/);

@@ -103,9 +103,9 @@ export function createFaultyHub(options: {
         keep(oldSnapshots, snapshot, chance);
         return isLying() ? lie.snapshot(snapshot) : snapshot;
       }),
-    readHeads: (members, signal) =>
-      through(agent, signal, async () => {
-        const heads = await inner.readHeads(members, noSignal);
+    readHeads: (members, asked) =>
+      through(agent, asked.signal, async () => {
+        const heads = await inner.readHeads(members, { ...asked, signal: noSignal });
         for (const head of heads.values()) keep(oldHeads, head, chance);
         return isLying() ? lie.heads(heads) : heads;
       }),

@@ -170,6 +170,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
           if (outcome.change !== undefined) saver.touch(member);
           return outcome;
         },
+        verifiedHead: (member) => shards.get(member)?.verifiedHead(),
         positionOf: (member) => shards.get(member)?.status().position,
         charterNumber: () => charter.number,
         onCharters: (found) => options.onEvent({ t: "charters", charters: found }),

@@ -34,6 +34,8 @@ export interface HubReaderOptions {
   /** All members whose shards are wanted; may change. */
   readonly members: () => readonly MemberName[];
   readonly take: (member: MemberName, input: ShardInput) => ShardOutcome;
+  /** The newest that was verified, whichever hub it came from. */
+  readonly verifiedHead: (member: MemberName) => SignedHead | undefined;
   readonly positionOf: (member: MemberName) => ShardPosition | undefined;
   readonly charterNumber: () => number;
   readonly onCharters: (charters: readonly SignedCharter[]) => void;
@@ -139,7 +141,8 @@ export function startHubReader(options: HubReaderOptions): HubReader {
 
   const pollOnce = async (): Promise<void> => {
     const members = options.members();
-    const heads = await ask((own) => store.readHeads(members, own));
+    const { verifiedHead: known } = options;
+    const heads = await ask((own) => store.readHeads(members, { signal: own, known }));
     answered();
     const behind: (readonly [MemberName, SignedHead])[] = [];
     for (const member of members) {
@@ -170,14 +173,19 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     return head.seq > held.seq || (head.seq === held.seq && head.digest > held.digest);
   };
 
-  const repeat = async (once: () => Promise<void>, restMs: number): Promise<void> => {
+  const repeat = async (
+    once: () => Promise<void>,
+    rest: { readonly ms: number; readonly firstMs: number },
+  ): Promise<void> => {
     let failures = 0;
+    let restMs = rest.firstMs;
     while (!signal.aborted) {
       const before = answers;
       try {
         await once();
         failures = 0;
         if (restMs > 0) await pause(restMs, { timers, signal });
+        restMs = rest.ms;
       } catch (cause) {
         if (signal.aborted) return;
         const fields = { hub: store.name, reason: reasonOf(cause) };
@@ -194,7 +202,10 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     }
   };
 
-  const done = Promise.all([repeat(followOnce, 0), repeat(pollOnce, options.pollMs)]);
+  const follow = repeat(followOnce, { ms: 0, firstMs: 0 });
+  // Hubs are polled at moments of their own: what one of them told the others need not repeat.
+  const firstMs = options.pollMs * options.random();
+  const done = Promise.all([follow, repeat(pollOnce, { ms: options.pollMs, firstMs })]);
   return {
     name: store.name,
     isReadable: () => isReadable,

@@ -128,7 +128,7 @@ export function createMemoryHub(options: {
       signal.throwIfAborted();
       return snapshotOf(member);
     },
-    readHeads: async (members, signal) => {
+    readHeads: async (members, { signal }) => {
       signal.throwIfAborted();
       const found = members.flatMap((member) => {
         const head = shards.get(member)?.held.head;

@@ -48,7 +48,7 @@ export function createNameWatch(options: {
 
   const headIn = async (store: CatalogStore): Promise<Head | undefined> => {
     const limit = { ...options, what: `read ${store.name}` };
-    const heads = await within(limit, (signal) => store.readHeads([member], signal));
+    const heads = await within(limit, (signal) => store.readHeads([member], { signal }));
     const signed = heads.get(member);
     return signed && options.judgeHead(signed);
   };

@@ -201,7 +201,7 @@ test("a member's user may read what other members wrote", async () => {
     },
     signal,
   );
-  assert.equal((await reader.readHeads([west], signal)).size, 1);
+  assert.equal((await reader.readHeads([west], { signal })).size, 1);
 });
 
 test("nobody gets in without a password, or with another's", async () => {

@@ -49,6 +49,7 @@ test("a writer whose every entry sends readers to the snapshot makes them read f
     pollMs: 1000,
     members: () => [east],
     take: () => ({ isNewBeat: false, isBehind: true }),
+    verifiedHead: () => undefined,
     positionOf: () => undefined,
     charterNumber: () => 0,
     onCharters: () => undefined,

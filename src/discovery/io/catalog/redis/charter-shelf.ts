@@ -11,6 +11,8 @@ import {
 import { charterIndexKey, shardKeys } from "./keys.ts";
 import type { HubConnection } from "./link/connection.ts";
 import { listOf, type Reply } from "./replies.ts";
+import { scriptOn } from "./script-sender.ts";
+import { newerChartersScript } from "./scripts.ts";
 
 /** The charters in a hub: each member keeps one, an index names members that nobody knows yet. */
 export interface CharterShelf {
@@ -32,6 +34,7 @@ export function createCharterShelf(options: {
 }): CharterShelf {
   const { mesh, ask } = options;
   const known = new Set<MemberName>();
+  const newer = scriptOn(newerChartersScript, "_RO");
   let page = 0;
 
   const strangersAbove = async (
@@ -45,6 +48,20 @@ export function createCharterShelf(options: {
     const names = listOf(reply);
     page = names.length === pageSize ? page + 1 : 0;
     return names.flatMap(memberNameIn).filter((name) => !known.has(name));
+  };
+  const newerOf = async (
+    connection: HubConnection,
+    { names, above }: { readonly names: readonly MemberName[]; readonly above: number },
+  ): Promise<readonly { readonly key: string; readonly number: number }[]> => {
+    const keys = names.map((name) => shardKeys(mesh, name).charter);
+    const flat = listOf(await newer(connection)(keys, [above, charterNumberBytes]));
+    return flat.flatMap((place, at) => {
+      const key = typeof place === "number" ? keys[place - 1] : undefined;
+      const start = flat[at + 1];
+      if (key === undefined || !Buffer.isBuffer(start)) return [];
+      const number = charterNumberIn(start) ?? 0;
+      return number > above ? [{ key, number }] : [];
+    });
   };
   const enlist = async (connection: HubConnection, entry: KnownCharter): Promise<void> => {
     const key = charterIndexKey(mesh);
@@ -63,15 +80,7 @@ export function createCharterShelf(options: {
         run: async (connection) => {
           const strangers = await strangersAbove(connection, above);
           const names = [...known, ...strangers];
-          const numbers = await Promise.all(
-            names.map(async (name) => {
-              const { charter: key } = shardKeys(mesh, name);
-              const start = await rangeOf(connection, { key, bytes: charterNumberBytes });
-              return { name, key, number: charterNumberIn(start) ?? 0 };
-            }),
-          );
-          const newer = numbers.filter(({ number }) => number > above);
-          const highest = newer
+          const highest = (await newerOf(connection, { names, above }))
             .toSorted((left, right) => right.number - left.number)
             .slice(0, maxCharters);
           const values = await Promise.all(

@@ -102,7 +102,7 @@ export function createLogReader(options: LogReaderOptions): {
     );
     const members = [...new Set(unknown.map(({ member }) => member))];
     const none: ReadonlyMap<MemberName, SignedHead> = new Map();
-    const heads = members.length === 0 ? none : await options.readHeads(members, signal);
+    const heads = members.length === 0 ? none : await options.readHeads(members, { signal });
     return raw.map((entry) => entryFrom(entry, heads));
   };
   const entryFrom = (

@@ -1,8 +1,7 @@
 import { formatHostPort } from "../../../../mesh/address.ts";
 import { MeshError } from "../../../../mesh/errors.ts";
-import type { MemberName } from "../../../../mesh/ids.ts";
-import type { CatalogStore, HubServer, PublishResult, SignedHead } from "../../../shards/store.ts";
-import { type Ask, nothingForJunk, rangeOf } from "./asking.ts";
+import type { CatalogStore, HubServer, PublishResult } from "../../../shards/store.ts";
+import { type Ask, nothingForJunk } from "./asking.ts";
 import { createChainMemory } from "./chain-memory.ts";
 import { createCharterShelf } from "./charter-shelf.ts";
 import {
@@ -10,11 +9,10 @@ import {
   encodeHead,
   encodePosition,
   entryHeadParts,
-  maxHeadValueBytes,
   recordsFrom,
 } from "./codec.ts";
+import { createHeadReader } from "./head-reader.ts";
 import { shardKeys } from "./keys.ts";
-import type { HubConnection } from "./link/connection.ts";
 import { createServerFinder } from "./link/find-server.ts";
 import { followHubAccess } from "./link/hub-access.ts";
 import { brokenBy, HubFailure, unavailable } from "./link/hub-failure.ts";
@@ -24,7 +22,7 @@ import { type MasterWatch, watchMaster } from "./link/master-watch.ts";
 import { createLogReader } from "./log-reader.ts";
 import type { HubFailureKind, RedisDeps, RedisHub } from "./redis-hub.ts";
 import { bytesOf, listOf, type Reply } from "./replies.ts";
-import { createScriptSender, type ScriptSender } from "./script-sender.ts";
+import { scriptOn } from "./script-sender.ts";
 import { snapshotScript, writeScript } from "./scripts.ts";
 
 /** Readers that fell back further read the snapshot. A rough bound: Redis cuts whole blocks. */
@@ -84,17 +82,8 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
   const blocking = openLink();
   const watch: MasterWatch = watchMaster({ ...deps, finder, access, isTls: url.isTls, links });
   const chains = createChainMemory();
-  const senders = new WeakMap<HubConnection, { write: ScriptSender; snapshot: ScriptSender }>();
-  const sendersOf = (
-    connection: HubConnection,
-  ): { write: ScriptSender; snapshot: ScriptSender } => {
-    const known = senders.get(connection);
-    if (known !== undefined) return known;
-    const write = createScriptSender(connection, writeScript);
-    const made = { write, snapshot: createScriptSender(connection, snapshotScript, "_RO") };
-    senders.set(connection, made);
-    return made;
-  };
+  const write = scriptOn(writeScript);
+  const snapshot = scriptOn(snapshotScript, "_RO");
 
   /** The one place where a failure becomes what callers know. */
   const ask: Ask = async (call, doing, options) => {
@@ -114,28 +103,8 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
     }
   };
 
-  const readHeads: CatalogStore["readHeads"] = async (members, signal) => {
-    const values = await ask("heads", "read the heads", {
-      signal,
-      // Each by itself and cut: with MGET one member's huge value would take all others' along.
-      run: (connection) =>
-        Promise.all(
-          members.map((member) =>
-            rangeOf(connection, { key: shardKeys(mesh, member).head, bytes: maxHeadValueBytes }),
-          ),
-        ),
-    });
-    charters.know(members);
-    const heads = new Map<MemberName, SignedHead>();
-    for (const [index, member] of members.entries()) {
-      const stored = decodeStoredHead(values[index] ?? Buffer.alloc(0));
-      if (stored === undefined) continue;
-      chains.learn(stored.head);
-      heads.set(member, stored.head);
-    }
-    return heads;
-  };
   const charters = createCharterShelf({ mesh, ask });
+  const readHeads = createHeadReader({ mesh, chains, ask });
   const log = createLogReader({
     mesh,
     timers: deps.timers,
@@ -148,27 +117,27 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
 
   return {
     name: hub.name,
-    publish: (write, signal) => {
-      const keys = shardKeys(mesh, write.member);
-      chains.learn(write.head);
-      const { sharedBytes, chainName } = entryHeadParts(write.head);
-      const pairs = [...write.changed].flatMap(([key, record]) => [key, bufferOf(record)]);
-      return ask("publish", `write the shard of "${write.member}"`, {
+    publish: (shard, signal) => {
+      const keys = shardKeys(mesh, shard.member);
+      chains.learn(shard.head);
+      const { sharedBytes, chainName } = entryHeadParts(shard.head);
+      const pairs = [...shard.changed].flatMap(([key, record]) => [key, bufferOf(record)]);
+      return ask("publish", `write the shard of "${shard.member}"`, {
         signal,
         run: async (connection) => {
-          const reply = await sendersOf(connection).write(
+          const reply = await write(connection)(
             [keys.head, keys.records, keys.log],
             [
-              write.t,
-              encodePosition(write.expected),
-              encodePosition(write.position),
-              encodeHead(write.head),
+              shard.t,
+              encodePosition(shard.expected),
+              encodePosition(shard.position),
+              encodeHead(shard.head),
               sharedBytes,
               chainName,
               maxLogEntries,
-              write.changed.size,
+              shard.changed.size,
               ...pairs,
-              ...write.removed,
+              ...shard.removed,
             ],
           );
           return publishResult(reply);
@@ -181,9 +150,9 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
         signal,
         run: async (connection) => {
           const args = [maxShard.bytes, maxShard.records];
-          const reply = await sendersOf(connection)
-            .snapshot([keys.head, keys.records], args)
-            .catch(nothingForJunk);
+          const reply = await snapshot(connection)([keys.head, keys.records], args).catch(
+            nothingForJunk,
+          );
           const [value, flat] = listOf(reply);
           const stored = Buffer.isBuffer(value) ? decodeStoredHead(value) : undefined;
           if (stored === undefined) return undefined;
@@ -192,7 +161,11 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
         },
       });
     },
-    readHeads,
+    readHeads: async (members, options) => {
+      const heads = await readHeads(members, options);
+      charters.know(members);
+      return heads;
+    },
     readLog: log.read,
     readCharters: charters.read,
     putCharter: charters.put,

@@ -9,12 +9,25 @@ export type ScriptSender = (
   args: readonly CommandPart[],
 ) => Promise<Reply>;
 
+/** A script's senders, one for each connection that it is used on. */
+export function scriptOn(
+  script: Script,
+  readOnly?: "_RO",
+): (connection: HubConnection) => ScriptSender {
+  const senders = new WeakMap<HubConnection, ScriptSender>();
+  return (connection) => {
+    const sender = senders.get(connection) ?? createScriptSender(connection, script, readOnly);
+    senders.set(connection, sender);
+    return sender;
+  };
+}
+
 /**
  * Scripts take effect in the order of the calls, also when the server forgot the script (SCRIPT FLUSH, a
  * failover to a server that never saw it): then all that was sent by name is sent again, in order and
  * before anything new.
  */
-export function createScriptSender(
+function createScriptSender(
   connection: HubConnection,
   script: Script,
   readOnly?: "_RO",

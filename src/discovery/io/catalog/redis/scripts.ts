@@ -80,6 +80,39 @@ if size > most then return redis.error_reply('TOOLARGE ' .. KEYS[2]) end
 return {head, records}
 `);
 
+/**
+ * Heads of many members, each cut, in one reply. KEYS: heads. ARGV: most bytes of one, then for each the
+ * signature of the one that the caller knows, or nothing. Each is 1 when that one stands there still, null
+ * where there is none. One script: a command for each of them was most of what an idle agent did.
+ */
+export const headsScript: Script = script(`
+local last, heads = tonumber(ARGV[1]) - 1, {}
+for at = 1, #KEYS do
+  local head, known = redis.pcall('GETRANGE', KEYS[at], 0, last), ARGV[at + 1]
+  if type(head) ~= 'string' or head == '' then heads[at] = false
+  elseif known ~= '' and string.find(head, known, 1, true) then heads[at] = 1
+  else heads[at] = head end
+end
+return heads
+`);
+
+/**
+ * Which charters are newer. KEYS: charters. ARGV: the number above which one is, how much of a charter's
+ * string holds its number. Returns places among the keys, each followed by the start of the string.
+ */
+export const newerChartersScript: Script = script(`
+local above, last, newer = tonumber(ARGV[1]), tonumber(ARGV[2]) - 1, {}
+for at = 1, #KEYS do
+  local start = redis.pcall('GETRANGE', KEYS[at], 0, last)
+  local digits = type(start) == 'string' and string.match(start, '^(%d+)\\n')
+  if digits and tonumber(digits) > above then
+    newer[#newer + 1] = at
+    newer[#newer + 1] = start
+  end
+end
+return newer
+`);
+
 function script(source: string): Script {
   const text = source.trim();
   return { source: text, sha1: hash("sha1", text, "hex") };

@@ -50,7 +50,7 @@ async function replace(file: string, text: string): Promise<void> {
 async function refusalAt(hub: RedisHub): Promise<{ failure: HubFailure; said: string }> {
   await using store = openRedisStore(hub, storeDeps());
   try {
-    await store.readHeads([east], noSignal);
+    await store.readHeads([east], { signal: noSignal });
   } catch (thrown) {
     const cause = thrown instanceof Error ? thrown.cause : undefined;
     assert.ok(cause instanceof HubFailure, String(thrown));
@@ -104,7 +104,7 @@ suite("a store's credentials", () => {
     assert.equal(failure.kind, "tls");
     for (const hub of [named, { ...shape.hub, serverName: "hub.test" }]) {
       await using store = openRedisStore(hub, storeDeps());
-      await store.readHeads([east], noSignal);
+      await store.readHeads([east], { signal: noSignal });
     }
   });
 
@@ -124,7 +124,7 @@ suite("a store's credentials", () => {
       assert.ok(["tls", "unreachable"].includes(failure.kind), failure.message);
       const hub = await eastHub("first", { certFile, keyFile });
       await using store = openRedisStore(hub, storeDeps());
-      await store.readHeads([east], noSignal);
+      await store.readHeads([east], { signal: noSignal });
     } finally {
       await server.cli("CONFIG", "SET", "tls-auth-clients", "optional");
     }
@@ -135,7 +135,7 @@ suite("a store's credentials", () => {
     await force(store, { to: at(1, 1), changed: { a: "1" } });
     const charter = { bytes: Buffer.from("c"), signature: Buffer.from("s"), signer: "root" };
     await store.putCharter({ member: east, number: 1, charter }, noSignal);
-    assert.equal((await store.readHeads([east, west], noSignal)).size, 1);
+    assert.equal((await store.readHeads([east, west], { signal: noSignal })).size, 1);
     assert.equal((await store.readCharters({ above: 0 }, noSignal)).length, 1);
     const foreign = writeOf("whole", { to: at(1, 1), member: west });
     await assert.rejects(store.publish(foreign, noSignal), (thrown: Error) => {
@@ -145,18 +145,18 @@ suite("a store's credentials", () => {
       return true;
     });
     // A refused right is no reason to leave the server.
-    assert.equal((await store.readHeads([east], noSignal)).size, 1);
+    assert.equal((await store.readHeads([east], { signal: noSignal })).size, 1);
   });
 
   test("a password that is replaced at the server first is taken from its file without a restart", async () => {
     const hub = await eastHub("first");
     await using store = openRedisStore(hub, storeDeps());
-    await store.readHeads([east], noSignal);
+    await store.readHeads([east], { signal: noSignal });
     // The server forgets the old one, and with it ends all connections of that user.
     await shape.setUsers([user("east", "second")]);
     await server.cli("CLIENT", "KILL", "USER", "east");
     await replace(hub.passwordFile ?? "", "second\n");
-    await eventually(() => store.readHeads([east], noSignal));
+    await eventually(() => store.readHeads([east], { signal: noSignal }));
     await shape.setUsers([user("east", "first")]);
   });
 
@@ -186,10 +186,10 @@ suite("a store's credentials", () => {
     const deps = storeDeps();
     const log = { ...deps.log, warn: (_: object, message: string) => warnings.push(message) };
     await using store = openRedisStore(hub, { ...deps, log });
-    await store.readHeads([east], noSignal);
+    await store.readHeads([east], { signal: noSignal });
     await replace(hub.passwordFile ?? "", "typed wrongly\n");
     await until("it was tried", () => Promise.resolve(warnings.length > 0));
-    await store.readHeads([east], noSignal);
+    await store.readHeads([east], { signal: noSignal });
     assert.match(warnings[0] ?? "", /credentials/);
     assert.match(store.refusal?.() ?? "", /passwordFile/);
     await replace(hub.passwordFile ?? "", "first\n");
@@ -205,7 +205,7 @@ suite("a store's credentials", () => {
     const caFile = join(shape.dir, "ca-of-east.pem");
     await writeFile(caFile, oldCa);
     await using store = openRedisStore(await eastHub("first", { caFile }), storeDeps());
-    await store.readHeads([east], noSignal);
+    await store.readHeads([east], { signal: noSignal });
     const before = await idsOf(server, "east");
     await replace(caFile, oldCa + newCa);
     await until("the connections are new", async () => areNew(before, await idsOf(server, "east")));
@@ -214,7 +214,7 @@ suite("a store's credentials", () => {
       await copyFile(next[file], shape.files[file]);
     }
     await server.start();
-    await eventually(() => store.readHeads([east], noSignal));
+    await eventually(() => store.readHeads([east], { signal: noSignal }));
   });
 
   for (const areSentinelsOpen of [true, false]) {

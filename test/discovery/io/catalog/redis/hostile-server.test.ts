@@ -68,7 +68,7 @@ suite("a store at a hub that cannot be trusted", () => {
       await withHub(
         saying(() => reply),
         async (store) => {
-          const failure = await failed(store.readHeads([east], noSignal));
+          const failure = await failed(store.readHeads([east], { signal: noSignal }));
           assert.equal(failure.kind, "junk");
         },
       );
@@ -87,7 +87,7 @@ suite("a store at a hub that cannot be trusted", () => {
         saying(() => reply),
         async (store) => {
           assert.equal(await store.readSnapshot(east, noSignal), undefined);
-          assert.equal((await store.readHeads([east], noSignal)).size, 0);
+          assert.equal((await store.readHeads([east], { signal: noSignal })).size, 0);
           assert.deepEqual(await store.readCharters({ above: 0 }, noSignal), []);
           const cursors = new Map([[east, logStart]]);
           assert.deepEqual(await store.readLog(cursors, { waitMs: 1, signal: noSignal }), []);
@@ -129,7 +129,7 @@ suite("a store at a hub that cannot be trusted", () => {
       await using store = openRedisStore(hub, storeDeps());
       let said = "";
       try {
-        await store.readHeads([east], noSignal);
+        await store.readHeads([east], { signal: noSignal });
       } catch (thrown) {
         said = inspect(thrown, { depth: 9 });
       }
@@ -154,7 +154,7 @@ suite("a store at a hub that cannot be trusted", () => {
         const write = writeOf("whole", { to: at(1, 1), changed: { a: "1" } });
         assert.equal((await failed(store.publish(write, noSignal))).kind, "unreachable");
         // The next connection is up and answers: whatever would be sent again has been.
-        await store.readHeads([east], noSignal);
+        await store.readHeads([east], { signal: noSignal });
         assert.equal(writes, 1);
       },
     );
@@ -171,7 +171,7 @@ suite("a store at a hub that cannot be trusted", () => {
       async (store) => {
         for (;;) {
           try {
-            assert.equal((await store.readHeads([east], noSignal)).size, 0);
+            assert.equal((await store.readHeads([east], { signal: noSignal })).size, 0);
             break;
           } catch (thrown) {
             assert.equal(failureOf(thrown).word, "LOADING");
@@ -190,7 +190,10 @@ suite("a store at a hub that cannot be trusted", () => {
       },
       async (store, server) => {
         for (let index = 0; index < 3; index += 1) {
-          assert.equal((await failed(store.readHeads([west], noSignal))).kind, "unreachable");
+          assert.equal(
+            (await failed(store.readHeads([west], { signal: noSignal }))).kind,
+            "unreachable",
+          );
         }
         // Two connections each, a few attempts: not hundreds.
         assert.ok(server.connections() < 20, String(server.connections()));
@@ -202,7 +205,7 @@ suite("a store at a hub that cannot be trusted", () => {
     await withHub(
       () => undefined,
       async (store) => {
-        assert.equal((await failed(store.readHeads([east], noSignal))).kind, "silent");
+        assert.equal((await failed(store.readHeads([east], { signal: noSignal }))).kind, "silent");
       },
     );
   });
@@ -212,7 +215,7 @@ suite("a store at a hub that cannot be trusted", () => {
       () => undefined,
       async (store) => {
         const aborting = new AbortController();
-        const call = store.readHeads([east], aborting.signal);
+        const call = store.readHeads([east], { signal: aborting.signal });
         aborting.abort(new Error("enough"));
         await assert.rejects(call, /enough/);
       },

@@ -101,11 +101,11 @@ suite("a store at a real server", () => {
       await force(store, { to: at(1, 1), changed: { a: "1" } });
       server.stop();
       try {
-        assert.equal((await refusal(store.readHeads([east], noSignal))).kind, "silent");
+        assert.equal((await refusal(store.readHeads([east], { signal: noSignal }))).kind, "silent");
       } finally {
         server.cont();
       }
-      assert.equal((await eventually(() => store.readHeads([east], noSignal))).size, 1);
+      assert.equal((await eventually(() => store.readHeads([east], { signal: noSignal }))).size, 1);
     });
   });
 
@@ -134,7 +134,7 @@ suite("a store at a real server", () => {
       await server.cli("LPUSH", head, "no string");
       await server.cli("LPUSH", charter, "no string");
       await server.cli("SET", `isthmus:{${mesh}}:charters`, "no sorted set");
-      const heads = await store.readHeads([east, west], noSignal);
+      const heads = await store.readHeads([east, west], { signal: noSignal });
       assert.deepEqual([...heads.keys()], [west]);
       assert.equal(await store.readSnapshot(east, noSignal), undefined);
       assert.deepEqual(await recordsIn(store, west), { a: "1" });
@@ -191,7 +191,7 @@ suite("a store at a real server", () => {
         1,
         shardKeys(mesh, east).head,
       );
-      assert.equal((await store.readHeads([east], noSignal)).size, 0);
+      assert.equal((await store.readHeads([east], { signal: noSignal })).size, 0);
       await server.cli("DEL", shardKeys(mesh, east).head);
     });
   });

@@ -6,7 +6,7 @@
  */
 export interface ReplyGuard {
   /** Undefined: the bytes may pass. Otherwise why the connection has to be cut. */
-  readonly judge: (chunk: Uint8Array) => string | undefined;
+  readonly judge: (chunk: Buffer) => string | undefined;
   /** How many replies have been completed. */
   readonly replies: () => number;
 }
@@ -23,6 +23,7 @@ export interface ReplyLimits {
 const maxLineBytes = 8192;
 const [carriageReturn, lineFeed] = [13, 10];
 const code = { simple: 43, error: 45, integer: 58, bulk: 36, list: 42 } as const;
+const types: ReadonlySet<number> = new Set(Object.values(code));
 
 type Place =
   | { readonly t: "type" }
@@ -86,20 +87,20 @@ export function createReplyGuard(limits: ReplyLimits, asked: () => number): Repl
   };
   const readType = (type: number): string | undefined => {
     if (open.length === 0 && done >= asked()) return "it sends what nobody asked for";
-    if (!Object.values<number>(code).includes(type)) return "it does not speak Redis";
+    if (!types.has(type)) return "it does not speak Redis";
     place = { t: "line", type, text: "" };
     return undefined;
   };
   /** Reads on in a line; returns where the chunk goes on, or why it may not. */
   const readLine = (
-    chunk: Uint8Array,
+    chunk: Buffer,
     at: number,
     line: Extract<Place, { t: "line" }>,
   ): number | string => {
     const end = chunk.indexOf(lineFeed, at);
     const until = end < 0 ? chunk.length : end;
     if (line.text.length + until - at > maxLineBytes) return "a line of a reply is too long";
-    const text = line.text + Buffer.from(chunk.subarray(at, until)).toString("latin1");
+    const text = line.text + chunk.toString("latin1", at, until);
     if (end < 0) {
       place = { ...line, text };
       return chunk.length;
@@ -109,7 +110,7 @@ export function createReplyGuard(limits: ReplyLimits, asked: () => number): Repl
     return finishLine(line.type, text.slice(0, -1)) ?? end + 1;
   };
 
-  const judge = (chunk: Uint8Array): string | undefined => {
+  const judge = (chunk: Buffer): string | undefined => {
     let at = 0;
     let counted = 0;
     while (at < chunk.length) {

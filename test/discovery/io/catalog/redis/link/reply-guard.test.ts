@@ -8,7 +8,7 @@ const limits = { maxBytes: 1000, maxElements: 50, maxDepth: 4 };
 function judgeAll(chunks: readonly Uint8Array[], asked = 100): string | undefined {
   const guard = createReplyGuard(limits, () => asked);
   for (const chunk of chunks) {
-    const wrong = guard.judge(chunk);
+    const wrong = guard.judge(Buffer.from(chunk));
     if (wrong !== undefined) return wrong;
   }
   return undefined;
