@@ -1,6 +1,7 @@
 import { once } from "node:events";
-import { chmod, lstat, unlink } from "node:fs/promises";
+import { lstat, stat, unlink } from "node:fs/promises";
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net";
+import { dirname } from "node:path";
 import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { Log } from "../../mesh/ports.ts";
@@ -46,10 +47,14 @@ export class SocketServer implements AsyncDisposable {
     this.#net.maxConnections = options.maxConnections ?? defaultMaxConnections;
   }
 
-  /** Throws MESH_LISTEN_FAILED; takes over what a dead agent left behind, and never what is in use. */
+  /**
+   * Throws MESH_LISTEN_FAILED, also where others could put a socket of theirs in its place; takes over what
+   * a dead agent left behind, and never what is in use.
+   */
   static async listen(options: SocketServerOptions): Promise<SocketServer> {
     const server = new SocketServer(options);
     try {
+      await checkFolder(dirname(options.path));
       await removeDeadSocket(options.path);
       await server.#bind();
       return server;
@@ -86,16 +91,34 @@ export class SocketServer implements AsyncDisposable {
   async #bind(): Promise<void> {
     const { path, mode, log } = this.#options;
     const listening = once(this.#net, "listening");
-    // The file appears within this call: with any other mask, anyone could connect before it is narrowed.
-    const before = process.umask(0o177);
+    // The file appears within this call, and with this mode: to change it afterwards would leave a moment in
+    // which others may connect, or in which the path may lead elsewhere.
+    const before = process.umask(0o777 & ~mode);
     try {
       this.#net.listen({ path });
     } finally {
       process.umask(before);
     }
     await listening;
-    if (mode !== 0o600) await chmod(path, mode);
     this.#net.on("error", (error) => log.error({ reason: reasonOf(error) }, "Agent socket failed"));
+  }
+}
+
+/**
+ * Whoever may write to the folder may put a socket of his own there, and be asked by all programs instead of
+ * the agent. Sticky folders are shared ones in which only the owner may replace a file.
+ */
+async function checkFolder(folder: string): Promise<void> {
+  const { mode, uid } = await stat(folder);
+  const octal = `0${(mode & 0o7777).toString(8)}`;
+  if ((mode & 0o022) !== 0 && (mode & 0o1000) === 0) {
+    throw new Error(
+      `others may replace files in its folder (mode ${octal}); use one that only this user may write to`,
+    );
+  }
+  const own = process.getuid?.();
+  if (own !== undefined && uid !== own && uid !== 0) {
+    throw new Error(`its folder belongs to another user (uid ${uid})`);
   }
 }
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Client, credentials, type StatusObject, status } from "@grpc/grpc-js";
@@ -57,6 +57,31 @@ describe("SocketServer", () => {
         process.umask(before);
       }
     }
+  });
+
+  test("refuses a folder in which others could put a socket in its place, and takes a sticky one", async () => {
+    await using at = await folder();
+    const dir = dirname(at.path);
+    for (const mode of [0o777, 0o770, 0o722]) {
+      await chmod(dir, mode);
+      await assert.rejects(listen(at.path), {
+        code: "MESH_LISTEN_FAILED",
+        message: /others may replace files in its folder/,
+      });
+      assert.deepEqual(await readdir(dir), []);
+    }
+    await chmod(dir, 0o1777);
+    await using _server = await listen(at.path, 0o660);
+    assert.equal(await modeOf(at.path), 0o660);
+  });
+
+  test("follows no link that stands at its path", async () => {
+    await using at = await folder();
+    const target = `${at.path}.target`;
+    await writeFile(target, "precious", { mode: 0o600 });
+    await symlink(target, at.path);
+    await assert.rejects(listen(at.path, 0o660), /it exists and is no socket/);
+    assert.equal(await modeOf(target), 0o600);
   });
 
   test("leaves no file behind", async () => {
