@@ -13,6 +13,7 @@ import { SocketServer } from "../../proxy/io/socket-server.ts";
 import type { SidecarNode } from "../../proxy/node.ts";
 import { doorOf, type ProxyNode, parseNode } from "../../proxy/node.ts";
 import { witnessOf } from "../../proxy/witness.ts";
+import { type LogPace, pacedLog } from "../../telemetry/paced-log.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import type { NodeClaim } from "../../xds/node.ts";
@@ -77,13 +78,14 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
   const peers: { server?: AgentServer } = {};
   const views = new Map<string, View>();
   const peerOf = (remote: string): Peer | undefined => peers.server?.peerOf(remote);
+  const comings = pacedLog(log, comingsPace, () => clock.monotonicMs());
   const ads = new AdsServer({
     clock,
     log,
     isWarm: options.isWarm,
     peerOf,
     cut: (remote) => peers.server?.cut(remote),
-    admit: (node, peer) => admit({ node, peer, views }, options),
+    admit: (node, peer) => admit({ node, peer, views, log: comings }, options),
     observer: {
       onSent: (type, bytes) => {
         telemetry.count("xdsResponses", { type });
@@ -171,6 +173,9 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
   };
 }
 
+// A proxy that comes and goes without end must not fill the disk; a fleet that starts is seen whole.
+const comingsPace: LogPace = { burst: 1000, perSecond: 5 };
+
 /** Nobody behind it has a name: it serves endpoints, and no certificates. */
 async function openSocket(
   { socket, log }: AgentProxiesOptions,
@@ -193,10 +198,12 @@ function admit(
     readonly peer: Peer | undefined;
     /** By node id; what `proxy config` looks into. */
     readonly views: Map<string, View>;
+    readonly log: Log;
   },
   options: AgentProxiesOptions,
 ): Admitted {
-  const { trust, resources, log } = options;
+  const { trust, resources } = options;
+  const { log } = claim;
   const { ownTrustDomain } = trust.view();
   const proven = claim.peer === undefined ? {} : { peer: claim.peer.id };
   const parsed = parseNode(claim.node, { ...proven, ownTrustDomain });

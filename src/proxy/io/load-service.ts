@@ -35,6 +35,8 @@ export interface LoadServiceOptions {
   readonly onRefused?: () => void;
   /** Default 1 s. */
   readonly intervalMs?: number;
+  /** Proxies that may report at once. Default 20,000. */
+  readonly maxInAll?: number;
 }
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
@@ -45,6 +47,8 @@ const messages: AdmissionLimits = { perSecond: 10, burst: 20 };
 // 1,024 rows with all 60 metrics each; what is more is not a report.
 const maxMessageBytes = 2 * 1024 * 1024;
 const helloMs = 10_000;
+// As many as the agent's port has connections, an identity at most a tenth of them: each costs its last rows.
+const defaultMaxInAll = 20_000;
 // Replicas of one workload share an identity; a workload with more of them than this is none.
 const maxPerIdentity = 2048;
 const refusalLogs: AdmissionLimits = { perSecond: 1, burst: 20 };
@@ -101,10 +105,8 @@ export class LoadService implements Disposable {
       admit: (node) => {
         if (peer === undefined)
           return { t: "refused", reason: "the connection proved no identity" };
-        const isFull = (this.#perIdentity.get(peer.id) ?? 0) >= maxPerIdentity;
-        return isFull
-          ? { t: "refused", reason: "too many proxies of its identity report" }
-          : admit(node, peer, call.getPeer());
+        const reason = this.#fullness(peer);
+        return reason === undefined ? admit(node, peer, call.getPeer()) : { t: "refused", reason };
       },
       onOpen: (key) => {
         this.#streams.get(key)?.end(status.ABORTED, "a newer stream of this proxy reports");
@@ -118,6 +120,13 @@ export class LoadService implements Disposable {
         this.#count(peer, -1);
       },
     });
+  }
+
+  #fullness(peer: Peer): string | undefined {
+    const { maxInAll = defaultMaxInAll } = this.#options;
+    if ((this.#perIdentity.get(peer.id) ?? 0) >= maxPerIdentity)
+      return "too many proxies of its identity report";
+    return this.#streams.size >= maxInAll ? "too many proxies report" : undefined;
   }
 
   #count(peer: Peer | undefined, change: number): void {

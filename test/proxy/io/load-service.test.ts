@@ -11,6 +11,7 @@ import {
   type StatusObject,
   status,
 } from "@grpc/grpc-js";
+import { parseSpiffeId } from "../../../src/mesh/ids.ts";
 import type { Peer } from "../../../src/mesh/ports.ts";
 import { type LoadAdmitted, LoadService } from "../../../src/proxy/io/load-service.ts";
 import { loadField } from "../../../src/telemetry/load/fields.ts";
@@ -60,6 +61,7 @@ describe("LoadService", () => {
       onRefused: () => {
         refusals += 1;
       },
+      maxInAll: 3,
     });
     service.register(server);
     const port = await new Promise<number>((resolve, reject) => {
@@ -144,6 +146,29 @@ describe("LoadService", () => {
     newer.call.cancel();
     await until(() => service.reporters === 0);
     assert.equal(closed.length, 2);
+  });
+
+  test("takes so many in all, whoever they are, and a new one when one has left", async () => {
+    const reporting = (id: string): ReturnType<typeof open> => {
+      present = { ...peer, id: parseSpiffeId(`spiffe://east.acme.mesh/ns/shop/sa/${id}`) };
+      const one = open();
+      send(one.call, { node: { id: `sidecar/shop/${id}/x` } });
+      return one;
+    };
+    const first = [];
+    for (const id of ["a", "b", "c"]) {
+      const one = reporting(id);
+      await once(one.call, "data");
+      first.push(one);
+    }
+    const fourth = await reporting("d").ended;
+    assert.equal(fourth.details, "too many proxies report");
+    first[0]?.call.cancel();
+    await until(() => service.reporters === 2);
+    const fifth = reporting("e");
+    await once(fifth.call, "data");
+    for (const { call } of [...first, fifth]) call.cancel();
+    await until(() => service.reporters === 0);
   });
 
   const refused: readonly (readonly [string, status, (call: Call) => void])[] = [
