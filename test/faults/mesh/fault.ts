@@ -20,6 +20,8 @@ export interface MeshFault {
   readonly rttMs?: number;
   /** How long it lasts; default: that of all. */
   readonly lastsMs?: number;
+  /** Takes more than a minute: not for every commit. */
+  readonly isLong?: boolean;
   readonly strike: (mesh: FaultMesh) => Promise<void>;
   readonly mend: (mesh: FaultMesh) => Promise<void>;
 }

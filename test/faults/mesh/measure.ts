@@ -21,6 +21,8 @@ export interface MeasureOptions {
 export interface Measure {
   readonly requests: number;
   readonly failed: number;
+  /** Of those that were begun after the fault. */
+  readonly laterFailed: number;
   /** Of those that a proxy may repeat. */
   readonly idempotentFailed: number;
   readonly othersFailed: number;
@@ -60,6 +62,7 @@ export function measure(samples: readonly Sample[], options: MeasureOptions): Me
   return {
     requests: samples.filter(({ endMs }) => endMs > faultMs).length,
     failed: failed.length,
+    laterFailed: failed.filter(({ startMs }) => startMs > faultMs).length,
     idempotentFailed: failed.filter(({ kind }) => kind !== "post").length,
     othersFailed: failed.filter(({ kind }) => kind === "post").length,
     inFlight: peakOf(hit),

@@ -52,7 +52,7 @@ export class FaultMesh implements AsyncDisposable {
   readonly #parts = new Map<string, Part>();
   readonly #apps = new Map<string, App>();
   readonly #loads = new Map<Region, Load>();
-  readonly #draining = new Set<string>();
+  readonly #draining = new Map<Region, ReadonlySet<string>>();
   readonly #opened = new AsyncDisposableStack();
 
   readonly #program: string;
@@ -111,11 +111,10 @@ export class FaultMesh implements AsyncDisposable {
     return (await heard).body;
   }
 
-  /** Withdraws a workload, or takes it back, as its API server would say it. */
-  async drain(name: string, isDraining: boolean): Promise<void> {
-    if (isDraining) this.#draining.add(name);
-    else this.#draining.delete(name);
-    for (const region of regionNames) await this.#writeManifests(region);
+  /** Withdraws workloads of a region, and takes all others back, as its API server would say it. */
+  async drain(region: Region, names: readonly string[]): Promise<void> {
+    this.#draining.set(region, new Set(names));
+    await this.#writeManifests(region);
   }
 
   async startApp(name: string): Promise<void> {
@@ -229,12 +228,11 @@ export class FaultMesh implements AsyncDisposable {
   }
 
   async #writeManifests(region: Region): Promise<void> {
-    const own = workloadsOf(region).filter((plan) => this.#draining.has(nameOf(plan)));
     await writeManifests({
       region,
       folder: this.file(region, "services"),
       addressOf: (host) => this.regions.address(region, host),
-      draining: new Set(own.map(({ name }) => name)),
+      draining: this.#draining.get(region) ?? new Set(),
     });
   }
 

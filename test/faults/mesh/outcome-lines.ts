@@ -20,7 +20,7 @@ const columns: readonly Column[] = [
   { title: "moved", width: 7, cell: ({ http }) => whole(http.moved) },
   { title: "steady", width: 7, cell: ({ http }) => whole(http.steady) },
   { title: "back", width: 7, cell: backOf },
-  { title: "TCP failed", width: 11, cell: ({ tcpNew }) => tcpNew.failed },
+  { title: "TCP failed", width: 11, cell: ({ tcpNew }) => tcpNew.laterFailed },
   { title: "worst", width: 7, cell: ({ tcpNew }) => whole(tcpNew.worst) },
   { title: "old closed", width: 11, cell: ({ tcpHeld }) => whole(tcpHeld.steady) },
   // How late the load's own process was: no time above is better known than that.

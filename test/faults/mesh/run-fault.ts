@@ -31,6 +31,8 @@ export interface Outcome {
 }
 
 export interface RunOptions {
+  /** Gets every exchange of the caller that is watched, and when what happened. */
+  readonly onSamples?: (samples: readonly Sample[], course: Course) => void;
   /** Of the caller in eu; the others send a tenth. */
   readonly perSecond: number;
   readonly lastsMs: number;
@@ -74,6 +76,7 @@ export async function runFault(
   const course: Course = { beganMs, faultMs, healMs };
   const all = await finish(mesh);
   const own = all.samples.get(watched) ?? [];
+  options.onSamples?.(own, course);
   const allowed = fault.allowed;
   const far = (fault.rttMs ?? 0) * roundTripsOfNewConnection;
   const measured = (service: string, kinds: readonly Kind[]): Measure =>

@@ -2,7 +2,9 @@
  * `npm run faults [-- --engine embedded] [-- --repeat N] [-- --only NAME,…] [-- --resume FILE]`: what came
  * of each fault, judged against the table that the product must reach.
  */
+import { writeFileSync } from "node:fs";
 import { appendFile, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { whyNoRegions } from "../../support/regions/regions.ts";
 import { meshFaults } from "./all-faults.ts";
@@ -11,7 +13,7 @@ import { distribution } from "./distribution.ts";
 import type { MeshFault } from "./fault.ts";
 import { FaultMesh } from "./mesh.ts";
 import { headline, lineOf } from "./outcome-lines.ts";
-import { type Outcome, runFault } from "./run-fault.ts";
+import { type Outcome, type RunOptions, runFault } from "./run-fault.ts";
 
 const { values } = parseArgs({
   options: {
@@ -22,6 +24,8 @@ const { values } = parseArgs({
     resume: { type: "string" },
     rate: { type: "string", default: "1000" },
     seconds: { type: "string", default: "10" },
+    /** A folder that gets every exchange of the caller: what is wrong with a fault is seen there. */
+    samples: { type: "string" },
     /** Another build's `bin/isthmus.mjs`. */
     program: { type: "string" },
   },
@@ -73,7 +77,7 @@ async function runOnce(
     try {
       mesh ??= await FaultMesh.open({ engine, ...program });
       const lastsMs = Number(values.seconds) * 1000;
-      const outcome = await runFault(mesh, fault, { perSecond, lastsMs });
+      const outcome = await runFault(mesh, fault, { perSecond, lastsMs, ...keepingSamples(fault) });
       outcomes.push(outcome);
       process.stdout.write(lineOf(outcome, fault.title));
       if (values.resume !== undefined) {
@@ -89,6 +93,24 @@ async function runOnce(
   }
   await mesh?.[Symbol.asyncDispose]();
   return outcomes;
+}
+
+/** Lines of JSON with times in ms after the fault. */
+function keepingSamples({ name }: MeshFault): Pick<RunOptions, "onSamples"> {
+  const dir = values.samples;
+  if (dir === undefined) return {};
+  const onSamples: RunOptions["onSamples"] = (samples, { faultMs, healMs }) => {
+    const lines = samples.map((sample) =>
+      JSON.stringify({
+        ...sample,
+        startMs: Math.round(sample.startMs - faultMs),
+        endMs: Math.round(sample.endMs - faultMs),
+      }),
+    );
+    const first = JSON.stringify({ healMs: Math.round(healMs - faultMs) });
+    writeFileSync(join(dir, `${name}.jsonl`), `${[first, ...lines].join("\n")}\n`);
+  };
+  return { onSamples };
 }
 
 async function outcomesIn(file: string | undefined): Promise<readonly Outcome[]> {

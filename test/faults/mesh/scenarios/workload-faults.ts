@@ -17,16 +17,20 @@ export const workloadFaults: readonly MeshFault[] = [
     name: "local-drained",
     title: "one of four local workloads drains and ends",
     row: "local gone in good order",
-    strike: (mesh) => mesh.drain("eu/shop-1", true),
-    mend: (mesh) => mesh.drain("eu/shop-1", false),
+    strike: (mesh) => mesh.drain("eu", ["shop-1"]),
+    mend: (mesh) => mesh.drain("eu", []),
   },
   {
     ...each,
     name: "locals-drained",
     title: "all local workloads drain",
     row: "local gone in good order",
-    strike: (mesh) => forEach(all, (name) => mesh.drain(name, true)),
-    mend: (mesh) => forEach(all, (name) => mesh.drain(name, false)),
+    strike: (mesh) =>
+      mesh.drain(
+        "eu",
+        workloadsOf("eu").map(({ name }) => name),
+      ),
+    mend: (mesh) => mesh.drain("eu", []),
   },
   {
     ...one,

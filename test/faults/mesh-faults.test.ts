@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { whyNoRegions } from "../support/regions/regions.ts";
+import { meshFaults } from "./mesh/all-faults.ts";
+import type { Engine } from "./mesh/configs.ts";
+import type { MeshFault } from "./mesh/fault.ts";
+import { FaultMesh } from "./mesh/mesh.ts";
+import { headline, lineOf } from "./mesh/outcome-lines.ts";
+import { type Outcome, runFault } from "./mesh/run-fault.ts";
+
+const missing =
+  whyNoRegions() ?? (process.env["ISTHMUS_ENVOY"] === undefined ? "there is no Envoy" : undefined);
+const skip = missing !== undefined && process.env["CI"] === undefined ? missing : false;
+
+// Half of what a quiet machine bears: other tests run beside these.
+const perSecond = 300;
+const lastsMs = 4000;
+const isShort = ({ lastsMs: own = 0, isLong = false }: MeshFault): boolean =>
+  !isLong && own <= 5000;
+
+// What is forwarded as bytes is repeated by nobody: a handful of faults shows that the engine of ours moves it.
+const embeddedFaults = ["local-killed", "locals-killed", "gateway-killed", "agent-killed"];
+
+// How long things take is printed; `npm run faults` judges it.
+const runs: readonly { readonly engine: Engine; readonly faults: readonly MeshFault[] }[] = [
+  { engine: "envoy", faults: meshFaults.filter(isShort) },
+  { engine: "embedded", faults: meshFaults.filter(({ name }) => embeddedFaults.includes(name)) },
+];
+
+for (const { engine, faults } of runs) {
+  suite(`faults of a mesh of three regions, ${engine}`, { skip }, () => {
+    let mesh: FaultMesh;
+    before(async () => {
+      mesh = await FaultMesh.open({ engine });
+    });
+    after(async () => {
+      await mesh[Symbol.asyncDispose]();
+    });
+
+    for (const fault of faults) {
+      test(`${fault.title}: traffic goes on and comes back`, async (t) => {
+        const outcome = await runFault(mesh, fault, { perSecond, lastsMs });
+        for (const line of [headline(), ...lineOf(outcome, fault.title).split("\n")]) {
+          t.diagnostic(line);
+        }
+        assertSurvived(outcome);
+      });
+    }
+  });
+}
+
+function assertSurvived(outcome: Outcome): void {
+  const { http, engine } = outcome;
+  const reasons = JSON.stringify(http.failures);
+  assert.ok(http.requests > 100, "requests were answered");
+  assert.equal(outcome.twice, 0, "what may not be repeated was carried out once");
+  assert.ok(http.othersFailed <= http.inFlight, `others failed: ${reasons}`);
+  if (engine === "envoy") assert.equal(http.idempotentFailed, 0, reasons);
+  else assert.ok(http.failed <= http.inFlight, reasons);
+  assert.equal(http.backFailed, 0, `on the way back: ${reasons}`);
+  assert.ok(http.moved < lastsMs, "traffic has moved before all is mended");
+  if (outcome.struckShare > 0) assert.notEqual(http.back, undefined, "traffic came back");
+}
