@@ -6,7 +6,7 @@ import { run } from "./fake-terminal.ts";
 for (const [argv, truth] of [
   [["--store", "disk"], "--store disk is neither memory nor redis"],
   [["--redis", "redis://127.0.0.1:6379"], "--redis needs --store redis"],
-  [["--engine", "envoy"], "--engine envoy is not there yet"],
+  [["--engine", "nginx"], "--engine nginx is neither embedded nor envoy"],
 ] as const) {
   test(`isthmus demo ${argv.join(" ")} exits 2 and says why`, async () => {
     const printed = await run(["demo", "--once", ...argv]);

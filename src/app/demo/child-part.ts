@@ -19,6 +19,7 @@ export class ChildPart implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #ended = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
+  #pids: readonly number[] = [];
   #isExpected = false;
 
   constructor(name: string, options: ChildPartOptions) {
@@ -56,20 +57,20 @@ export class ChildPart implements AsyncDisposable {
     this.#tell({ t: "load" });
   }
 
-  /** As a host dies: no goodbye, the kernel resets its connections. */
+  /** As a host dies: no goodbye, all at once, the kernel resets its connections. */
   async kill(): Promise<void> {
     this.#isExpected = true;
-    this.#child.kill("SIGKILL");
+    this.#signal("SIGKILL");
     await this.#ended.promise;
   }
 
   /** As a process hangs: its kernel still accepts connections and acknowledges bytes. */
   freeze(): void {
-    this.#child.kill("SIGSTOP");
+    this.#signal("SIGSTOP");
   }
 
   thaw(): void {
-    this.#child.kill("SIGCONT");
+    this.#signal("SIGCONT");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,6 +86,7 @@ export class ChildPart implements AsyncDisposable {
   #take(message: FromPart, options: ChildPartOptions): void {
     switch (message.t) {
       case "ready":
+        this.#pids = message.pids;
         return this.#ready.resolve();
       case "failed":
         return this.#fail(message.reason);
@@ -98,7 +100,21 @@ export class ChildPart implements AsyncDisposable {
     this.#ready.reject(new MeshError("MESH_INTERNAL", message));
   }
 
+  /** To its Envoys as well. */
+  #signal(name: "SIGSTOP" | "SIGCONT" | "SIGKILL"): void {
+    for (const pid of this.#pids) send(pid, name);
+    this.#child.kill(name);
+  }
+
   #tell(message: ToPart): void {
     if (this.#child.connected) this.#child.send(message);
+  }
+}
+
+function send(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended by itself, and its launcher has started another.
   }
 }

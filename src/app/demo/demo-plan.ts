@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { EngineKind } from "../config/config.ts";
 import { programDir } from "../program-dir.ts";
 import type { DemoMember } from "./demo-members.ts";
 import { freePortNear, freePorts } from "./free-ports.ts";
@@ -19,8 +20,10 @@ const usualHttpPort = 15_080;
 export async function planDemo(options: {
   readonly members: readonly DemoMember[];
   readonly httpPort?: number;
+  readonly engine: EngineKind;
 }): Promise<DemoPlan> {
   const dir = await mkdtemp(join(tmpdir(), "isthmus-demo-"));
+  const { engine } = options;
   const ports = [...(await freePorts(portsPerMember * options.members.length))];
   const takePort = (): number => ports.pop() ?? 0;
   const firstHttp = options.httpPort ?? (await freePortNear(usualHttpPort));
@@ -28,7 +31,7 @@ export async function planDemo(options: {
     options.members.map(async (member, index) => {
       const files = await exampleFiles(member.example);
       const http = index === 0 ? { httpPort: firstHttp } : {};
-      return planSite(member, { dir: join(dir, member.name), files, takePort, ...http });
+      return planSite(member, { dir: join(dir, member.name), files, takePort, engine, ...http });
     }),
   );
   await Promise.all(sites.map((site) => writeSite(site, dir)));

@@ -1,5 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import type { MemberName } from "../../mesh/ids.ts";
+import type { EngineKind } from "../config/config.ts";
+import { findEnvoy } from "../launcher/envoy/find-envoy.ts";
 import { version } from "../version.ts";
 import { type DemoMember, demoMembers } from "./demo-members.ts";
 import { type DemoMesh, openDemoMesh } from "./demo-mesh.ts";
@@ -26,6 +28,7 @@ export interface DemoOptions {
   readonly httpPort?: number;
   readonly jsonFile?: string;
   readonly store: DemoStoreChoice;
+  readonly engine: EngineKind;
   readonly screen: Screen;
   readonly out: (text: string) => void;
 }
@@ -34,6 +37,7 @@ export interface DemoOptions {
 interface DemoJson {
   readonly version: string;
   readonly store: string;
+  readonly engine: string;
   readonly members: readonly string[];
   readonly firstRequestMs: number;
   readonly totalMs: number;
@@ -64,6 +68,8 @@ export async function runDemo(options: DemoOptions): Promise<boolean> {
 async function play(options: DemoOptions, signal: AbortSignal): Promise<boolean> {
   const say = (text: string): void => options.out(`${text}\n`);
   const view = { screen: options.screen, members: demoMembers(options.clusterCount) };
+  // Before anything else: an Envoy that is not there is something that an operator can mend.
+  if (options.engine === "envoy") await findEnvoy(process.env);
   await using plan = await planDemo({ ...options, members: view.members });
   say(bannerText(view, { version, sites: plan.sites }));
   // Measured from the process's own start: what the user waits for includes loading the program.
@@ -126,6 +132,7 @@ async function writeJson(
   const document: DemoJson = {
     version,
     store: options.store.t,
+    engine: options.engine,
     members: round.members.map(({ name }) => name),
     firstRequestMs: Math.round(round.firstRequestMs),
     totalMs: Math.round(performance.now()),

@@ -49,6 +49,7 @@ export type ToPart =
   | { readonly t: "stop" };
 
 export type FromPart =
-  | { readonly t: "ready" }
+  /** With the processes that belong to it: its Envoys. */
+  | { readonly t: "ready"; readonly pids: readonly number[] }
   | { readonly t: "failed"; readonly reason: string }
   | { readonly t: "samples"; readonly samples: readonly Sample[] };

@@ -1,6 +1,7 @@
 import { type ShopApp, startShopApp } from "../../../examples/shop/app.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { Log } from "../../mesh/ports.ts";
+import type { RunningEngine } from "../launcher/engine-launcher.ts";
 import { demoLog } from "./demo-log.ts";
 import { runLoad } from "./load.ts";
 import type { FromPart, Part, ToPart, WorkloadPart } from "./part-messages.ts";
@@ -8,6 +9,8 @@ import type { Sample } from "./samples.ts";
 
 /** What a part has running, reduced to what its parent may ask of it. */
 interface RunningPart {
+  /** Of its Envoys. */
+  readonly pids: () => readonly number[];
   readonly setDraining: (service: string, isDraining: boolean) => void;
   readonly startLoad: () => void;
   readonly stop: () => Promise<void>;
@@ -31,7 +34,7 @@ export async function runPart(options: {
     switch (message.t) {
       case "start":
         running = await startPart(message.part, log);
-        return tell({ t: "ready" });
+        return tell({ t: "ready", pids: running.pids() });
       case "drain":
         return running?.setDraining(message.service, message.isOn);
       case "load":
@@ -63,7 +66,10 @@ async function startPart(part: Part, log: Log): Promise<RunningPart> {
       const { startGateway } = await engineLauncher();
       const gateway = await startGateway(part.config, { log });
       await gateway.whenReady;
-      return idle(() => gateway.stop({ deadlineMs: stopDeadlineMs }));
+      return {
+        ...idle(() => gateway.stop({ deadlineMs: stopDeadlineMs })),
+        pids: () => pidsOf([gateway]),
+      };
     }
     case "wan": {
       const { openWanLink } = await import("./wan-link.ts");
@@ -74,7 +80,11 @@ async function startPart(part: Part, log: Log): Promise<RunningPart> {
 }
 
 function idle(stop: () => Promise<void>): RunningPart {
-  return { setDraining: () => undefined, startLoad: () => undefined, stop };
+  return { pids: () => [], setDraining: () => undefined, startLoad: () => undefined, stop };
+}
+
+function pidsOf(engines: readonly RunningEngine[]): readonly number[] {
+  return engines.flatMap((engine) => engine.enginePid() ?? []);
 }
 
 async function startWorkloads(
@@ -87,6 +97,7 @@ async function startWorkloads(
   const started = await Promise.all(each);
   const ended = new AbortController();
   return {
+    pids: () => pidsOf(started.map(({ sidecar }) => sidecar)),
     setDraining: (service, isDraining) => {
       for (const each of started) if (each.service === service) each.app.setDraining(isDraining);
     },
@@ -98,10 +109,17 @@ async function startWorkloads(
   };
 }
 
+interface StartedWorkload {
+  readonly service: string;
+  readonly app: ShopApp;
+  readonly sidecar: RunningEngine;
+  readonly stop: () => Promise<void>;
+}
+
 async function startWorkload(
   what: { readonly member: string; readonly workload: WorkloadPart },
   log: Log,
-): Promise<{ service: string; app: ShopApp; stop: () => Promise<void> }> {
+): Promise<StartedWorkload> {
   const { sidecar: config, listen, ...rest } = what.workload;
   const app = await startShopApp({ ...rest, ...listen, member: what.member });
   const { startSidecar } = await engineLauncher();
@@ -110,7 +128,7 @@ async function startWorkload(
   const stop = async (): Promise<void> => {
     await Promise.all([sidecar.stop({ deadlineMs: stopDeadlineMs }), app.close()]);
   };
-  return { service: what.workload.service, app, stop };
+  return { service: what.workload.service, app, sidecar, stop };
 }
 
 function startLoads(part: Extract<Part, { t: "workloads" }>, signal: AbortSignal): void {

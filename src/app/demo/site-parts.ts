@@ -40,7 +40,7 @@ function gatewayConfig(site: SitePlan, dir: string): GatewayConfig {
   return {
     agent: site.xds,
     identity: { dir: gatewayIdentityDir(dir, site) },
-    engine: "embedded",
+    engine: site.engine,
     workers: 1,
     admin: { host: "127.0.0.1", port: 0 },
     logLevel: "info",

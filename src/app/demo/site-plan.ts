@@ -5,7 +5,7 @@ import { splitDocuments } from "../../discovery/sources/yaml-documents.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import { nameOf, parseNamespace, parseServiceId, type ServiceId } from "../../mesh/ids.ts";
 import { hostOf } from "../../mesh/names.ts";
-import type { SidecarConfig } from "../config/config.ts";
+import type { EngineKind, SidecarConfig } from "../config/config.ts";
 import type { DemoMember } from "./demo-members.ts";
 import type { LoadPart, WorkloadPart } from "./part-messages.ts";
 
@@ -17,6 +17,7 @@ export interface SitePlan {
   readonly workloads: readonly WorkloadPart[];
   readonly xds: HostPort;
   readonly http: HostPort;
+  readonly engine: EngineKind;
   /** Where the gateway listens, and where other members reach it: the far end of the wide-area link. */
   readonly gateway: HostPort;
   readonly gatewayDoor: HostPort;
@@ -30,6 +31,8 @@ export interface SiteSurroundings {
   /** Gives a port that nobody else got. */
   readonly takePort: () => number;
   readonly httpPort?: number;
+  /** Of sidecars and gateway. */
+  readonly engine: EngineKind;
 }
 
 const namespace = parseNamespace("shop");
@@ -54,13 +57,14 @@ export function planSite(member: DemoMember, around: SiteSurroundings): SitePlan
     });
     files.set(file, moved);
   }
-  const agent = { xds, dir: around.dir, member };
+  const agent = { xds, dir: around.dir, member, engine: around.engine };
   return {
     member,
     files,
     workloads: [...found.values()].map((workload) => planWorkload({ ...workload, agent, local })),
     xds,
     http: { host: "127.0.0.1", port: around.httpPort ?? around.takePort() },
+    engine: around.engine,
     gateway: local(),
     gatewayDoor: local(),
   };
@@ -71,7 +75,10 @@ interface WorkloadPlan {
   readonly name: string;
   readonly zone: string;
   readonly at: HostPort;
-  readonly agent: { readonly xds: HostPort; readonly dir: string; readonly member: DemoMember };
+  readonly agent: Pick<SiteSurroundings, "dir" | "engine"> & {
+    readonly xds: HostPort;
+    readonly member: DemoMember;
+  };
   readonly local: () => HostPort;
 }
 
@@ -87,7 +94,7 @@ function planWorkload(plan: WorkloadPlan): WorkloadPart {
   const sidecar: SidecarConfig = {
     agent: plan.agent.xds,
     identity: { dir: `${plan.agent.dir}/identity/${plan.name}` },
-    engine: "embedded",
+    engine: plan.agent.engine,
     workers: 1,
     admin: { host: "127.0.0.1", port: 0 },
     logLevel: "info",

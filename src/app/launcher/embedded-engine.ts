@@ -16,6 +16,7 @@ export function startEmbedded(workers: number, parts: EngineParts): LaunchedEngi
     ready: engine.ready,
     isReady: () => engine.status().isReady,
     listeners: () => engine.status().listeners,
+    pid: () => undefined,
     report: async () => {
       const { counters, ...rest } = engine.status();
       return { ...rest, counts: countsOf(counters), details: { counters } };

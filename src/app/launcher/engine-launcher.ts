@@ -30,6 +30,8 @@ export interface RunningEngine extends AsyncDisposable {
   readonly whenReady: Promise<void>;
   /** Where each Envoy listener, by its xDS name, really listens. */
   readonly listening: () => ReadonlyMap<string, HostPort>;
+  /** Of the Envoy that runs now; undefined: this process is the engine. */
+  readonly enginePid: () => number | undefined;
   /** Takes no new connections, lets old ones end within `deadlineMs`, then cuts them. */
   readonly stop: (options: { readonly deadlineMs: number }) => Promise<void>;
 }
@@ -158,6 +160,7 @@ async function launch(
     adminUrl: admin.url,
     whenReady: engine.ready,
     listening: () => new Map(engine.listeners().map(({ name, address }) => [name, address])),
+    enginePid: () => engine.pid(),
     stop,
     [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
   };

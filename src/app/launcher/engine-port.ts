@@ -31,6 +31,8 @@ export interface LaunchedEngine {
   readonly isReady: () => boolean;
   /** As of the last look at it. */
   readonly listeners: () => readonly ListenerReport[];
+  /** Of the Envoy that runs now; undefined: there is none. */
+  readonly pid: () => number | undefined;
   readonly report: () => Promise<EngineReport>;
   /** Lets connections end, at most for so long, then ends. */
   readonly drain: (graceMs: number) => Promise<void>;

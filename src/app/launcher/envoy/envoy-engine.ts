@@ -63,6 +63,10 @@ export class EnvoyEngine implements LaunchedEngine {
     return this.#listeners;
   }
 
+  pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
   async report(): Promise<EngineReport> {
     const counted = await this.#count().catch(() => countsOf([]));
     const { envoy } = this.#options;
@@ -75,7 +79,7 @@ export class EnvoyEngine implements LaunchedEngine {
         envoy: {
           path: envoy.path,
           version: formatVersion(envoy.version),
-          pid: this.#process?.pid ?? null,
+          pid: this.pid() ?? null,
           state: this.#state,
           restarts: this.#restarts,
           lastEnd: this.#lastEnd ?? null,
