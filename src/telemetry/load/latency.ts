@@ -2,20 +2,20 @@
  * Upper bounds of the latency buckets in milliseconds; one more bucket takes what is slower. Each is
  * about 1.6 times the one before: a quantile is wrong by at most a quarter.
  */
-const boundsMs: readonly number[] = [
+export const latencyBoundsMs: readonly number[] = [
   0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 30, 50, 80, 120, 200, 300, 500, 800, 1200, 2000, 3000, 5000,
   8000, 12_000, 20_000,
 ];
 
-export const latencyBuckets: number = boundsMs.length + 1;
+export const latencyBuckets: number = latencyBoundsMs.length + 1;
 
 /** Index of the bucket that counts a duration. */
 export function bucketOf(ms: number): number {
   let low = 0;
-  let high = boundsMs.length;
+  let high = latencyBoundsMs.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((boundsMs[middle] ?? 0) < ms) low = middle + 1;
+    if ((latencyBoundsMs[middle] ?? 0) < ms) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -30,13 +30,13 @@ export function quantileMs(counts: ArrayLike<number>, ratio: number): number | u
   for (let index = 0; index < latencyBuckets; index += 1) total += counts[index] ?? 0;
   if (total === 0) return undefined;
   let left = ratio * total;
-  for (let index = 0; index < boundsMs.length; index += 1) {
+  for (let index = 0; index < latencyBoundsMs.length; index += 1) {
     const count = counts[index] ?? 0;
     if (count > 0 && left <= count) {
-      const fromMs = boundsMs[index - 1] ?? 0;
-      return fromMs + ((boundsMs[index] ?? fromMs) - fromMs) * (left / count);
+      const fromMs = latencyBoundsMs[index - 1] ?? 0;
+      return fromMs + ((latencyBoundsMs[index] ?? fromMs) - fromMs) * (left / count);
     }
     left -= count;
   }
-  return boundsMs.at(-1);
+  return latencyBoundsMs.at(-1);
 }

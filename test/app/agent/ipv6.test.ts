@@ -42,7 +42,7 @@ test("a request crosses two members that know no IPv4: agents, gateway, sidecars
   });
   await Promise.all([east.whenWarm, west.whenWarm]);
   const member = { name: "west", agent: west };
-  const { url } = await startCaller(mesh, member, "frontend-1", "::1");
+  const { url } = await startCaller(mesh, member, "frontend-1", { host: "::1" });
   assert.match(url, /\[::1\]/);
   await askUntil(url, "cart on IPv6", { allowed: [], mayFail: true });
 

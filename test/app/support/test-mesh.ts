@@ -145,7 +145,7 @@ export class TestMesh implements AsyncDisposable {
   async startSidecar(
     name: string,
     options: Pick<SidecarConfig, "workload" | "serviceAccount" | "agent"> &
-      Partial<Pick<SidecarConfig, "upstreams" | "inbound">>,
+      Partial<Pick<SidecarConfig, "engine" | "upstreams" | "inbound">>,
   ): Promise<RunningEngine> {
     const dir = join(this.dir, name, options.workload);
     await makeWorkload({
@@ -230,7 +230,10 @@ export async function startCaller(
   mesh: TestMesh,
   member: Pick<TestMember, "name" | "agent">,
   workload = "frontend-1",
-  host = "127.0.0.1",
+  {
+    host = "127.0.0.1",
+    ...more
+  }: { readonly host?: string } & Partial<Pick<SidecarConfig, "engine">> = {},
 ): Promise<{ readonly sidecar: RunningEngine; readonly url: string }> {
   const [port = 0] = await freePorts(1);
   const sidecar = await mesh.startSidecar(member.name, {
@@ -238,6 +241,7 @@ export async function startCaller(
     workload,
     serviceAccount: workload,
     upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: { host, port } }],
+    ...more,
   });
   return { sidecar, url: `http://${formatHostPort({ host, port })}/` };
 }

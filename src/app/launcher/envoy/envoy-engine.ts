@@ -15,6 +15,8 @@ export interface EnvoyEngineOptions {
   readonly envoy: FoundEnvoy;
   /** Made ready by `prepareFolder`. */
   readonly folder: string;
+  /** Reports what it counts for as long as it is run. */
+  readonly loads: Disposable;
   readonly workers: number;
   readonly drainSeconds: number;
   readonly logLevel: LogLevel;
@@ -118,6 +120,7 @@ export class EnvoyEngine implements LaunchedEngine {
     const timer = setTimeout(() => this.#process?.kill("SIGKILL"), killAfterMs);
     this.#process?.kill(signal);
     await this.#running;
+    this.#options.loads[Symbol.dispose]();
     clearTimeout(timer);
     this.#state = "ended";
   }

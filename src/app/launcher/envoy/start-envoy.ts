@@ -1,12 +1,16 @@
+import { proxyZone } from "../../../mesh/locality.ts";
 import { homeOf } from "../../../trust/identity.ts";
 import type { EngineConfig } from "../../config/config.ts";
 import type { EngineParts } from "../engine-port.ts";
+import { adminAt } from "./admin.ts";
 import { bootstrapFor } from "./bootstrap.ts";
 import { EnvoyEngine } from "./envoy-engine.ts";
-import { prepareFolder } from "./envoy-folder.ts";
+import { adminSocketIn, prepareFolder } from "./envoy-folder.ts";
 import { formatVersion } from "./envoy-version.ts";
 import { findEnvoy } from "./find-envoy.ts";
 import { checkFree } from "./free-listen.ts";
+import { EnvoyLoadReporter } from "./load/envoy-load-reporter.ts";
+import { envoyLoadSource } from "./load/envoy-load-source.ts";
 
 // For listeners that change or go while Envoy runs, and for the first part of its own end: callers with
 // keep-alive connections are spread over it. Kubernetes gives 30 s in all.
@@ -21,19 +25,32 @@ export async function startEnvoy(config: EngineConfig, parts: EngineParts): Prom
   const folder = config.identity.dir;
   const envoy = await findEnvoy(process.env);
   await checkFree(parts.listens);
+  const { member } = homeOf(identity.current().id);
+  const agents = [config.agent, ...(config.otherAgents ?? [])];
   const bootstrap = bootstrapFor({
     node: { id, kind: id.split("/").slice(0, -1).join("/"), metadata },
-    member: homeOf(identity.current().id).member,
+    member,
     zone,
-    agents: [config.agent, ...(config.otherAgents ?? [])],
+    agents,
     agentId,
   });
   await prepareFolder(folder, { bootstrap, identity: identity.current() });
   log.info({ file: envoy.path, version: formatVersion(envoy.version) }, "Envoy found");
   const { workers, logLevel } = config;
+  const admin = adminAt(adminSocketIn(folder));
+  const loads = new EnvoyLoadReporter({
+    node: { id, metadata },
+    source: envoyLoadSource({ admin, ownZone: proxyZone({ member, zone }), log }),
+    agents,
+    agentId,
+    identity,
+    clock,
+    random,
+  });
   return new EnvoyEngine({
     envoy,
     folder,
+    loads,
     workers,
     drainSeconds,
     logLevel,
