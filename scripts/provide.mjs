@@ -69,7 +69,9 @@ export function provide(purpose) {
     );
   }
   try {
-    return { env: { ISTHMUS_ENVOY: provideEnvoy() }, problems };
+    const env = { ISTHMUS_ENVOY: provideEnvoy() };
+    if (purpose === "bench") return { env, problems };
+    return { env: { ...env, ISTHMUS_ENVOY_OLDEST: provideEnvoy("oldest") }, problems };
   } catch (error) {
     return { env: {}, problems: [...problems, error.message] };
   }
