@@ -21,7 +21,9 @@ export function sidecarNodeResources(node: SidecarNode, context: SidecarContext)
     ...inboundListeners(node, { trust, protocolOf: inboundProtocolOf }),
   ];
   const drafts: Draft[] = [
-    ...inboundClusters(node).map((message): Draft => ({ t: "cluster", message })),
+    ...inboundClusters(node, inboundProtocolOf).map(
+      (message): Draft => ({ t: "cluster", message }),
+    ),
     ...listeners.map((message): Draft => ({ t: "listener", message })),
   ];
   return seal(drafts);

@@ -6,7 +6,7 @@ import { serviceValidation } from "./resources/validation-contexts.ts";
 import type { Draft, Sealed } from "./seal.ts";
 import { seal } from "./seal.ts";
 import type { ProxySettings } from "./settings.ts";
-import { targetsOf } from "./targets.ts";
+import { hasPlainHosts, targetsOf } from "./targets.ts";
 import type { TrustView } from "./trust-view.ts";
 import type { Viewer } from "./viewer.ts";
 
@@ -44,6 +44,7 @@ function shapeOf(service: MeshService): unknown {
   const accounts = service.local?.endpoints.map(({ serviceAccount = "" }) => serviceAccount);
   return [
     service.ports,
+    service.ports.map((port) => hasPlainHosts(service.local, port)),
     service.isLocalNameShared,
     service.local?.exported !== undefined,
     [...new Set(accounts)].toSorted(compareText),

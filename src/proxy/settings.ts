@@ -21,6 +21,29 @@ export function connectTimeoutMsFor(worstRttMs: number): number {
   );
 }
 
+/**
+ * How often a connection over HTTP/2 is asked whether its far end still works. With the timeout this bounds
+ * how long a request waits for a hung peer.
+ */
+export const pingIntervalMs = 500;
+
+/**
+ * When an unanswered ping ends its connection: any frame that comes in meanwhile counts as an answer. Longer
+ * than a connect may take, because it ends requests and not attempts, and a way that suddenly takes half a
+ * second more must not end them.
+ */
+export function pingTimeoutMs(settings: ProxySettings): number {
+  return settings.connectTimeoutMs + 500;
+}
+
+/**
+ * When bytes that nobody acknowledges end their connection. HTTP/2 has its pings, and does not wait for it; a
+ * connection of bytes must survive what its path may suddenly take longer.
+ */
+export function tcpUserTimeoutMs(settings: ProxySettings): number {
+  return Math.max(3_000, 4 * settings.connectTimeoutMs);
+}
+
 export const defaultProxySettings: ProxySettings = { connectTimeoutMs: connectTimeoutMsFor(0) };
 
 /** Spill to the next level starts when less than 100/140 = 72 % of a level is healthy. */

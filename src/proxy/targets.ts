@@ -55,6 +55,19 @@ export function isSameOffer(a: TargetPlan, b: TargetPlan): boolean {
 }
 
 /**
+ * Whether some host of the port is spoken to in the clear: an endpoint of the own member that no sidecar is
+ * proven for. All others of the mesh speak mTLS.
+ */
+export function hasPlainHosts(local: LocalService | undefined, wanted: ServicePort): boolean {
+  const port = local === undefined ? undefined : portOf(local.ports, wanted);
+  if (local === undefined || port === undefined) return false;
+  return local.endpoints.some(
+    ({ ports, sidecars }) =>
+      atPort(ports, port.name) !== undefined && atPort(sidecars, port.name) === undefined,
+  );
+}
+
+/**
  * The same port as somebody else names it. The number decides, because it is what a client dials and
  * what the SNI carries; traffic to a port goes only to members that expose it (MCS, port conflicts).
  */

@@ -19,7 +19,7 @@ import {
 } from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
 import { shared } from "../../xds/shared.ts";
 import type { ProxySettings } from "../settings.ts";
-import { maxInFlight, panicThresholdPercent } from "../settings.ts";
+import { maxInFlight, panicThresholdPercent, tcpUserTimeoutMs } from "../settings.ts";
 import { remembered } from "./remembered.ts";
 import { adsSource, ms } from "./wire.ts";
 
@@ -29,7 +29,7 @@ export function edsCluster(name: string, settings: ProxySettings): Cluster {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     ...everyCluster,
-    ...timeouts(settings.connectTimeoutMs),
+    ...timeouts(settings),
     // Health in an assignment closes no connection, ejection does.
     closeConnectionsOnHostHealthFailure: true,
   });
@@ -54,14 +54,15 @@ const everyCluster = {
     ],
   }),
   upstreamConnectionOptions: shared(UpstreamConnectionOptionsSchema, {
-    tcpKeepalive: { keepaliveProbes: 3, keepaliveTime: 5, keepaliveInterval: 1 },
+    // A quiet connection to a dead host is closed within 5 s.
+    tcpKeepalive: { keepaliveProbes: 3, keepaliveTime: 3, keepaliveInterval: 1 },
   }),
 };
 
-const timeouts = remembered((connectTimeoutMs: number) => ({
-  connectTimeout: shared(DurationSchema, ms(connectTimeoutMs)),
+const timeouts = remembered((settings: ProxySettings) => ({
+  connectTimeout: shared(DurationSchema, ms(settings.connectTimeoutMs)),
   upstreamBindConfig: shared(BindConfigSchema, {
-    socketOptions: [tcpUserTimeout(2 * connectTimeoutMs)],
+    socketOptions: [tcpUserTimeout(tcpUserTimeoutMs(settings))],
   }),
 }));
 

@@ -1,26 +1,22 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { create } from "@bufbuild/protobuf";
-import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import type { MeshService } from "../../discovery/mesh-service.ts";
+import type { ServiceTarget } from "../../mesh/names.ts";
 import { outboundName } from "../../mesh/names.ts";
-import type { AppProtocol } from "../../mesh/service.ts";
 import { appProtocolOf } from "../../mesh/service.ts";
-import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import type {
+  Cluster,
+  Cluster_TransportSocketMatch,
+} from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { Cluster_TransportSocketMatchSchema } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { TransportSocketSchema } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import { RawBufferSchema } from "../../xds/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts";
-import {
-  type HttpProtocolOptions_ExplicitHttpConfigSchema,
-  HttpProtocolOptionsSchema,
-} from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
-import { pack } from "../../xds/pack.ts";
 import { shared } from "../../xds/shared.ts";
 import type { ProxySettings } from "../settings.ts";
-import { maxRequestsPerConnection } from "../settings.ts";
-import type { TargetPlan } from "../targets.ts";
+import { hasPlainHosts, type TargetPlan } from "../targets.ts";
 import { edsCluster, outlierDetection } from "./cluster-settings.ts";
-import { remembered } from "./remembered.ts";
 import { upstreamTls } from "./tls.ts";
-import { extension, ms } from "./wire.ts";
+import { upstreamHttp } from "./upstream-http.ts";
+import { extension } from "./wire.ts";
 
 /** The CDS answer of one target. It depends on no endpoint, so that endpoints come and go for free. */
 export function sidecarCluster(
@@ -33,17 +29,24 @@ export function sidecarCluster(
   cluster.outlierDetection = outlierDetection({
     mayBeGateways: isMeshName || service.isLocalNameShared,
   });
-  cluster.transportSocketMatches = [
-    create(Cluster_TransportSocketMatchSchema, {
-      name: "mtls",
-      match: { mtls: "true" },
-      transportSocket: upstreamTls(plan.target),
-    }),
-    plaintextMatch,
-  ];
-  const http = httpOptions(appProtocolOf(plan.port), settings);
-  if (http !== undefined) cluster.typedExtensionProtocolOptions = { [httpOptionsName]: http };
+  const hasPlain = hasPlainHosts(plan.local, plan.port);
+  const protocol = appProtocolOf(plan.port);
+  if (protocol === "http" && !hasPlain) {
+    // Envoy negotiates the protocol only where no socket of the cluster is in the clear.
+    cluster.transportSocket = create(TransportSocketSchema, upstreamTls(plan.target));
+  } else {
+    cluster.transportSocketMatches = [mtlsMatch(plan.target), plaintextMatch];
+  }
+  cluster.typedExtensionProtocolOptions = upstreamHttp(protocol, { settings, hasPlain });
   return cluster;
+}
+
+function mtlsMatch(target: ServiceTarget): Cluster_TransportSocketMatch {
+  return create(Cluster_TransportSocketMatchSchema, {
+    name: "mtls",
+    match: { mtls: "true" },
+    transportSocket: upstreamTls(target),
+  });
 }
 
 const plaintextMatch = shared(Cluster_TransportSocketMatchSchema, {
@@ -51,44 +54,3 @@ const plaintextMatch = shared(Cluster_TransportSocketMatchSchema, {
   match: {},
   transportSocket: extension("envoy.transport_sockets.raw_buffer", RawBufferSchema),
 });
-
-const httpOptionsName = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-
-/**
- * How an HTTP proxy speaks to the hosts; one that forwards bytes ignores it. HTTP/2 only where the
- * application itself speaks it: the far sidecar may be one that only forwards bytes, and negotiation
- * (ALPN) is refused by Envoy for clusters with a plaintext socket match.
- */
-function httpOptions(protocol: AppProtocol, settings: ProxySettings): Any | undefined {
-  switch (protocol) {
-    case "tcp":
-      return undefined;
-    case "http":
-      return http1Options;
-    case "http2":
-    case "grpc":
-      return http2Options(settings.connectTimeoutMs);
-  }
-}
-
-const http1Options = httpOptionsWith({ case: "httpProtocolOptions", value: {} });
-
-const http2Options = remembered((connectTimeoutMs: number) =>
-  httpOptionsWith({
-    case: "http2ProtocolOptions",
-    // Goes end to end through gateways: the only thing that finds a hung process behind one.
-    value: { connectionKeepalive: { interval: ms(1_000), timeout: ms(connectTimeoutMs) } },
-  }),
-);
-
-type ExplicitProtocol = NonNullable<
-  MessageInitShape<typeof HttpProtocolOptions_ExplicitHttpConfigSchema>["protocolConfig"]
->;
-
-function httpOptionsWith(protocolConfig: ExplicitProtocol): Any {
-  const options = pack(HttpProtocolOptionsSchema, {
-    commonHttpProtocolOptions: { maxRequestsPerConnection },
-    upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig } },
-  });
-  return shared(AnySchema, options);
-}

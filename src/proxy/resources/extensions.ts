@@ -1,5 +1,6 @@
 import type { Registry } from "@bufbuild/protobuf";
 import { createRegistry } from "@bufbuild/protobuf";
+import { LuaSchema } from "../../xds/gen/envoy/extensions/filters/http/lua/v3/lua_pb.ts";
 import { RouterSchema } from "../../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import { TlsInspectorSchema } from "../../xds/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { EchoSchema } from "../../xds/gen/envoy/extensions/filters/network/echo/v3/echo_pb.ts";
@@ -22,6 +23,7 @@ export const extensions: Registry = createRegistry(
   EchoSchema,
   HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
+  LuaSchema,
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
   RBACSchema,

@@ -2,6 +2,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { HeaderValueOption_HeaderAppendAction } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { RouteSchema } from "../../xds/gen/envoy/config/route/v3/route_components_pb.ts";
+import { LuaSchema } from "../../xds/gen/envoy/extensions/filters/http/lua/v3/lua_pb.ts";
 import { RouterSchema } from "../../xds/gen/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_ForwardClientCertDetails,
@@ -40,12 +41,17 @@ export function inboundHttp(envoyCluster: string): Extension {
         responseHeadersToRemove: [unreachedHeader],
       },
     },
-    ...common(),
+    ...common([leaveUnreached()]),
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
     setCurrentClientCertDetails: { uri: true },
     localReplyConfig: { mappers: [unreachedMapper()] },
     // Connections through a passthrough cannot be told to go away: they end at their own age.
     commonHttpProtocolOptions: { maxConnectionDuration: ms(maxConnectionAgeMs) },
+    http2ProtocolOptions: {
+      ...http2Extras,
+      // Callers that vanished; they look after themselves much sooner.
+      connectionKeepalive: { interval: ms(30_000), timeout: ms(10_000) },
+    },
   });
 }
 
@@ -53,15 +59,19 @@ const managerName = "envoy.filters.network.http_connection_manager";
 const maxConnectionAgeMs = 600_000;
 
 /** What both ends share: a sidecar is no server of its own and leaves traffic as it is. */
-function common() {
+function common(filters: readonly Extension[] = []) {
   return {
-    httpFilters: [extension("envoy.filters.http.router", RouterSchema)],
+    httpFilters: [...filters, extension("envoy.filters.http.router", RouterSchema)],
     // A stream may be quiet for as long as its two ends like.
     streamIdleTimeout: ms(0),
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     upgradeConfigs: [{ upgradeType: "websocket" }],
+    http2ProtocolOptions: http2Extras,
   };
 }
+
+/** Between sidecars a WebSocket travels inside HTTP/2 (RFC 8441). */
+const http2Extras = { allowConnect: true } as const;
 
 function appRoute(envoyCluster: string): MessageInitShape<typeof RouteSchema> {
   return {
@@ -95,13 +105,30 @@ function unreachedMapper(): MessageInitShape<typeof ResponseMapperSchema> {
   };
 }
 
-/** The application gets the protocol that its caller spoke. */
-export function sameProtocolUpstream(): Record<string, Any> {
+/**
+ * Ends the caller's connection together with such an answer. Behind a gateway a connection is bound to one
+ * workload, and over HTTP/2 every retry would come back over it.
+ */
+function leaveUnreached(): Extension {
+  return extension("envoy.filters.http.lua", LuaSchema, {
+    defaultSourceCode: { specifier: { case: "inlineString", value: leaveUnreachedScript } },
+  });
+}
+
+const leaveUnreachedScript = `function envoy_on_response(handle)
+  if handle:headers():get("${unreachedHeader}") then
+    handle:streamInfo():drainConnectionUponCompletion()
+  end
+end`;
+
+/** The application gets the protocol that it speaks, whatever the sidecars speak with each other. */
+export function appProtocolOptions(protocol: "http" | "http2" | "grpc"): Record<string, Any> {
+  const protocolConfig =
+    protocol === "http"
+      ? ({ case: "httpProtocolOptions", value: {} } as const)
+      : ({ case: "http2ProtocolOptions", value: http2Extras } as const);
   const options = pack(HttpProtocolOptionsSchema, {
-    upstreamProtocolOptions: {
-      case: "useDownstreamProtocolConfig",
-      value: { httpProtocolOptions: {}, http2ProtocolOptions: {} },
-    },
+    upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig } },
   });
   return { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options };
 }

@@ -14,7 +14,7 @@ import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/t
 import type { Inbound, SidecarNode } from "../node.ts";
 import { maxInFlight } from "../settings.ts";
 import type { TrustView } from "../trust-view.ts";
-import { inboundHttp, sameProtocolUpstream } from "./http-filters.ts";
+import { appProtocolOptions, inboundHttp } from "./http-filters.ts";
 import { allowCallers } from "./rbac.ts";
 import { downstreamTls } from "./tls.ts";
 import { extension, ms, socketAddress } from "./wire.ts";
@@ -30,9 +30,16 @@ export interface InboundOptions {
 /** The mTLS doors of a node: one listener for each inbound entry. */
 export function inboundListeners(node: SidecarNode, options: InboundOptions): Listener[] {
   return node.inbound.map((entry) => {
-    const protocol = node.engine === "envoy" ? options.protocolOf(entry) : "tcp";
+    const protocol = spokenAt(entry, { node, protocolOf: options.protocolOf });
     return inboundListener(entry, { trust: options.trust, protocol });
   });
+}
+
+function spokenAt(
+  entry: Inbound,
+  by: { readonly node: SidecarNode; readonly protocolOf: InboundProtocolOf },
+): AppProtocol {
+  return by.node.engine === "envoy" ? by.protocolOf(entry) : "tcp";
 }
 
 function inboundListener(
@@ -54,7 +61,9 @@ function inboundListener(
     filterChains: [
       {
         filters: [allowCallers(workloadsOf(options.trust)), proxy],
-        transportSocket: downstreamTls(applicationProtocols),
+        transportSocket: downstreamTls(
+          options.protocol === "tcp" ? forwardedProtocols : spokenProtocols,
+        ),
         // A caller that connects and says nothing must not hold a connection.
         transportSocketConnectTimeout: ms(handshakeTimeoutMs),
       },
@@ -62,9 +71,12 @@ function inboundListener(
   });
 }
 
-// gRPC libraries refuse a peer that chooses none. Sidecars that forward bytes offer none, and nothing is
-// chosen then; those that speak HTTP offer the one that the application speaks.
-const applicationProtocols = ["h2", "http/1.1"];
+// Both ends take the first of these that the caller offers. One that speaks HTTP wants HTTP/2, for its pings,
+// whatever the application speaks. One that forwards bytes answers for its application: who offers both gets
+// what every HTTP application speaks, who offers one (a gRPC library, a sidecar that knows the port to be
+// HTTP/2) gets that one. Callers that forward bytes offer none.
+const spokenProtocols = ["h2", "http/1.1"];
+const forwardedProtocols = ["http/1.1", "h2"];
 
 // Callers across continents need three round trips of up to 300 ms, with losses.
 const handshakeTimeoutMs = 10_000;
@@ -76,8 +88,9 @@ function workloadsOf(trust: TrustView): { readonly case: "prefix"; readonly valu
 }
 
 /** The applications behind those doors. */
-export function inboundClusters(node: SidecarNode): Cluster[] {
+export function inboundClusters(node: SidecarNode, protocolOf: InboundProtocolOf): Cluster[] {
   return node.inbound.map((entry) => {
+    const protocol = spokenAt(entry, { node, protocolOf });
     const cluster = create(ClusterSchema, {
       name: inboundClusterName(entry),
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
@@ -104,7 +117,7 @@ export function inboundClusters(node: SidecarNode): Cluster[] {
         ],
       },
     });
-    if (node.engine === "envoy") cluster.typedExtensionProtocolOptions = sameProtocolUpstream();
+    if (protocol !== "tcp") cluster.typedExtensionProtocolOptions = appProtocolOptions(protocol);
     return cluster;
   });
 }
