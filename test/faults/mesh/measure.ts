@@ -3,6 +3,8 @@ import type { Sample } from "./sample.ts";
 /** When what happened, in ms of the machine's monotonic clock. */
 export interface Course {
   readonly beganMs: number;
+  /** What fails from here on counts; times count from the fault. */
+  readonly preparedMs: number;
   readonly faultMs: number;
   readonly healMs: number;
 }
@@ -49,8 +51,8 @@ export interface Measure {
 
 export function measure(samples: readonly Sample[], options: MeasureOptions): Measure {
   const { course, isStruck, isAllowed, lateMs } = options;
-  const { faultMs, healMs } = course;
-  const hit = samples.filter(({ startMs, endMs }) => endMs > faultMs && startMs < healMs);
+  const { preparedMs, faultMs, healMs } = course;
+  const hit = samples.filter(({ startMs, endMs }) => endMs > preparedMs && startMs < healMs);
   const later = samples.filter(({ startMs }) => startMs >= healMs);
   const failed = hit.filter(isFailed);
   const bad = hit.filter((one) => isFailed(one) || tookMs(one) > lateMs);
@@ -60,9 +62,9 @@ export function measure(samples: readonly Sample[], options: MeasureOptions): Me
   const times = hit.map(tookMs).sort((a, b) => a - b);
   const back = backMs(samples, options);
   return {
-    requests: samples.filter(({ endMs }) => endMs > faultMs).length,
+    requests: samples.filter(({ endMs }) => endMs > preparedMs).length,
     failed: failed.length,
-    laterFailed: failed.filter(({ startMs }) => startMs > faultMs).length,
+    laterFailed: failed.filter(({ startMs }) => startMs > preparedMs).length,
     idempotentFailed: failed.filter(({ kind }) => kind !== "post").length,
     othersFailed: failed.filter(({ kind }) => kind === "post").length,
     inFlight: peakOf(hit),
@@ -131,7 +133,7 @@ function backMs(samples: readonly Sample[], options: MeasureOptions): number | u
     const struck = some.filter(({ who }) => who !== undefined && isStruck(who));
     return some.length === 0 ? 0 : struck.length / some.length;
   };
-  const wanted = enoughShare * shareIn(course.beganMs, course.faultMs);
+  const wanted = enoughShare * shareIn(course.beganMs, course.preparedMs);
   if (wanted === 0) return undefined;
   const endMs = Math.max(...samples.map((one) => one.endMs));
   for (let fromMs = course.healMs; fromMs + shareMs <= endMs; fromMs += stepMs) {

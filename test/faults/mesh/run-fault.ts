@@ -60,10 +60,13 @@ export async function runFault(
   const beganMs = machineMs();
   await wait(beforeMs);
   const before = await shareOf(mesh, fault);
-  const faultMs = machineMs();
-  let healMs = faultMs;
-  const watch = watchMembers(mesh, faultMs);
+  const preparedMs = machineMs();
+  let faultMs = preparedMs;
+  let healMs = preparedMs;
+  const watch = watchMembers(mesh, preparedMs);
   try {
+    await fault.prepare?.(mesh);
+    faultMs = machineMs();
     await fault.strike(mesh);
     await wait(fault.lastsMs ?? options.lastsMs);
   } finally {
@@ -73,7 +76,7 @@ export async function runFault(
   }
   await untilCarrying(mesh, fault, before * 0.8);
   await wait(afterMs);
-  const course: Course = { beganMs, faultMs, healMs };
+  const course: Course = { beganMs, preparedMs, faultMs, healMs };
   const all = await finish(mesh);
   const own = all.samples.get(watched) ?? [];
   options.onSamples?.(own, course);
@@ -103,7 +106,7 @@ export async function runFault(
     tcpNew: measured(fault.tcp, ["new"]),
     tcpHeld: measured(fault.tcp, ["held"]),
     elsewhereFailed: elsewhere.filter(
-      ({ failure, endMs }) => failure !== undefined && endMs > faultMs,
+      ({ failure, endMs }) => failure !== undefined && endMs > preparedMs,
     ).length,
     twice: await carriedOutTwice(mesh),
     declaredDead: watch.declaredDead,

@@ -48,10 +48,11 @@ export const controlFaults: readonly MeshFault[] = [
     name: "agents-killed",
     title: "all agents are killed, and a local workload meanwhile",
     lastsMs: deadMs,
-    strike: async (mesh) => {
+    prepare: async (mesh) => {
       await eachRegion((region) => mesh.part(`${region}/agent`).kill());
-      await aloneDies(mesh);
+      await wait(untilDeathMs);
     },
+    strike: dies,
     mend: async (mesh) => {
       await eachRegion((region) => mesh.part(`${region}/agent`).start());
       await comesBack(mesh);
@@ -62,10 +63,11 @@ export const controlFaults: readonly MeshFault[] = [
     name: "agents-hung",
     title: "all agents hang, and a local workload dies meanwhile",
     lastsMs: deadMs,
-    strike: async (mesh) => {
+    prepare: async (mesh) => {
       await eachRegion((region) => mesh.part(`${region}/agent`).signal("SIGSTOP"));
-      await aloneDies(mesh);
+      await wait(untilDeathMs);
     },
+    strike: dies,
     mend: async (mesh) => {
       await eachRegion((region) => mesh.part(`${region}/agent`).signal("SIGCONT"));
       await comesBack(mesh);
@@ -76,10 +78,11 @@ export const controlFaults: readonly MeshFault[] = [
     name: "hubs-killed",
     title: "all hubs are killed and come back empty, and a local workload dies meanwhile",
     lastsMs: deadMs,
-    strike: async (mesh) => {
+    prepare: async (mesh) => {
       await eachHub(mesh, (hub) => hub.kill());
-      await aloneDies(mesh);
+      await wait(untilDeathMs);
     },
+    strike: dies,
     mend: async (mesh) => {
       await eachHub(mesh, (hub) => hub.start());
       await comesBack(mesh);
@@ -160,8 +163,7 @@ function clockFault(name: string, title: string, shiftMs: number): MeshFault {
   };
 }
 
-async function aloneDies(mesh: FaultMesh): Promise<void> {
-  await wait(untilDeathMs);
+async function dies(mesh: FaultMesh): Promise<void> {
   await mesh.part("eu/shop-1").kill();
   await mesh.killApp("eu/shop-1");
 }
