@@ -1,6 +1,6 @@
 import type { ErrorAnswer } from "../app/api-model.ts";
-import { visible } from "../app/visible.ts";
 import { type ErrorCode, errorCodes, MeshError, reasonOf } from "../mesh/errors.ts";
+import { visible } from "../mesh/visible.ts";
 import type { Arguments, Option, Terminal } from "./command.ts";
 
 export const agentOption: Readonly<Record<"agent", Option>> = {

@@ -1,5 +1,5 @@
 import type { CatalogView, HubShard, HubView } from "../app/hub/catalog/catalog-view.ts";
-import { visible } from "../app/visible.ts";
+import { visible } from "../mesh/visible.ts";
 import { recordLine } from "./catalog-records.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
 import { hubOptions } from "./hub-options.ts";

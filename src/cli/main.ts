@@ -1,6 +1,7 @@
 import { isMainThread } from "node:worker_threads";
 import { didYouMean } from "../app/nearest.ts";
 import { type ErrorCode, MeshError, reasonOf } from "../mesh/errors.ts";
+import { redactText } from "../telemetry/redact.ts";
 import { argumentsFor } from "./arguments.ts";
 import { exitCodes, type Terminal } from "./command.ts";
 import { type CommandEntry, commands } from "./commands.ts";
@@ -18,7 +19,7 @@ export async function main(
   try {
     return await dispatch(argv, terminal);
   } catch (thrown) {
-    terminal.err(`${explanationOf(thrown)}\n`);
+    terminal.err(`${redactText(explanationOf(thrown))}\n`);
     return exitCodeOf(thrown);
   }
 }

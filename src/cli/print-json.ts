@@ -1,4 +1,4 @@
-import { visibleJson } from "../app/visible.ts";
+import { visibleJson } from "../mesh/visible.ts";
 import type { Terminal } from "./command.ts";
 
 /** For answers that hold what others wrote: it cannot steer the terminal that shows it. */

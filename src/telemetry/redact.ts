@@ -1,7 +1,9 @@
 const pemKey =
   /-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----[^]*?(?:-----END (?:[A-Z0-9]+ )*PRIVATE KEY-----|$)/g;
-// Credentials inside an address: redis://user:password@host.
-const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s/@]+@/g;
+// Credentials inside an address: redis://user:password@host. A password may hold an @ that nobody escaped.
+const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s/]+@/gi;
+// Nothing but credentials stands before an @ in a hub's, and its passwords are often base64, with slashes.
+const hubCredentials = /(\brediss?(?:\+[a-z]+)?:\/\/)[^\s"'`<>]+@/gi;
 
 /** Field names whose values are never printed, whatever they hold. */
 const secretFields: readonly string[] = [
@@ -17,7 +19,10 @@ const secretFields: readonly string[] = [
 
 /** Text as it may stand in a log, an error or a status page. */
 export function redactText(text: string): string {
-  return text.replace(pemKey, "[redacted]").replace(urlPassword, "$1[redacted]@");
+  return text
+    .replace(pemKey, "[redacted]")
+    .replace(hubCredentials, "$1[redacted]@")
+    .replace(urlPassword, "$1[redacted]@");
 }
 
 const maxDepth = 6;

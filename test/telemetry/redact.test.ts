@@ -13,7 +13,14 @@ test("redactText() takes keys and passwords out of the middle of a text", () => 
     redactText(key.replace("PRIVATE", "EC PRIVATE").replace("END P", "END EC P")),
     "[redacted]\n",
   );
-  assert.equal(redactText("redis://user:hunter2@hub:6379"), "redis://user:[redacted]@hub:6379");
+  assert.equal(redactText("http://user:hunter2@hub:80/x"), "http://user:[redacted]@hub:80/x");
+  assert.equal(redactText("http://user:hunt@er2@hub/x@y"), "http://user:[redacted]@hub/x@y");
+  for (const credentials of ["user:hunter2", ":hunter2", "hunter2", "u:hu/nt@er2", "u:h:2"]) {
+    for (const scheme of ["redis", "rediss", "redis+sentinel", "REDIS"]) {
+      const text = `Cannot open "${scheme}://${credentials}@hub:6379" now`;
+      assert.equal(redactText(text), `Cannot open "${scheme}://[redacted]@hub:6379" now`);
+    }
+  }
   assert.equal(redactText("half -----BEGIN PRIVATE KEY-----\nMIG"), "half [redacted]");
 });
 

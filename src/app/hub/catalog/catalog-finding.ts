@@ -1,4 +1,4 @@
-import { visible } from "../../visible.ts";
+import { visible } from "../../../mesh/visible.ts";
 import type { HubFinding } from "../hub-finding.ts";
 
 /** What an operator does about it; docs/errors.md says more about each. */

@@ -1,7 +1,7 @@
 import type { Head } from "../../../discovery/shards/head.ts";
 import type { RawRecords } from "../../../discovery/shards/store.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
-import { visible } from "../../visible.ts";
+import { visible } from "../../../mesh/visible.ts";
 import type { HubFinding } from "../hub-finding.ts";
 import { catalogFinding } from "./catalog-finding.ts";
 import type { ShardView } from "./shard-view.ts";

@@ -7,8 +7,8 @@ import type { RawRecords, ShardSnapshot } from "../../../discovery/shards/store.
 import type { CheckClaim } from "../../../mesh/claim.ts";
 import type { MemberName, MeshDomain } from "../../../mesh/ids.ts";
 import type { VerifySignature } from "../../../mesh/ports.ts";
+import { visible } from "../../../mesh/visible.ts";
 import { parseCertificate } from "../../../trust/certificate.ts";
-import { visible } from "../../visible.ts";
 import type { HubFinding } from "../hub-finding.ts";
 import { catalogFinding } from "./catalog-finding.ts";
 

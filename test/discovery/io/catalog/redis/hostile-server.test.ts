@@ -140,6 +140,35 @@ suite("a store at a hub that cannot be trusted", () => {
     }
   });
 
+  test("a server that repeats the password later, or half of it at the edge of what is shown, does neither", async () => {
+    const dir = await mkdtemp(join(tmpdir(), "isthmus-fake-"));
+    try {
+      const passwordFile = join(dir, "pw");
+      await writeFile(passwordFile, "hunter2-and-more\n");
+      for (const words of ["hunter2-and-more", `${"x".repeat(185)} hunter2-and-more`]) {
+        await using server = await openFakeServer(([name]) =>
+          name === "AUTH" || name === "CLIENT" || name === "EXISTS" || name === "PING"
+            ? "+OK\r\n"
+            : `-ERR ${words}\u202e\u001b[31m\r\n`,
+        );
+        const url = `redis://127.0.0.1:${server.port}`;
+        await using store = openRedisStore(
+          { url, name: "fake", username: "east", passwordFile },
+          storeDeps(),
+        );
+        const said = await store.readHeads([east], { signal: noSignal }).then(
+          () => "",
+          (thrown: unknown) => inspect(thrown, { depth: 9 }),
+        );
+        assert.match(said, /it refuses/);
+        assert.doesNotMatch(said, /hunter/);
+        assert.doesNotMatch(said, /[\u202e\u001b]/);
+      }
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   test("a write whose answer is lost is not sent again by itself", async () => {
     let writes = 0;
     await withHub(

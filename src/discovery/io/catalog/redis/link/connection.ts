@@ -59,7 +59,7 @@ export async function dial(
     connection.call(["CLIENT", "SETNAME", "isthmus"]).catch(() => undefined);
     return { connection, reply: await connection.call(first) };
   } catch (thrown) {
-    const failure = withoutSecret(brokenBy(thrown), password?.reveal());
+    const failure = brokenBy(thrown);
     connection.close(failure);
     throw failure;
   } finally {
@@ -81,6 +81,8 @@ async function wrapSocket(
   const { promise: closed, resolve: onClosed } = Promise.withResolvers<HubFailure>();
   const guard = createReplyGuard(limits, () => asked);
   const outstanding = (): number => (reason === undefined ? asked - guard.replies() : 0);
+  // A server may repeat what it was told, in any reply and at any time.
+  const secret = options.access.password?.reveal() ?? "";
   const close = (why: HubFailure): void => {
     if (reason !== undefined) return;
     reason = why;
@@ -113,10 +115,10 @@ async function wrapSocket(
   };
 
   const client = clientOn(socket);
-  client.on("error", (error: unknown) => close(brokenBy(error)));
+  client.on("error", (error: unknown) => close(brokenBy(error, secret)));
   client.on("end", () => close(itClosed));
   await client.connect().catch((thrown: unknown) => {
-    close(brokenBy(thrown));
+    close(brokenBy(thrown, secret));
     throw reason ?? thrown;
   });
 
@@ -132,7 +134,7 @@ async function wrapSocket(
       return (await reply) as Reply;
     } catch (thrown) {
       // The library's errors carry the command with its arguments: they go no further.
-      const failure = reason ?? failureOf(thrown);
+      const failure = reason ?? failureOf(thrown, secret);
       if (failure.isFatal) close(failure);
       throw failure;
     }
@@ -180,17 +182,10 @@ function guardSocket(socket: Socket, admit: (chunk: Buffer) => boolean): void {
   }) as typeof socket.emit;
 }
 
-function failureOf(thrown: unknown): HubFailure {
+function failureOf(thrown: unknown, secret: string): HubFailure {
   const isReply = thrown instanceof Error && thrown.name === "ReplyError";
-  if (isReply) return refusalOf(thrown.message);
+  if (isReply) return refusalOf(thrown.message, secret);
   // The library's words for a connection that is half closed are about its own options.
   const isClosed = thrown instanceof Error && /isn't writeable|is closed/.test(thrown.message);
-  return isClosed ? itClosed : brokenBy(thrown);
-}
-
-/** A server may repeat what it was told. */
-function withoutSecret(failure: HubFailure, secret: string | undefined): HubFailure {
-  if (secret === undefined || !failure.message.includes(secret)) return failure;
-  const { kind, isFatal, word } = failure;
-  return new HubFailure(kind, failure.message.replaceAll(secret, "[redacted]"), { isFatal, word });
+  return isClosed ? itClosed : brokenBy(thrown, secret);
 }

@@ -1,4 +1,5 @@
 import { MeshError, reasonOf } from "../../../../../mesh/errors.ts";
+import { visible } from "../../../../../mesh/visible.ts";
 import type { HubFailureKind } from "../redis-hub.ts";
 
 /** Why a hub could not be asked, or refused: a kind for programs and a sentence that says what to do. */
@@ -61,11 +62,11 @@ const meanings: Readonly<Record<string, Meaning>> = {
   NOSCRIPT: { kind: "other", says: "it forgot a script" },
 };
 
-/** What an error reply of the server means. The server's own words are kept, cut and cleaned. */
-export function refusalOf(reply: string): HubFailure {
+/** What an error reply of the server means. Its own words are kept, without the secret, cut and cleaned. */
+export function refusalOf(reply: string, secret = ""): HubFailure {
   const word = /^-?([A-Z]+)(?= |$)/.exec(reply)?.[1] ?? "";
   const meaning = meanings[word];
-  const said = cleaned(reply);
+  const said = cleaned(reply, secret);
   const movedTo = /^(?:MOVED|ASK) \d{1,5} (\S{1,300})$/.exec(reply)?.[1];
   return new HubFailure(
     meaning?.kind ?? "other",
@@ -81,11 +82,11 @@ export function refusalOf(reply: string): HubFailure {
 /** Words of OpenSSL and Node for a certificate that is not accepted. */
 const tlsCode = /^(?:ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|EPROTO|HOSTNAME)/;
 
-/** What a failed connection means. */
-export function brokenBy(thrown: unknown): HubFailure {
+/** What a failed connection means; without the secret, which a certificate's names could hold. */
+export function brokenBy(thrown: unknown, secret = ""): HubFailure {
   if (thrown instanceof HubFailure) return thrown;
   const code = codeOf(thrown);
-  const said = cleaned(code === "" ? reasonOf(thrown) : `${code}: ${reasonOf(thrown)}`);
+  const said = cleaned(code === "" ? reasonOf(thrown) : `${code}: ${reasonOf(thrown)}`, secret);
   if (tlsCode.test(code)) {
     return new HubFailure(
       "tls",
@@ -114,7 +115,9 @@ function codeOf(thrown: unknown): string {
   return typeof code === "string" ? code : "";
 }
 
-/** A server's words end up in logs and terminals: bounded, and without control characters. */
-function cleaned(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, " ").slice(0, 200);
+/** A server's words end up in logs and terminals: bounded, on one line, and shown as they are. */
+function cleaned(text: string, secret: string): string {
+  // Before it is cut: half a password is one, too.
+  const bare = secret === "" ? text : text.replaceAll(secret, "[redacted]");
+  return visible(bare.replaceAll(/[\r\n\t]+/g, " "));
 }

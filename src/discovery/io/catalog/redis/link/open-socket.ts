@@ -40,7 +40,8 @@ export function openSocket(address: HostPort, options: DialOptions): Promise<Soc
     };
     const giveUp = (): void =>
       give(new HubFailure("silent", `no connection within ${connectMs} ms`, { isFatal: true }));
-    const onError = (error: Error): void => give(brokenBy(error));
+    const secret = options.access.password?.reveal();
+    const onError = (error: Error): void => give(brokenBy(error, secret));
     const onAbort = (): void => give(signal.reason);
     const onTcp = (): void => {
       if (!isTls) return onReady();

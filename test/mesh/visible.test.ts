@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { visible, visibleJson } from "../../src/app/visible.ts";
+import { visible, visibleJson } from "../../src/mesh/visible.ts";
 
 test("visible() shows what would steer, reorder or hide text", () => {
   assert.equal(visible("\u001b[2Ja\u009bb"), "\\u{1b}[2Ja\\u{9b}b");
