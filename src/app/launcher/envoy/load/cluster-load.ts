@@ -50,6 +50,7 @@ export function takeClusterLoad(
   tellConnectTimes(told);
   tellAnswerTimes(told);
   const isShare = tellBytes(told);
+  const dropped = droppedLoads(told, envoyCluster);
   memory.totals = totals;
   memory.histograms = reading.histograms;
   const loads = places.flatMap(({ memory: place, active }, index): TakenLoad[] => {
@@ -59,7 +60,7 @@ export function takeClusterLoad(
     row[loadField.active] = active;
     return isNews ? [{ ...at(place, envoyCluster), row, isShare }] : [];
   });
-  return [...loads, ...goneLoads(told, envoyCluster), ...droppedLoads(told, envoyCluster)];
+  return [...loads, ...goneLoads(told, envoyCluster), ...dropped];
 }
 
 /** The last word on a cluster that is no more. */
