@@ -1,4 +1,5 @@
-import { ResourceSet } from "../xds/resource-set.ts";
+import type { Resource } from "../xds/resource.ts";
+import { type Make, ResourceSet } from "../xds/resource-set.ts";
 import type { Sealed, Withheld } from "./seal.ts";
 import { editBetween, nothingSealed, withLastGood } from "./seal.ts";
 
@@ -10,17 +11,25 @@ export class SubjectSet {
   readonly set: ResourceSet;
   readonly #bySubject = new Map<string, Sealed>();
 
-  constructor(name: string) {
-    this.set = new ResourceSet(name);
+  /** `make` as `ResourceSet` takes it; what it makes is to be kept here. */
+  constructor(name: string, options: { readonly make?: Make } = {}) {
+    this.set = new ResourceSet(name, options);
   }
 
   /** Returns what the subject has now, last good versions included. */
   put(subject: string, sealed: Sealed): Sealed {
-    const before = this.#bySubject.get(subject) ?? nothingSealed;
-    const after = withLastGood(before, sealed);
+    const before = this.get(subject);
+    const after = this.keep(subject, sealed);
+    this.set.apply(editBetween(before, after));
+    return after;
+  }
+
+  /** The same for what the set makes itself: it has it already. */
+  keep(subject: string, sealed: Sealed): Sealed {
+    const before = this.get(subject);
+    const after = withSame(before, withLastGood(before, sealed));
     if (after.resources.length + after.withheld.length === 0) this.#bySubject.delete(subject);
     else this.#bySubject.set(subject, after);
-    this.set.apply(editBetween(before, after));
     return after;
   }
 
@@ -31,4 +40,15 @@ export class SubjectSet {
   withheld(): readonly Withheld[] {
     return [...this.#bySubject.values()].flatMap((sealed) => sealed.withheld);
   }
+}
+
+/** Of two resources with one content the older one stays: others hold it, and two would be kept. */
+function withSame(before: Sealed, after: Sealed): Sealed {
+  if (before.resources.length === 0) return after;
+  const same = (resource: Resource): Resource =>
+    before.resources.find(
+      ({ type, name, version }) =>
+        type === resource.type && name === resource.name && version === resource.version,
+    ) ?? resource;
+  return { ...after, resources: after.resources.map(same) };
 }

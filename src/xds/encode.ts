@@ -37,9 +37,13 @@ export function sealResource(content: ResourceContent): Resource {
     .string(name)
     .join()
     .finish();
-  // The value is a window into the entry: one copy of the bytes lives, however many proxies hold it.
-  const valueAt = entry.length - lengthAfterValue(name) - value.length;
-  return { type, name, version, value: entry.subarray(valueAt, valueAt + value.length), entry };
+  return { type, name, version, valueBytes: value.length, entry };
+}
+
+/** The message of a resource, as it stands inside `Any.value`: a window into the entry. */
+export function valueOf({ name, valueBytes, entry }: Resource): Uint8Array {
+  const end = entry.length - lengthAfterValue(name);
+  return entry.subarray(end - valueBytes, end);
 }
 
 /** Encodes a message as a resource. Throws RangeError when the message is not of that type. */
@@ -58,13 +62,14 @@ export function encodeResource<Desc extends DescMessage>(
 }
 
 // 96 bits: versions are compared per name, so chance collisions are out of reach, and a thousand of them
-// are held for each stream. In base64, which cuts cleanly there.
-const versionLength = 16;
+// are held for each stream.
+const versionBytes = 12;
 
 function versionOf({ value, mixVersion }: ResourceContent): string {
   const content =
     mixVersion === undefined ? value : Buffer.concat([value, Buffer.from(mixVersion)]);
-  return hash("sha256", content, "base64url").slice(0, versionLength);
+  // Cut before it becomes text: a part of a longer string keeps all of it alive.
+  return hash("sha256", content, "buffer").toString("base64url", 0, versionBytes);
 }
 
 /** Bytes of the name field that closes a Resource: tag, length, text. */

@@ -8,6 +8,12 @@ import {
 
 export type SetListener = (changed: readonly ResourceKey[]) => void;
 
+/**
+ * Makes what somebody looks for and the set does not hold: for resources of which few are ever asked for.
+ * May make more than that one; nothing for what there is not.
+ */
+export type Make = (key: ResourceKey) => readonly Resource[];
+
 type ByName = Map<string, Resource>;
 
 /**
@@ -19,8 +25,11 @@ export class ResourceSet {
   readonly #byType: Readonly<Record<XdsType, ByName>>;
   readonly #listeners = new Set<SetListener>();
 
-  constructor(name: string) {
+  readonly #make: Make | undefined;
+
+  constructor(name: string, { make }: { readonly make?: Make } = {}) {
     this.name = name;
+    this.#make = make;
     this.#byType = {
       cluster: new Map(),
       endpoint: new Map(),
@@ -31,6 +40,10 @@ export class ResourceSet {
   }
 
   get(type: XdsType, name: string): Resource | undefined {
+    const held = this.#byType[type].get(name);
+    if (held !== undefined || this.#make === undefined) return held;
+    // Nobody is told: for whoever looks it was always there.
+    for (const made of this.#make({ type, name })) this.#byType[made.type].set(made.name, made);
     return this.#byType[type].get(name);
   }
 
@@ -60,6 +73,11 @@ export class ResourceSet {
     }
     if (changed.length > 0) for (const listener of this.#listeners) listener(changed);
     return changed;
+  }
+
+  /** What may be there now, if somebody looks for it. */
+  announce(keys: readonly ResourceKey[]): void {
+    for (const listener of this.#listeners) listener(keys);
   }
 
   /** Makes the set hold exactly these resources. */

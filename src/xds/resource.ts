@@ -16,10 +16,10 @@ export interface Resource {
   readonly name: string;
   /** Content hash. An endpoint's mixes in its cluster's version, so that a changed cluster is always followed by its endpoints. */
   readonly version: string;
-  /** The message itself, as it stands inside `Any.value`. */
-  readonly value: Uint8Array;
   /** A whole `resources` field of DeltaDiscoveryResponse (tag, length, Resource), ready to be concatenated. */
   readonly entry: Uint8Array;
+  /** Length of the message inside the entry; `valueOf` finds it there. */
+  readonly valueBytes: number;
 }
 
 export interface ResourceKey {

@@ -24,6 +24,7 @@ import { sidecarNodeResources } from "../../src/proxy/node-resources.ts";
 import type { Sealed } from "../../src/proxy/seal.ts";
 import { sidecarResources, zoneResources } from "../../src/proxy/service-resources.ts";
 import { defaultProxySettings } from "../../src/proxy/settings.ts";
+import { valueOf } from "../../src/xds/encode.ts";
 import { testTrust } from "./support/certificates.ts";
 
 const mesh = parseMeshDomain("acme.mesh");
@@ -130,7 +131,9 @@ describe("the engine takes what the agent builds", () => {
         [],
       );
       for (const type of engineTypes) {
-        const upserts = resources.filter((resource) => resource.type === type);
+        const upserts = resources
+          .filter((resource) => resource.type === type)
+          .map((resource) => ({ ...resource, value: valueOf(resource) }));
         assert.notEqual(upserts.length, 0);
         assert.deepEqual(applyDelta(config, { type, upserts, removed: [] }).refused, []);
       }

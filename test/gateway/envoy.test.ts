@@ -5,6 +5,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { parseSpiffeId } from "../../src/mesh/ids.ts";
 import type { Identity } from "../../src/mesh/ports.ts";
 import type { ProxyNode } from "../../src/proxy/node.ts";
+import { valueOf } from "../../src/xds/encode.ts";
 import type { ClusterLoadAssignment } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Resource } from "../../src/xds/resource.ts";
@@ -56,7 +57,7 @@ async function assertUsed(envoy: RealEnvoy, told: readonly Resource[]): Promise<
   await until(async () => isDeepStrictEqual(await usedNames(envoy), names));
   const assignments = told.filter(({ type }) => type === "endpoint");
   const hosts = assignments.flatMap((one) =>
-    hostsTold(fromBinary(ClusterLoadAssignmentSchema, one.value)),
+    hostsTold(fromBinary(ClusterLoadAssignmentSchema, valueOf(one))),
   );
   assert.deepEqual(await hostsUsed(envoy), hosts.sort());
 }

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { DeltaRequest } from "../../src/xds/codec.ts";
 import { DeltaSession } from "../../src/xds/delta.ts";
+import { valueOf } from "../../src/xds/encode.ts";
 import { xdsTypes } from "../../src/xds/resource.ts";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
 import { Responses } from "../../src/xds/responses.ts";
@@ -111,7 +112,7 @@ class World {
       const wanted = new Map([...this.#set.resources(type)].map((r) => [r.name, r]));
       for (const [name, resource] of wanted) {
         if (!this.client.isInterested(type, name)) continue;
-        const body = JSON.parse(Buffer.from(resource.value).toString()) as Body;
+        const body = JSON.parse(Buffer.from(valueOf(resource)).toString()) as Body;
         const held = this.client.held[type].get(name);
         if (body.fault === undefined)
           assert.equal(held?.version, resource.version, `${type} ${name}`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { create, fromBinary } from "@bufbuild/protobuf";
-import { encodeResource, sealResource } from "../../src/xds/encode.ts";
+import { encodeResource, sealResource, valueOf } from "../../src/xds/encode.ts";
 import { ClusterSchema } from "../../src/xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { DeltaDiscoveryResponseSchema } from "../../src/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
 import type { ResourceKey } from "../../src/xds/resource.ts";
@@ -34,14 +34,14 @@ describe("sealResource()", () => {
     assert.equal(entry?.name, "a");
     assert.equal(entry?.version, sealed.version);
     assert.deepEqual([...(entry?.resource?.value ?? [])], [1, 2, 3]);
-    assert.deepEqual([...sealed.value], [1, 2, 3]);
-    assert.equal(sealed.value.buffer, sealed.entry.buffer);
+    assert.deepEqual([...valueOf(sealed)], [1, 2, 3]);
+    assert.equal(valueOf(sealed).buffer, sealed.entry.buffer);
   });
 
   test("finds the value again under a name of any length", () => {
     for (const length of [0, 1, 127, 128, 1000]) {
       const sealed = sealResource({ ...content, name: "é".repeat(length) });
-      assert.deepEqual([...sealed.value], [1, 2, 3], String(length));
+      assert.deepEqual([...valueOf(sealed)], [1, 2, 3], String(length));
     }
   });
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { sealResource } from "../../src/xds/encode.ts";
+import { sealResource, valueOf } from "../../src/xds/encode.ts";
 import { type Resource, type XdsType, xdsTypes } from "../../src/xds/resource.ts";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
 import { SotwSession, sotwResponses } from "../../src/xds/sotw.ts";
@@ -37,8 +37,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 /** The resources of a plan with their names in their bodies: that is all a client of this dialect sees. */
 function namedResourcesOf(next: Plan): Resource[] {
-  return resourcesOf(next).map(({ type, name, value, version }) => {
-    const body = JSON.parse(Buffer.from(value).toString()) as Body;
+  return resourcesOf(next).map((resource) => {
+    const { type, name, version } = resource;
+    const body = JSON.parse(Buffer.from(valueOf(resource)).toString()) as Body;
     const named: NamedBody = { name, ...body };
     const bytes = Buffer.from(JSON.stringify(named));
     // The version of an endpoint follows its cluster's.
@@ -115,7 +116,7 @@ class World {
       const wanted = new Map([...this.#set.resources(type)].map((r) => [r.name, r]));
       for (const [name, resource] of wanted) {
         if (!this.client.isInterested(type, name)) continue;
-        const body = JSON.parse(Buffer.from(resource.value).toString()) as NamedBody;
+        const body = JSON.parse(Buffer.from(valueOf(resource)).toString()) as NamedBody;
         if (body.fault !== undefined) continue;
         assert.deepEqual(this.client.held[type].get(name), body, `${type} ${name}`);
       }

@@ -6,17 +6,13 @@ import { coarseCallers, isSameCallers } from "../../proxy/levels/callers.ts";
 import type { GrpcNode, ProxyNode, SidecarNode } from "../../proxy/node.ts";
 import type { Withheld } from "../../proxy/seal.ts";
 import type { ResourceContext } from "../../proxy/service-resources.ts";
-import {
-  isSameShape,
-  routeResources,
-  sidecarResources,
-  zoneResources,
-} from "../../proxy/service-resources.ts";
+import { isSameShape, sidecarResources, zoneResources } from "../../proxy/service-resources.ts";
 import type { Viewer } from "../../proxy/viewer.ts";
 import type { ResourceSet } from "../../xds/resource-set.ts";
 import { Audience } from "./audience.ts";
 import { type DoorAddress, DoorSets } from "./door-sets.ts";
 import { GrpcSets } from "./grpc-sets.ts";
+import { RoutesOnDemand } from "./routes-on-demand.ts";
 
 interface Zone {
   readonly audience: Audience;
@@ -32,7 +28,7 @@ export class ServiceSets {
   readonly #place: Omit<Viewer, "zone" | "callers">;
   readonly #services = new Map<ServiceId, MeshService>();
   readonly #sidecar: Audience;
-  readonly #routes: Audience;
+  readonly #routes: RoutesOnDemand;
   readonly #doors: DoorSets;
   readonly #grpc: GrpcSets;
   readonly #zones = new Map<string, Zone>();
@@ -51,7 +47,7 @@ export class ServiceSets {
       build: (service) => sidecarResources(service, this.#context),
       isSame: isSameShape,
     });
-    this.#routes = new Audience("routes", { services, build: routeResources, isSame: isSameShape });
+    this.#routes = new RoutesOnDemand((id) => this.#services.get(id));
     this.#doors = new DoorSets({
       place,
       addresses: options.doors,
@@ -145,7 +141,7 @@ export class ServiceSets {
     return zone;
   }
 
-  #audiences(): readonly Audience[] {
+  #audiences(): readonly (Audience | RoutesOnDemand)[] {
     const zones = [...this.#zones.values()].map(({ audience }) => audience);
     const shared = [...this.#doors.audiences(), this.#sidecar, this.#routes];
     return [...shared, ...zones, ...this.#grpc.audiences()];

@@ -12,11 +12,13 @@ import {
 } from "../../../src/mesh/ids.ts";
 import type { GatewayNode, SidecarNode } from "../../../src/proxy/node.ts";
 import { defaultProxySettings } from "../../../src/proxy/settings.ts";
+import { valueOf } from "../../../src/xds/encode.ts";
 import type { ResourceKey } from "../../../src/xds/resource.ts";
 import { type View, viewed, viewedAll } from "../../../src/xds/view.ts";
 import {
   east,
   endpoint,
+  http,
   localService,
   meshService,
   remoteExport,
@@ -77,6 +79,8 @@ function watch(view: View): string[] {
 const namesOf = (view: View, type: ResourceKey["type"]): string[] =>
   [...viewedAll(view, type)].map(({ name }) => name);
 const cartLocal = "outbound|80||cart.shop.svc.cluster.local";
+const mailId = serviceIdOf("shop", "mail");
+const mailLocal = "outbound|80||mail.shop.svc.cluster.local";
 const cartMesh = "outbound|80||cart.shop.svc.clusterset.local";
 const cart = meshService({ local: localService([endpoint(1)]) });
 
@@ -111,6 +115,30 @@ suite("MemberResources", () => {
       `endpoint ${cartLocal}`,
       `endpoint ${cartMesh}`,
     ]);
+  });
+
+  test("makes routes for those who ask for them by name", () => {
+    const resources = made();
+    const mail = { ...meshService({ local: localService([endpoint(1)]) }), id: mailId };
+    resources.update(cart.id, cart);
+    const { view } = resources.open({ ...sidecar, engine: "envoy" });
+    const seen = watch(view);
+    const routeOf = (name: string): string | undefined =>
+      viewed(view, { type: "route", name })?.version;
+    assert.deepEqual(namesOf(view, "route"), []);
+    assert.equal(typeof routeOf(cartLocal), "string");
+    assert.deepEqual(namesOf(view, "route"), [cartLocal, cartMesh]);
+    assert.equal(routeOf(mailLocal), undefined);
+    assert.equal(seen.length, 0, "to ask changes nothing");
+    resources.update(mail.id, mail);
+    assert.ok(seen.includes(`route ${mailLocal}`), "somebody may wait for it");
+    assert.equal(typeof routeOf(mailLocal), "string");
+    resources.update(cart.id, { ...cart, ports: [{ ...http, port: 81 }] });
+    assert.ok(seen.includes(`route ${cartLocal}`));
+    assert.equal(routeOf(cartLocal), undefined);
+    assert.equal(typeof routeOf(cartLocal.replace("|80|", "|81|")), "string");
+    resources.update(mail.id, undefined);
+    assert.equal(routeOf(mailLocal), undefined);
   });
 
   test("touches nothing when nothing changed, and nothing of other services", () => {
@@ -159,8 +187,9 @@ suite("MemberResources", () => {
     const before = viewed(view, { type: "endpoint", name: cartLocal });
     resources.setSettings({ connectTimeoutMs: 1_000 });
     const after = viewed(view, { type: "endpoint", name: cartLocal });
-    assert.deepEqual(after?.value, before?.value);
-    assert.notEqual(after?.version, before?.version);
+    assert.ok(before !== undefined && after !== undefined);
+    assert.deepEqual(valueOf(after), valueOf(before));
+    assert.notEqual(after.version, before.version);
   });
 
   test("shuts a denied member out: names, callers, validation", () => {
@@ -177,8 +206,8 @@ suite("MemberResources", () => {
       ],
     });
     const isTold = (): boolean =>
-      [...viewedAll(view, "secret"), ...viewedAll(view, "listener")].some(({ value }) =>
-        Buffer.from(value).includes("west.acme.mesh"),
+      [...viewedAll(view, "secret"), ...viewedAll(view, "listener")].some((resource) =>
+        Buffer.from(valueOf(resource)).includes("west.acme.mesh"),
       );
     assert.equal(isTold(), true);
     resources.setTrust({ ...trust, trustDomains: [domain("east")] });
@@ -271,7 +300,7 @@ suite("MemberResources", () => {
       assert.deepEqual(resources.withheld(), []);
       const hosts = viewed(view, { type: "endpoint", name: cartLocal });
       assert.ok(hosts);
-      assert.ok(!Buffer.from(hosts.value).includes("10.1.0."));
+      assert.ok(!Buffer.from(valueOf(hosts)).includes("10.1.0."));
     });
   }
 
