@@ -24,6 +24,8 @@ export interface StatusAnswer {
     readonly epoch: number | undefined;
     readonly seq: number | undefined;
     readonly hubs: readonly HubAnswer[];
+    /** Withdrawals that wait for an operator's word, or for their time. */
+    readonly held: HeldAnswer | undefined;
     /** The other instance that writes as this member. */
     readonly heldBy: { readonly instance: string; readonly host: string } | undefined;
     /** The other agents of this member. */
@@ -49,6 +51,15 @@ export interface StatusAnswer {
   };
   readonly findings: { readonly error: number; readonly warning: number; readonly info: number };
   readonly identities: readonly { readonly id: string; readonly notAfterMs: number }[];
+}
+
+/** More than half of the exports vanished at once: they stay published for a while. */
+export interface HeldAnswer {
+  readonly services: readonly string[];
+  /** Until the first of them goes by itself. */
+  readonly forMs: number;
+  /** Names exactly these services: what `isthmus catalog confirm` is told. */
+  readonly code: string;
 }
 
 export interface HubAnswer {

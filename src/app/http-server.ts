@@ -4,12 +4,15 @@ import { type ErrorCode, MeshError, reasonOf } from "../mesh/errors.ts";
 import type { Log } from "../mesh/ports.ts";
 import { redactText } from "../telemetry/redact.ts";
 import type { ErrorAnswer } from "./api-model.ts";
+import { changeRefusal } from "./changing-requests.ts";
 
-/** A question that is answered from memory. Only GET exists: nothing here changes anything. */
+/** A question that is answered from memory. */
 export interface HttpRoute {
   /** `/api/v1/proxies/:node/config` */
   readonly path: string;
   readonly answer: (query: HttpQuery) => HttpAnswer | Promise<HttpAnswer>;
+  /** It changes something: asked by POST, and only by somebody on this machine. Default: GET. */
+  readonly isChange?: true;
 }
 
 export interface HttpQuery {
@@ -56,13 +59,22 @@ export async function startHttp(options: {
   app.server.maxConnections = maxConnections;
   if (isPrivate(listen.host)) {
     app.addHook("onRequest", async (request, reply) => {
-      if (!isLocalName(request.headers.host)) await refuseHost(reply);
+      if (!isLocalName(request.headers.host)) await refuse(reply, askLocally);
     });
   }
   for (const route of options.routes) {
-    app.get(route.path, async (request, reply) => {
-      await send(reply, await route.answer(queryOf(request)));
-      return reply;
+    const method = route.isChange === true ? "POST" : "GET";
+    app.route({
+      method,
+      url: route.path,
+      onRequest: async (request, reply) => {
+        const refusal = route.isChange ? changeRefusalOf(request) : undefined;
+        if (refusal !== undefined) await refuse(reply, refusal);
+      },
+      handler: async (request, reply) => {
+        await send(reply, await route.answer(queryOf(request)));
+        return reply;
+      },
     });
   }
   app.setNotFoundHandler((_request, reply) =>
@@ -141,11 +153,17 @@ function isLocalName(host: string | undefined): boolean {
   return name.toLowerCase() === "localhost" || isIp(name);
 }
 
-async function refuseHost(reply: FastifyReply): Promise<void> {
-  await reply.code(403).send({
-    code: "MESH_USAGE",
-    message: "Cannot answer: ask by address or as localhost",
-  } satisfies ErrorAnswer);
+/** Also where the port is meant for others and answers by any name. */
+function changeRefusalOf({ headers, socket }: FastifyRequest): string | undefined {
+  if (!isLocalName(headers.host)) return askLocally;
+  return changeRefusal({ headers, remoteAddress: socket.remoteAddress });
+}
+
+const askLocally = "ask by address or as localhost";
+
+async function refuse(reply: FastifyReply, truth: string): Promise<void> {
+  const answer: ErrorAnswer = { code: "MESH_USAGE", message: `Cannot answer: ${truth}` };
+  await reply.code(403).send(answer);
 }
 
 function boundTo(listen: HostPort, bound: unknown): HostPort {

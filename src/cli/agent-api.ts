@@ -1,4 +1,5 @@
 import type { ErrorAnswer } from "../app/api-model.ts";
+import { changeHeader } from "../app/changing-requests.ts";
 import { type ErrorCode, errorCodes, MeshError, reasonOf } from "../mesh/errors.ts";
 import { visible } from "../mesh/visible.ts";
 import type { Arguments, Option, Terminal } from "./command.ts";
@@ -14,17 +15,32 @@ export const agentOption: Readonly<Record<"agent", Option>> = {
 // The agent answers from memory: what takes longer is not coming.
 const timeoutMs = 10_000;
 
+interface Asked {
+  readonly args: Arguments;
+  readonly terminal: Terminal;
+}
+
 /** Asks the agent; throws MESH_UNREACHABLE, or what the agent says is wrong. */
-export async function askAgent<Answer>(
+export function askAgent<Answer>(path: string, options: Asked): Promise<Answer> {
+  return fetchFrom<Answer>(path, { ...options, how: {} });
+}
+
+/** Has the agent change something; it has to be on this machine. Throws as `askAgent`. */
+export function changeAtAgent<Answer>(path: string, options: Asked): Promise<Answer> {
+  const how = { method: "POST", headers: { [changeHeader]: "cli" } };
+  return fetchFrom<Answer>(path, { ...options, how });
+}
+
+async function fetchFrom<Answer>(
   path: string,
-  options: { readonly args: Arguments; readonly terminal: Terminal },
+  options: Asked & { readonly how: RequestInit },
 ): Promise<Answer> {
   const { args, terminal } = options;
   const base = args.text("agent") ?? terminal.env["ISTHMUS_AGENT"] ?? "http://127.0.0.1:15080";
   const url = urlOf(base, path);
   let response: Response;
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
+    response = await fetch(url, { ...options.how, signal: AbortSignal.timeout(timeoutMs) });
   } catch (cause) {
     const truth = `nothing answers there (${innermost(cause)}); --agent names another address`;
     throw new MeshError("MESH_UNREACHABLE", `Cannot ask the agent at ${base}: ${truth}`, { cause });

@@ -112,6 +112,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./hub-acl.ts")).hubAcl,
   },
   {
+    name: "catalog confirm",
+    summary: "let go of exports that an agent still publishes because too many vanished at once",
+    load: async () => (await import("./catalog-confirm.ts")).catalogConfirm,
+  },
+  {
     name: "catalog dump",
     summary: "what the hubs hold of each member",
     load: async () => (await import("./catalog-dump.ts")).catalogDump,

@@ -27,6 +27,7 @@ function page(answer: StatusAnswer, terminal: Terminal): string {
     ["charter", { text: `number ${answer.charterNumber}` }],
     ["catalog", catalog(answer)],
     ...hubRows(answer),
+    ...heldRows(answer),
     ...replicaRows(answer),
     ["members", { text: membersLine(answer) }],
     ...gatewayRows(answer),
@@ -67,6 +68,13 @@ function hubRows({ catalog: { hubs } }: StatusAnswer): readonly (readonly [strin
     const tone = isQuiet ? "plain" : hub.state === "unreachable" ? "bad" : "warn";
     return ["  hub", { text: hubLine(hub), tone }];
   });
+}
+
+function heldRows({ catalog: { held } }: StatusAnswer): readonly (readonly [string, Cell])[] {
+  if (held === undefined) return [];
+  const { services, forMs, code } = held;
+  const text = `${counted(services.length, "export")} vanished at once, still published for ${spanOf(forMs)}; if that is meant: isthmus catalog confirm ${code}`;
+  return [["  held", { text, tone: "bad" }]];
 }
 
 function hubLine({ name, state, forMs, lastError, refusal, server }: HubAnswer): string {

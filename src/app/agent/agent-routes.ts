@@ -2,13 +2,14 @@ import type { FindingsAnswer } from "../api-model.ts";
 import type { HttpQuery, HttpRoute } from "../http-server.ts";
 import { type AgentView, findingsOf } from "./agent-view.ts";
 import { endpointsOf } from "./answers/endpoints.ts";
+import { confirmHeld, heldOf } from "./answers/held.ts";
 import { loadOf } from "./answers/load.ts";
 import { membersOf } from "./answers/members.ts";
 import { proxiesOf, proxyConfigOf } from "./answers/proxies.ts";
 import { servicesOf } from "./answers/services.ts";
 import { statusOf } from "./answers/status.ts";
 
-/** `/api/v1/`, `/metrics`, `/healthz`, `/readyz`: read only, from memory. */
+/** `/api/v1/`, `/metrics`, `/healthz`, `/readyz`: from memory; all but one only read. */
 export function agentRoutes(view: AgentView): readonly HttpRoute[] {
   const { core, telemetry } = view;
   return [
@@ -16,6 +17,8 @@ export function agentRoutes(view: AgentView): readonly HttpRoute[] {
     json("/api/v1/members", () => ({ members: membersOf(view) })),
     json("/api/v1/services", () => ({ services: servicesOf(view) })),
     json("/api/v1/endpoints", (query) => ({ ports: endpointsOf(view, query) })),
+    json("/api/v1/catalog/held", () => ({ held: heldOf(view) })),
+    { ...json("/api/v1/catalog/confirm", (query) => confirmHeld(view, query)), isChange: true },
     json("/api/v1/load", (query) => loadOf(view, query)),
     json("/api/v1/proxies", () => ({ proxies: proxiesOf(view) })),
     json("/api/v1/proxies/:node/config", (query) => proxyConfigOf(view, query)),

@@ -1,4 +1,4 @@
-import type { Clock } from "../../mesh/ports.ts";
+import type { Clock, Log } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
@@ -22,6 +22,7 @@ export interface AgentView {
   readonly secrets: SecretWatch;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
+  readonly log: Log;
   readonly startedAtMs: number;
 }
 

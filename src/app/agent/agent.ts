@@ -173,6 +173,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     secrets,
     telemetry,
     clock,
+    log,
     startedAtMs,
   };
   collectAgentMetrics(view);

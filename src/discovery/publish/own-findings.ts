@@ -51,7 +51,7 @@ export function ownFindings(
       code: "CATALOG_WITHDRAWAL_HELD",
       severity: "error",
       subject: self,
-      message: `${held.length} exports vanished at once and are still published: ${names}`,
+      message: `${held.length} exports vanished at once and are still published: ${names}; isthmus catalog confirm lets them go`,
     });
   }
   if (fencedBy !== undefined) {

@@ -37,6 +37,8 @@ export interface OwnShard {
   readonly content: Buckets;
   /** Exports whose withdrawal is held because too many would vanish at once. */
   readonly held: () => readonly ServiceId[];
+  /** When the first of them goes by itself; undefined: none is held. */
+  readonly heldUntilMs: () => number | undefined;
   readonly confirmWithdrawals: (nowMs: number) => void;
 }
 
@@ -148,6 +150,7 @@ export function createOwnShard(options: {
     },
     content,
     held: withdrawals.held,
+    heldUntilMs: withdrawals.nextReleaseMs,
     confirmWithdrawals: (nowMs) => withdrawNow(withdrawals.confirm(), nowMs),
   };
 }

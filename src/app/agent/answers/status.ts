@@ -2,6 +2,7 @@ import type { HubStatus } from "../../../discovery/publish/hub-status.ts";
 import type { HubAnswer, MemberAnswer, StatusAnswer } from "../../api-model.ts";
 import { version } from "../../version.ts";
 import { type AgentView, findingsOf } from "../agent-view.ts";
+import { heldOf } from "./held.ts";
 import { membersOf, ownExports } from "./members.ts";
 
 /** `isthmus status` */
@@ -30,6 +31,7 @@ export function statusOf(view: AgentView): StatusAnswer {
       epoch: writer?.epoch,
       seq: writer?.seq,
       hubs: hubs.map((hub) => hubAnswer(hub, clock.nowMs())),
+      held: heldOf(view),
       heldBy: writer?.fencedBy,
       replicas: view.replicas.status().map(({ address, isReachable, sinceMs }) => ({
         address,

@@ -75,6 +75,11 @@ export interface Catalog extends AsyncDisposable {
   readonly publishMember: (own: OwnWords) => void;
   /** Lets held withdrawals go: an operator says that they are meant. */
   readonly confirmWithdrawals: () => void;
+  /** What those are, and when (monotonic) the first goes by itself; undefined: none. */
+  readonly held: () => {
+    readonly services: readonly ServiceId[];
+    readonly releaseAtMs: number | undefined;
+  };
   readonly setCharter: (charter: Charter, signed: SignedCharter) => void;
   readonly shard: (member: MemberName) => ShardContent | undefined;
   /** Members of the charter that are not denied, without the own one. */
@@ -275,6 +280,7 @@ export function createCatalog(options: CatalogOptions): Catalog {
       shard?.confirmWithdrawals(clock.monotonicMs());
       writer?.kick();
     },
+    held: () => ({ services: shard?.held() ?? [], releaseAtMs: shard?.heldUntilMs() }),
     setCharter: (next, signed) => {
       charter = next;
       shards.setCharter(next, now());
