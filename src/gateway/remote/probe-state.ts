@@ -8,6 +8,11 @@ export interface ProbeState {
   /** Raised by probes that finished late; the round-trip time never lowers the timeout below it. */
   readonly floorMs: number;
   readonly floorUntilMs: number;
+  /**
+   * How long a probe took that was begun earlier says nothing of the path: it waited for a partition or a
+   * hang to end.
+   */
+  readonly heldUpUntilMs: number;
 }
 
 export type ProbeOutcome =
@@ -21,6 +26,8 @@ const minProbeTimeoutMs = 500;
 /** A probe is open for so long at most; then its connection is given up. */
 export const maxProbeMs = 5_000;
 const failuresToFall = 3;
+// As many in a row may be an outage, whose end lets all probes go on that it held up.
+const failuresOfOutage = 2;
 // A path that was slow once is believed to be slow for a while: congestion comes in waves.
 const floorForMs = 300_000;
 
@@ -30,6 +37,7 @@ export const newProbeState: ProbeState = {
   timeoutMs: 1_000, // before the first measurement: most of the world is nearer than 250 ms
   floorMs: minProbeTimeoutMs,
   floorUntilMs: Number.NEGATIVE_INFINITY,
+  heldUpUntilMs: Number.NEGATIVE_INFINITY,
 };
 
 /** Times are monotonic. `minRttMs` is the present 5-minute minimum. */
@@ -39,12 +47,20 @@ export function afterProbe(
   at: { readonly nowMs: number; readonly minRttMs: number | undefined },
 ): ProbeState {
   switch (outcome.t) {
-    case "finished":
-      return timed({ ...state, isAlive: true, failures: 0 }, at);
+    case "finished": {
+      const heldUpUntilMs = Math.max(state.heldUpUntilMs, at.nowMs - outcome.tookMs);
+      return timed({ ...state, heldUpUntilMs, isAlive: true, failures: 0 }, at);
+    }
     case "finished-late": {
+      const alive = { ...state, isAlive: true, failures: 0 };
+      if (at.nowMs - outcome.tookMs < state.heldUpUntilMs) return timed(alive, at);
+      // A path that has become slow shows it with the next probes, too.
+      if (state.failures >= failuresOfOutage) {
+        return timed({ ...alive, heldUpUntilMs: at.nowMs }, at);
+      }
       const floorMs = Math.min(maxProbeMs, Math.max(state.floorMs, 1.5 * outcome.tookMs));
       const raised = { floorMs, floorUntilMs: at.nowMs + floorForMs };
-      return timed({ ...state, ...raised, isAlive: true, failures: 0 }, at);
+      return timed({ ...alive, ...raised }, at);
     }
     case "failed": {
       if (isVoid(outcome, state.timeoutMs)) return state;

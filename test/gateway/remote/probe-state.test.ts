@@ -27,9 +27,22 @@ suite("afterProbe()", () => {
     assert.equal(after([refused, refused, refused, finished]).isAlive, true);
   });
   test("takes a failure back when the probe finishes late, and waits longer from then on", () => {
-    const state = after([timeout, timeout, late(2_000), timeout, timeout]);
+    const state = after([timeout, late(2_000), timeout, timeout]);
     assert.equal(state.isAlive, true);
     assert.equal(state.timeoutMs, 3_000);
+  });
+  test("waits no longer because of probes that an outage held up", () => {
+    const isolated = after([timeout, timeout, timeout]);
+    const released = after([late(5_000), late(4_000), late(1_500)], { from: isolated });
+    assert.equal(released.isAlive, true);
+    assert.equal(released.timeoutMs, 500);
+    // The first packet of a connection is sent again after seconds, when later ones have long arrived.
+    const answered = after([finished], { from: isolated, nowMs: 10_000 });
+    assert.equal(after([late(3_000)], { from: answered, nowMs: 11_000 }).timeoutMs, 500);
+  });
+  test("waits longer when probes are slow that were begun after an outage", () => {
+    const released = after([timeout, timeout, late(2_000)], { nowMs: 2_000 });
+    assert.equal(after([late(2_000)], { from: released, nowMs: 5_000 }).timeoutMs, 3_000);
   });
   test("forgets a slow time after five minutes", () => {
     const slow = after([late(2_000)]);
