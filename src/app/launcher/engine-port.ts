@@ -33,6 +33,8 @@ export interface LaunchedEngine {
   readonly listeners: () => readonly ListenerReport[];
   /** Of the Envoy that runs now; undefined: there is none. */
   readonly pid: () => number | undefined;
+  /** What Envoy itself measures, in Prometheus' text format; absent: there is nothing but the report. */
+  readonly ownMetrics?: () => Promise<string>;
   readonly report: () => Promise<EngineReport>;
   /** Lets connections end, at most for so long, then ends. */
   readonly drain: (graceMs: number) => Promise<void>;

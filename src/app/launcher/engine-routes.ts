@@ -10,7 +10,7 @@ import { type LaunchedEngine, refusalClasses } from "./engine-port.ts";
 /** The admin port of a launcher. `/readyz` is what a load balancer or a kubelet asks. */
 export function engineRoutes(options: {
   readonly config: EngineConfig;
-  readonly engine: Pick<LaunchedEngine, "isReady" | "report">;
+  readonly engine: Pick<LaunchedEngine, "isReady" | "report" | "ownMetrics">;
   readonly identity: IdentitySource;
   readonly node: { readonly id: string; readonly metadata: JsonObject };
   readonly telemetry: Telemetry;
@@ -39,6 +39,7 @@ export function engineRoutes(options: {
         type: telemetry.contentType,
       }),
     },
+    ...ownMetricsRoute(options.engine),
     {
       path: "/config",
       answer: async () => {
@@ -65,6 +66,18 @@ export function engineRoutes(options: {
           },
         };
       },
+    },
+  ];
+}
+
+function ownMetricsRoute(engine: Pick<LaunchedEngine, "ownMetrics">): HttpRoute[] {
+  const ownMetrics = engine.ownMetrics?.bind(engine);
+  if (ownMetrics === undefined) return [];
+  const type = "text/plain; version=0.0.4; charset=utf-8";
+  return [
+    {
+      path: "/metrics/envoy",
+      answer: async () => ({ t: "text", body: await ownMetrics(), type }),
     },
   ];
 }

@@ -3,6 +3,7 @@ import type { HostPort } from "../../../mesh/address.ts";
 import type { MemberName, SpiffeId } from "../../../mesh/ids.ts";
 import { proxyZone } from "../../../mesh/locality.ts";
 import { latencyBoundsMs } from "../../../telemetry/load/latency.ts";
+import { statsTags } from "./stats-tags.ts";
 import { xdsCluster, xdsClusterName } from "./xds-cluster.ts";
 
 /** Inside Envoy's working folder. */
@@ -72,7 +73,11 @@ export function bootstrapFor(options: BootstrapOptions): object {
     deferredStatOptions: { enableDeferredCreationStats: true },
     // Histograms are added up when somebody asks, which the launcher does each second (load/).
     statsFlushOnAdmin: true,
-    statsConfig: { histogramBucketSettings: [{ match: { prefix: "cluster." }, buckets }] },
+    statsConfig: {
+      useAllDefaultTags: true,
+      statsTags,
+      histogramBucketSettings: [{ match: { prefix: "cluster." }, buckets }],
+    },
     layeredRuntime: { layers: [{ name: "static", staticLayer: runtime }] },
   };
 }

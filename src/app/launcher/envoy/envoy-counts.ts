@@ -1,4 +1,4 @@
-import type { EngineCounts, ListenerReport, RefusalClass } from "../engine-port.ts";
+import type { EngineCounts, ListenerReport } from "../engine-port.ts";
 
 /** One entry of Envoy's `/stats?format=json`. */
 export interface EnvoyStat {
@@ -13,27 +13,37 @@ export interface EnvoyCounts {
   readonly busy: number;
 }
 
-type Sum = Exclude<keyof Omit<EngineCounts, "restarts" | "refused" | "probes">, never>;
+type Key = keyof ReturnType<typeof zeroSums>;
 
-const sums: readonly (readonly [RegExp, Sum | RefusalClass | "http" | "requests" | "connected"])[] =
-  [
-    [/^listener\.(?!admin\.).*\.downstream_cx_active$/, "open"],
-    [/^listener\.(?!admin\.).*\.downstream_cx_total$/, "accepted"],
-    [/^cluster\.(?!xds\.).*\.upstream_cx_connect_fail$/, "connectFailures"],
-    [/^cluster\.(?!xds\.).*\.upstream_rq_retry$/, "retries"],
-    [/^cluster\.(?!xds\.).*\.outlier_detection\.ejections_enforced_total$/, "ejections"],
-    [/\.update_rejected$/, "nacks"],
-    [/^listener\..*\.downstream_pre_cx_timeout$/, "hello"],
-    [/^tls_inspector\.client_hello_too_large$/, "hello"],
-    [/^listener\..*\.no_filter_chain_match$/, "name"],
-    [/^tcp\..*\.downstream_cx_no_route$/, "name"],
-    [/^listener\..*\.ssl\.(?:fail_verify_error|fail_verify_no_cert|fail_verify_san)$/, "peer"],
-    [/^listener\..*\.downstream_(?:global_)?cx_overflow$/, "limit"],
-    [/^listener\..*\.downstream_cx_overload_reject$/, "limit"],
-    [/^http\.(?!admin\.).*\.downstream_cx_active$/, "http"],
-    [/^http\.(?!admin\.).*\.downstream_rq_active$/, "requests"],
-    [/^control_plane\.connected_state$/, "connected"],
-  ];
+/** Without what each worker has of it, which is told as well. */
+const listener = String.raw`^listener\.(?!admin\.|.*\.worker_\d+\.).*\.`;
+const upstream = String.raw`^cluster\.(?!xds\.).*\.`;
+const http = String.raw`^http\.(?!admin\.).*\.`;
+
+const sums: readonly (readonly [RegExp, Key])[] = [
+  [new RegExp(`${listener}downstream_cx_active$`), "open"],
+  [new RegExp(`${listener}downstream_cx_total$`), "accepted"],
+  [new RegExp(`${upstream}upstream_cx_connect_fail$`), "connectFailures"],
+  [new RegExp(`${upstream}upstream_rq_retry$`), "retries"],
+  [new RegExp(`${upstream}ejections_enforced_total$`), "ejections"],
+  [/\.update_rejected$/, "nacks"],
+  [new RegExp(`${listener}downstream_pre_cx_timeout$`), "hello"],
+  [/^tls_inspector\.client_hello_too_large$/, "hello"],
+  [new RegExp(`${listener}no_filter_chain_match$`), "name"],
+  [/^tcp\..*\.downstream_cx_no_route$/, "name"],
+  [new RegExp(`${listener}ssl\\.fail_verify_(?:error|no_cert|san)$`), "peer"],
+  [new RegExp(`${listener}downstream_(?:cx|global_cx)_overflow$`), "limit"],
+  [new RegExp(`${listener}downstream_cx_overload_reject$`), "limit"],
+  [new RegExp(`${http}downstream_cx_active$`), "http"],
+  [new RegExp(`${http}downstream_rq_active$`), "requests"],
+  [/^control_plane\.connected_state$/, "connected"],
+];
+
+function zeroSums() {
+  const counted = { open: 0, accepted: 0, connectFailures: 0, retries: 0, ejections: 0, nacks: 0 };
+  const refused = { hello: 0, name: 0, peer: 0, limit: 0, other: 0 };
+  return { ...counted, ...refused, http: 0, requests: 0, connected: 0 };
+}
 
 /** Only what is added up, and of that only what was ever touched: there may be 100,000 others. */
 export const statsPath: string = `/stats?format=json&usedonly&filter=${encodeURIComponent(
@@ -51,22 +61,16 @@ export function readStats(json: string): readonly EnvoyStat[] {
 }
 
 export function countsOf(stats: readonly EnvoyStat[]): EnvoyCounts {
-  const total = { open: 0, accepted: 0, connectFailures: 0, retries: 0, ejections: 0, nacks: 0 };
-  const refused = { hello: 0, name: 0, peer: 0, limit: 0, other: 0 };
-  const other = { http: 0, requests: 0, connected: 0 };
-  const all: Record<string, number> = { ...total, ...refused, ...other };
+  const all = zeroSums();
   for (const { name, value } of stats) {
     const key = sums.find(([shape]) => shape.test(name))?.[1];
-    if (key !== undefined) all[key] = (all[key] ?? 0) + value;
+    if (key !== undefined) all[key] += value;
   }
-  const of = <Key extends string>(keys: Readonly<Record<Key, number>>): Record<Key, number> =>
-    Object.fromEntries(Object.keys(keys).map((key) => [key, all[key] ?? 0])) as Record<Key, number>;
-  const { http, requests, connected } = of(other);
-  const { open, ...rest } = of(total);
+  const { hello, name, peer, limit, other, http: httpOpen, requests, connected, ...counted } = all;
   return {
-    counts: { open, ...rest, refused: of(refused) },
+    counts: { ...counted, refused: { hello, name, peer, limit, other } },
     isConnected: connected > 0,
-    busy: requests + Math.max(0, open - http),
+    busy: requests + Math.max(0, counted.open - httpOpen),
   };
 }
 

@@ -9,6 +9,8 @@ import { adminSocketIn } from "./envoy-folder.ts";
 import { EnvoyProcess } from "./envoy-process.ts";
 import { formatVersion } from "./envoy-version.ts";
 import type { FoundEnvoy } from "./find-envoy.ts";
+import { parseLogLine } from "./log-line.ts";
+import { Repeats } from "./repeats.ts";
 import { restartDelayMs } from "./restart-delay.ts";
 
 export interface EnvoyEngineOptions {
@@ -44,6 +46,7 @@ export class EnvoyEngine implements LaunchedEngine {
   readonly #ready = Promise.withResolvers<void>();
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
+  readonly #repeats = new Repeats();
   #process: EnvoyProcess | undefined;
   #state: State = "starting";
   #restarts = 0;
@@ -67,6 +70,11 @@ export class EnvoyEngine implements LaunchedEngine {
 
   pid(): number | undefined {
     return this.#process?.pid;
+  }
+
+  /** Throws MESH_UNREACHABLE. */
+  async ownMetrics(): Promise<string> {
+    return (await this.admin.get("/stats/prometheus?usedonly")).body;
   }
 
   async report(): Promise<EngineReport> {
@@ -130,7 +138,7 @@ export class EnvoyEngine implements LaunchedEngine {
     const { signal } = this.#ending;
     for (let failures = 0; !signal.aborted; ) {
       const startMs = clock.monotonicMs();
-      const envoy = new EnvoyProcess({ ...this.#options, binary: this.#options.envoy.path });
+      const envoy = this.#start();
       this.#process = envoy;
       const [reason] = await Promise.all([envoy.ended, this.#watch(envoy)]);
       this.#process = undefined;
@@ -144,6 +152,24 @@ export class EnvoyEngine implements LaunchedEngine {
       await wait(delayMs, undefined, { signal }).catch(() => undefined);
       this.#state = signal.aborted ? this.#state : "starting";
     }
+  }
+
+  #start(): EnvoyProcess {
+    const { envoy } = this.#options;
+    return new EnvoyProcess({
+      ...this.#options,
+      binary: envoy.path,
+      onLine: (line) => this.#tellLine(line),
+    });
+  }
+
+  #tellLine(line: string): void {
+    const { clock, log } = this.#options;
+    const { level, part, text } = parseLogLine(line);
+    const telling = this.#repeats.take(`${part} ${text}`, clock.monotonicMs());
+    if (telling.t === "suppress") return;
+    const { suppressed } = telling;
+    log[level]({ part, reason: text, ...(suppressed > 0 && { suppressed }) }, "Envoy says");
   }
 
   /** Until this run ends. */

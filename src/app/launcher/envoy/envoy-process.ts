@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import type { Log } from "../../../mesh/ports.ts";
 import type { LogLevel } from "../../../telemetry/names.ts";
 import { bootstrapFile } from "./bootstrap.ts";
-import { envoyLogFormat, parseLogLine } from "./log-line.ts";
+import { envoyLogFormat } from "./log-line.ts";
 
 export interface EnvoyProcessOptions {
   readonly binary: string;
@@ -14,6 +14,8 @@ export interface EnvoyProcessOptions {
   /** How long listeners that change or go away take to move their connections. */
   readonly drainSeconds: number;
   readonly logLevel: LogLevel;
+  /** Told each line of Envoy's log. */
+  readonly onLine: (line: string) => void;
   readonly log: Log;
 }
 
@@ -35,7 +37,7 @@ export class EnvoyProcess {
     const guard = child.pid === undefined ? undefined : guardFor(child.pid, options.log);
     const letGo = killAtExit(child);
     if (child.stderr !== null) {
-      createInterface({ input: child.stderr }).on("line", (line) => tell(options.log, line));
+      createInterface({ input: child.stderr }).on("line", options.onLine);
     }
     this.ended = endOf(child).finally(() => {
       letGo();
@@ -84,7 +86,6 @@ async function endOf(child: ChildProcess): Promise<string> {
   const exited = once(child, "exit").then(([code, signal]: unknown[]) =>
     typeof signal === "string" ? `it was ended by ${signal}` : `it ended with ${String(code)}`,
   );
-  failed.catch(() => undefined);
   return Promise.race([failed, exited]);
 }
 
@@ -120,9 +121,4 @@ function guardFor(pid: number, log: Log): ChildProcess {
   // Neither a guard nor its pipe holds this process alive.
   guard.unref();
   return guard;
-}
-
-function tell(log: Log, line: string): void {
-  const { level, part, text } = parseLogLine(line);
-  log[level]({ part, reason: text }, "Envoy says");
 }
