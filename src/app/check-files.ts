@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type ListedFile,
   listManifestFiles,
@@ -10,6 +11,14 @@ import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { Finding } from "../mesh/service.ts";
 import { loadMember } from "../trust/io/member-files.ts";
 import { differencesFrom, gatewayFindings } from "./agent/agent-trust.ts";
+import {
+  checkTrustFile,
+  checkTrustFolder,
+  isCharter,
+  isKeyFile,
+  type TrustKind,
+  trustKindOf,
+} from "./check-trust.ts";
 import type { AgentConfig, GatewayConfig, SidecarConfig } from "./config/config.ts";
 import type { Parsed } from "./config/config-parser.ts";
 import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./config/load-config.ts";
@@ -17,14 +26,14 @@ import { exposedSecrets } from "./hub/exposed-secrets.ts";
 import { loadLauncherIdentity } from "./launcher/launcher-identity.ts";
 
 /**
- * What is wrong in these files and folders, without any agent: manifests, and the configuration files
- * of agents, gateways and sidecars. Throws MESH_FILE_UNREADABLE for a path that is not there.
+ * What is wrong in these files and folders, without any agent: manifests, the configuration files of
+ * agents, gateways and sidecars, and what `isthmus trust` makes. Throws MESH_FILE_UNREADABLE for a path that is not there.
  */
 export async function checkFiles(paths: readonly string[]): Promise<readonly Finding[]> {
   const inventory = createInventory();
   const findings: Finding[] = [];
   for (const path of paths) {
-    for (const { file, findings: own } of await listed(path)) {
+    for (const { file, findings: own } of await listed(path, Date.now())) {
       findings.push(...own);
       if (file !== undefined) findings.push(...(await checkFile(file, inventory)));
     }
@@ -38,7 +47,7 @@ interface Listed {
   readonly findings: readonly Finding[];
 }
 
-async function listed(path: string): Promise<readonly Listed[]> {
+async function listed(path: string, nowMs: number): Promise<readonly Listed[]> {
   try {
     if (!(await stat(path)).isDirectory()) {
       return [{ file: { file: path, signature: "" }, findings: [] }];
@@ -52,15 +61,40 @@ async function listed(path: string): Promise<readonly Listed[]> {
   if (listing.t === "unreadable") {
     throw new MeshError("MESH_FILE_UNREADABLE", `Cannot check "${path}": ${listing.reason}`);
   }
-  const own = { file: undefined, findings: listing.findings };
-  return [own, ...listing.files.map((file) => ({ file, findings: [] }))];
+  const trust = await foldersOfTrust(listing.folders);
+  const inside = ({ file }: ListedFile): boolean =>
+    [...trust.keys()].some((dir) => isIn(dir, file));
+  const findings = await Promise.all(
+    [...trust].map(([dir, kind]) => checkTrustFolder(dir, kind, nowMs)),
+  );
+  return [
+    { file: undefined, findings: [...listing.findings, ...findings.flat()] },
+    ...listing.files.filter((file) => !inside(file)).map((file) => ({ file, findings: [] })),
+  ];
+}
+
+/** Without those below others of their kind: what an identity's folder keeps for Envoy is a part of it. */
+async function foldersOfTrust(folders: readonly string[]): Promise<ReadonlyMap<string, TrustKind>> {
+  const found = new Map<string, TrustKind>();
+  for (const dir of folders) {
+    if ([...found.keys()].some((other) => isIn(other, dir))) continue;
+    const kind = await trustKindOf(dir);
+    if (kind !== undefined) found.set(dir, kind);
+  }
+  return found;
+}
+
+function isIn(dir: string, path: string): boolean {
+  return path.startsWith(join(dir, "/"));
 }
 
 async function checkFile(file: ListedFile, inventory: Inventory): Promise<readonly Finding[]> {
+  if (isKeyFile(file.file)) return checkTrustFile(file.file, Date.now());
   const reading = await readManifestFile(file);
   if (reading.t === "refused") return [reading.finding];
   if (reading.t === "gone") return [];
   const { text, modifiedMs } = reading;
+  if (isCharter(text)) return checkTrustFile(file.file, Date.now());
   const kind = configKindOf(text);
   if (kind === undefined) {
     inventory.put(readManifest({ file: file.file, text, modifiedMs }));

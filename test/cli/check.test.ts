@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { checkTrustFolder, trustKindOf } from "../../src/app/check-trust.ts";
 import { run } from "./fake-terminal.ts";
 
 async function withFiles(
@@ -150,6 +151,71 @@ serviceAccount: cart
     assert.deepEqual(await problemsOf(text), []);
     assert.deepEqual(await problemsOf(text.replace("Account: cart", "Account: x")), refused);
     assert.deepEqual(await problemsOf(text.replace("./cart-id", "./nowhere")), refused);
+  });
+});
+
+test("isthmus check says what a trust folder or file is, and what is wrong with it", async () => {
+  await withFiles({}, async (dir) => {
+    const [root, east, id] = [join(dir, "root"), join(dir, "east"), join(dir, "cart-id")];
+    const [other, charter] = [join(dir, "other"), join(dir, "east", "charter.json")];
+    for (const one of [root, other])
+      await run(["trust", "init", "--mesh", "acme.mesh", "--dir", one]);
+    await run(["trust", "issue", "member", "east", "--dir", root, "--out", east]);
+    await run(["trust", "issue", "workload", "shop/cart", "--dir", east, "--out", id]);
+    const about = async (...paths: readonly string[]): Promise<readonly string[]> => {
+      const { out } = await run(["check", ...paths, "--json"]);
+      const { findings } = JSON.parse(out) as {
+        findings: { code: string; severity: string; subject: string; message: string }[];
+      };
+      return findings.map(({ code, subject, message }) => {
+        return `${code} ${subject.replace(dir, "")}: ${message.replaceAll(dir, "").split(";")[0]}`;
+      });
+    };
+    assert.deepEqual(await about(root), [
+      "TRUST_FILES /root: it is the root of acme.mesh, charter 2",
+    ]);
+    assert.deepEqual(await about(east), [
+      "TRUST_FILES /east: it is member east of acme.mesh, charter 2",
+    ]);
+    assert.deepEqual(await about(charter), [
+      "TRUST_FILES /east/charter.json: it is charter 2 of acme.mesh",
+    ]);
+    const [identity = ""] = await about(id);
+    assert.match(
+      identity,
+      /^TRUST_FILES \/cart-id: it is the identity spiffe:\/\/east\.acme\.mesh\//,
+    );
+    assert.match((await about(join(id, "svid.key")))[0] ?? "", /it is a private key$/);
+    assert.equal((await about(dir)).length, 4, "all of them below a folder, and no manifest");
+    assert.equal((await run(["check", dir])).code, 0);
+
+    await copyFile(join(other, "bundle.pem"), join(east, "bundle.pem"));
+    for (const path of [east, charter]) {
+      const [refused = ""] = await about(path);
+      assert.match(refused, /^TRUST_UNUSABLE .*Cannot use "\/east\/charter.json"/);
+    }
+    await writeFile(join(id, "svid.pem"), "no certificate");
+    assert.match((await about(id))[0] ?? "", /^TRUST_UNUSABLE \/cart-id: /);
+    assert.equal((await run(["check", id])).code, 1);
+  });
+});
+
+test("checkTrustFolder() finds what has ended by the time it is told", async () => {
+  await withFiles({}, async (dir) => {
+    const [root, east, id] = [join(dir, "root"), join(dir, "east"), join(dir, "cart-id")];
+    await run(["trust", "init", "--mesh", "acme.mesh", "--dir", root]);
+    await run(["trust", "issue", "member", "east", "--dir", root, "--out", east]);
+    await run(["trust", "issue", "workload", "shop/cart", "--dir", east, "--out", id]);
+    const codesIn = async (path: string, days: number): Promise<readonly string[]> => {
+      const kind = await trustKindOf(path);
+      assert.ok(kind !== undefined);
+      const found = await checkTrustFolder(path, kind, Date.now() + days * 86_400_000);
+      return found.map(({ code }) => code);
+    };
+    assert.deepEqual(await codesIn(id, 2), ["TRUST_ENDED", "TRUST_FILES"]);
+    assert.deepEqual(await codesIn(east, 250), ["TRUST_ISSUER_AGES", "TRUST_FILES"]);
+    assert.deepEqual(await codesIn(east, 400), ["TRUST_ENDED", "TRUST_FILES"]);
+    assert.ok((await codesIn(root, 365 * 40)).includes("TRUST_ENDED"));
   });
 });
 
