@@ -20,12 +20,11 @@ import type { Endpoint } from "../../src/mesh/service.ts";
 import type { GatewayNode, Inbound, ProxyNode, SidecarNode } from "../../src/proxy/node.ts";
 import { defaultProxySettings } from "../../src/proxy/settings.ts";
 import { createVerifier } from "../../src/trust/verifier.ts";
-import { xdsTypes } from "../../src/xds/resource.ts";
-import { viewedAll } from "../../src/xds/view.ts";
 import { endpoint, localService, meshService, remoteExport } from "../proxy/made.ts";
 import { east, type MadeMesh, madeMesh, mesh, west } from "../trust/made.ts";
 import { identityOf } from "./identities.ts";
 import { type RealEnvoy, skipWithoutEnvoy, startEnvoy } from "./real-envoy.ts";
+import { toldIn } from "./told.ts";
 import { quietLog, realClock } from "./world.ts";
 
 // Every address of the suite that runs.
@@ -192,7 +191,7 @@ async function envoyFor(
   const { node, identity } = as;
   const envoy = await startEnvoy(node.id, identity);
   const { view } = resources.open(node);
-  assert.deepEqual(await envoy.hold(xdsTypes.flatMap((type) => [...viewedAll(view, type)])), []);
+  assert.deepEqual(await envoy.hold(toldIn(view)), []);
   return envoy;
 }
 

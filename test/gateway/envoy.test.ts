@@ -9,12 +9,11 @@ import { valueOf } from "../../src/xds/encode.ts";
 import type { ClusterLoadAssignment } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Resource } from "../../src/xds/resource.ts";
-import { xdsTypes } from "../../src/xds/resource.ts";
-import { viewedAll } from "../../src/xds/view.ts";
 import { type MadeMesh, madeMesh } from "../trust/made.ts";
 import { goldenCases, nodesOf, resourcesOf } from "./golden-state.ts";
 import { identityOf } from "./identities.ts";
 import { type RealEnvoy, skipWithoutEnvoy, startEnvoy, until } from "./real-envoy.ts";
+import { toldIn } from "./told.ts";
 
 type EnvoyNode = Exclude<ProxyNode, { readonly t: "grpc" }>;
 
@@ -42,7 +41,7 @@ suite("a real Envoy accepts every golden case", { skip: skipWithoutEnvoy }, () =
       for (const node of nodesOf(golden)) {
         if (node.t === "grpc") continue;
         const { view } = resources.open(onFreePorts(node));
-        const told = xdsTypes.flatMap((type) => [...viewedAll(view, type)]);
+        const told = toldIn(view);
         assert.deepEqual(await envoys[node.t].hold(told), []);
         await assertUsed(envoys[node.t], told);
       }

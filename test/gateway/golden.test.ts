@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { View } from "../../src/xds/view.ts";
-import { viewedAll } from "../../src/xds/view.ts";
 import type { GoldenCase } from "./golden-state.ts";
 import { goldenCases, nodesOf, resourcesOf } from "./golden-state.ts";
 import { readable } from "./readable.ts";
+import { toldIn } from "./told.ts";
 
 /** State in, resources out. After a deliberate change: `--test-update-snapshots`, and read the diff. */
 suite("golden cases", () => {
@@ -22,7 +22,5 @@ suite("golden cases", () => {
 });
 
 function shown(golden: GoldenCase, view: View): object {
-  return Object.fromEntries(
-    golden.shows.map((type) => [type, [...viewedAll(view, type)].map(readable)]),
-  );
+  return Object.fromEntries(golden.shows.map((type) => [type, toldIn(view, [type]).map(readable)]));
 }
