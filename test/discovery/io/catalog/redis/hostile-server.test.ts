@@ -162,7 +162,7 @@ suite("a store at a hub that cannot be trusted", () => {
         );
         assert.match(said, /it refuses/);
         assert.doesNotMatch(said, /hunter/);
-        assert.doesNotMatch(said, /[\u202e\u001b]/);
+        for (const mark of ["\u202e", "\u001b"]) assert.ok(!said.includes(mark));
       }
     } finally {
       await rm(dir, { recursive: true });
