@@ -70,3 +70,6 @@ export const maxRequestsPerConnection = 100;
 
 /** What the far sidecar adds when it could not reach its application: the request was never seen. */
 export const unreachedHeader = "x-isthmus-unreached";
+
+/** What it adds when its application cut a request that it may have seen: only some methods may repeat it. */
+export const cutHeader = "x-isthmus-cut";

@@ -12,7 +12,7 @@ import {
 } from "../../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { pack } from "../../xds/pack.ts";
-import { unreachedHeader } from "../settings.ts";
+import { cutHeader, unreachedHeader } from "../settings.ts";
 import type { Extension } from "./wire.ts";
 import { adsSource, extension, ms } from "./wire.ts";
 
@@ -37,14 +37,14 @@ export function inboundHttp(envoyCluster: string): Extension {
       value: {
         name: envoyCluster,
         virtualHosts: [{ name: "app", domains: ["*"], routes: [appRoute(envoyCluster)] }],
-        // Only this proxy may say that the application was not reached.
-        responseHeadersToRemove: [unreachedHeader],
+        // Only this proxy may say what became of a request.
+        responseHeadersToRemove: [unreachedHeader, cutHeader],
       },
     },
     ...common([leaveUnreached()]),
     forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
     setCurrentClientCertDetails: { uri: true },
-    localReplyConfig: { mappers: [unreachedMapper()] },
+    localReplyConfig: { mappers: [unreached, cut] },
     // Connections through a passthrough cannot be told to go away: they end at their own age.
     commonHttpProtocolOptions: { maxConnectionDuration: ms(maxConnectionAgeMs) },
     http2ProtocolOptions: {
@@ -89,16 +89,23 @@ function appRoute(envoyCluster: string): MessageInitShape<typeof RouteSchema> {
   };
 }
 
+type MapperInit = MessageInitShape<typeof ResponseMapperSchema>;
+
 /**
  * Marks answers made up here because the application could not be reached: no request was seen, so
  * the caller may repeat any method. Not on overload (UO), which a retry would multiply.
  */
-function unreachedMapper(): MessageInitShape<typeof ResponseMapperSchema> {
+const unreached = markedAnswer(["UF", "UH"], unreachedHeader);
+
+/** The application died with the request, or ended its connection or stream without an answer. */
+const cut = markedAnswer(["UC", "UR"], cutHeader);
+
+function markedAnswer(flags: readonly string[], header: string): MapperInit {
   return {
-    filter: { filterSpecifier: { case: "responseFlagFilter", value: { flags: ["UF", "UH"] } } },
+    filter: { filterSpecifier: { case: "responseFlagFilter", value: { flags: [...flags] } } },
     headersToAdd: [
       {
-        header: { key: unreachedHeader, value: "%RESPONSE_FLAGS%" },
+        header: { key: header, value: "%RESPONSE_FLAGS%" },
         appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
       },
     ],

@@ -14,7 +14,7 @@ import type { RouteConfiguration } from "../../xds/gen/envoy/config/route/v3/rou
 import { RouteConfigurationSchema } from "../../xds/gen/envoy/config/route/v3/route_pb.ts";
 import { PreviousHostsPredicateSchema } from "../../xds/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
 import { PreviousPrioritiesConfigSchema } from "../../xds/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
-import { unreachedHeader } from "../settings.ts";
+import { cutHeader, unreachedHeader } from "../settings.ts";
 import type { TargetPlan } from "../targets.ts";
 import { extension, ms } from "./wire.ts";
 
@@ -28,11 +28,14 @@ export function sidecarRoute(plan: TargetPlan): RouteConfiguration | undefined {
       {
         name: envoyCluster,
         domains: ["*"],
-        routes: [idempotentRoute(envoyCluster), routeTo(envoyCluster, retryPolicy(safe))],
+        routes: [
+          idempotentRoute(envoyCluster),
+          routeTo(envoyCluster, retryPolicy(safe, [unreachedHeader])),
+        ],
       },
     ],
     // For this sidecar's eyes only.
-    responseHeadersToRemove: [unreachedHeader],
+    responseHeadersToRemove: [unreachedHeader, cutHeader],
     // EDS and CDS may come later than the route; a request meanwhile is answered with 503.
     validateClusters: false,
   });
@@ -45,7 +48,7 @@ const idempotent = `${safe},reset`;
 const idempotentMethods = "GET|HEAD|OPTIONS|TRACE|PUT|DELETE";
 
 function idempotentRoute(envoyCluster: string): Route {
-  const route = routeTo(envoyCluster, retryPolicy(idempotent));
+  const route = routeTo(envoyCluster, retryPolicy(idempotent, [unreachedHeader, cutHeader]));
   const method = {
     matchPattern: { case: "safeRegex", value: { regex: idempotentMethods } },
   } as const;
@@ -74,7 +77,7 @@ function routeTo(envoyCluster: string, policy: RetryPolicyInit): Route {
 type RetryPolicyInit = MessageInitShape<typeof RetryPolicySchema>;
 
 /** A retry must be able to leave the host and the level it failed on. */
-function retryPolicy(retryOn: string): RetryPolicyInit {
+function retryPolicy(retryOn: string, marks: readonly string[]): RetryPolicyInit {
   return {
     retryOn,
     numRetries: 4,
@@ -88,8 +91,9 @@ function retryPolicy(retryOn: string): RetryPolicyInit {
       PreviousPrioritiesConfigSchema,
       { updateFrequency: 2 },
     ),
-    retriableHeaders: [
-      { name: unreachedHeader, headerMatchSpecifier: { case: "presentMatch", value: true } },
-    ],
+    retriableHeaders: marks.map((name) => ({
+      name,
+      headerMatchSpecifier: { case: "presentMatch", value: true },
+    })),
   };
 }
