@@ -12,8 +12,8 @@ export const check: Command = {
   usage: "[FILE…] [--agent URL] [--json]",
   about:
     "Says what is wrong: in files and folders when some are named (manifests, agent.yaml, gateway.yaml,\n" +
-    "sidecar.yaml, what isthmus trust made; no agent is asked), else in the live mesh as the agent sees it. docs/errors.md explains\n" +
-    "each code. Exit code 1 when there are errors; warnings alone are 0.",
+    "sidecar.yaml, what isthmus trust made; no agent is asked), else in the live mesh as the agent sees it.\n" +
+    "docs/errors.md explains each code. Exit code 1 when there are errors; warnings alone are 0.",
   options: { ...agentOption, ...jsonOption },
   positionals: { min: 0, max: 1000 },
   run: async (args, terminal) => {
