@@ -21,7 +21,6 @@ export function xdsCluster(options: {
     type: areIps ? "STATIC" : "STRICT_DNS",
     // TCP and TLS handshake: an agent that hangs is left for the next one.
     connectTimeout: "2s",
-    ...(areIps ? {} : { respectDnsTtl: true, dnsRefreshRate: "5s" }),
     loadAssignment: {
       clusterName: xdsClusterName,
       endpoints: agents.map((agent, priority) => ({ priority, lbEndpoints: [endpointAt(agent)] })),
