@@ -9,7 +9,7 @@ import type { ClusterCounter } from "./admin-paths.ts";
 import {
   type ClusterMemory,
   type ClusterReading,
-  growth,
+  forgetIfAnew,
   histogramGrowth,
   type Place,
   takePlaces,
@@ -39,10 +39,12 @@ export function takeClusterLoad(
 ): readonly TakenLoad[] {
   const { envoyCluster, ownZone } = about;
   const { totals, hosts } = reading;
+  forgetIfAnew(memory, totals);
   const places = takePlaces(memory, { hosts, ownZone });
   const rows = places.map(() => newRow());
   const isHttp = httpCounters.some((counter) => (totals.get(counter) ?? 0) > 0);
-  const grown: Told["grown"] = (counter) => growth(totals.get(counter), memory.totals.get(counter));
+  const grown: Told["grown"] = (counter) =>
+    (totals.get(counter) ?? 0) - (memory.totals.get(counter) ?? 0);
   const told: Told = { memory, reading, ownZone, isHttp, grown, places, rows };
   tellCounts(told);
   tellConnectFailures(told);

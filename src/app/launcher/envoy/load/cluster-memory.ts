@@ -57,6 +57,15 @@ export function newClusterMemory(): ClusterMemory {
   };
 }
 
+/** An Envoy that was started again counts from zero: then all that it said before is of no use. */
+export function forgetIfAnew(memory: ClusterMemory, totals: Totals): void {
+  const isAnew = [...memory.totals].some(([stat, before]) => (totals.get(stat) ?? 0) < before);
+  if (!isAnew) return;
+  memory.totals = new Map();
+  memory.hosts.clear();
+  memory.histograms = new Map();
+}
+
 /** Remembers the hosts; nearest places first. */
 export function takePlaces(
   memory: ClusterMemory,
@@ -83,7 +92,7 @@ function takeHost(
   { address, counts }: HostReading,
 ): Omit<Place, "memory" | "active"> {
   const known = memory.hosts.get(address);
-  // A host that counts from zero was removed and is back, or all of Envoy was started again.
+  // A host that counts from zero was removed and is back.
   const before = known !== undefined && !isBehind(counts, known.counts) ? known : undefined;
   const grown = (counter: keyof HostCounts): number =>
     counts[counter] - (before?.counts[counter] ?? 0);
@@ -125,11 +134,6 @@ function sum(place: Place, more: Omit<Place, "memory">): Place {
     connected: place.connected + more.connected,
     failedToConnect: place.failedToConnect + more.failedToConnect,
   };
-}
-
-/** How much a total has grown; one that is smaller than before began anew. */
-export function growth(now = 0, before = 0): number {
-  return now >= before ? now - before : now;
 }
 
 export function histogramGrowth(now: Histogram, before: Histogram | undefined): Histogram {
