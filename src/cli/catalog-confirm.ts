@@ -1,8 +1,8 @@
 import type { HeldAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent, changeAtAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { counted, spanOf } from "./phrases.ts";
-import { printJson } from "./print-json.ts";
+import { counted, spanOf } from "./print/phrases.ts";
+import { printJson } from "./print/print-json.ts";
 
 export const catalogConfirm: Command = {
   name: "catalog confirm",

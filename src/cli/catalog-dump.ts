@@ -1,11 +1,11 @@
 import type { CatalogView, HubShard, HubView } from "../app/hub/catalog/catalog-view.ts";
 import { visible } from "../mesh/visible.ts";
-import { recordLine } from "./catalog-records.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
 import { hubOptions } from "./hub-options.ts";
-import { bytesOf, counted, spanOf } from "./phrases.ts";
+import { recordLine } from "./print/catalog-records.ts";
+import { bytesOf, counted, spanOf } from "./print/phrases.ts";
+import { type Cell, type Column, painted, table } from "./print/table.ts";
 import { showCatalog } from "./show-catalog.ts";
-import { type Cell, type Column, painted, table } from "./table.ts";
 
 const columns: readonly Column[] = [
   { title: "MEMBER", isElastic: true },

@@ -1,11 +1,11 @@
 import type { CatalogView } from "../app/hub/catalog/catalog-view.ts";
 import { exitCodeOf as reachability } from "./catalog-dump.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
-import { findingLines } from "./finding-lines.ts";
 import { hubOptions } from "./hub-options.ts";
-import { counted } from "./phrases.ts";
+import { findingLines } from "./print/finding-lines.ts";
+import { counted } from "./print/phrases.ts";
+import { painted } from "./print/table.ts";
 import { showCatalog } from "./show-catalog.ts";
-import { painted } from "./table.ts";
 
 export const catalogVerify: Command = {
   name: "catalog verify",

@@ -3,9 +3,9 @@ import { checkFiles } from "../app/check-files.ts";
 import type { Finding } from "../mesh/service.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
-import { counted, stateCell } from "./phrases.ts";
-import { painted } from "./table.ts";
-import { wrapped } from "./wrap.ts";
+import { counted, stateCell } from "./print/phrases.ts";
+import { painted } from "./print/table.ts";
+import { wrapped } from "./print/wrap.ts";
 
 export const check: Command = {
   name: "check",

@@ -1,8 +1,8 @@
 import type { EndpointAnswer, EndpointsAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { counted, placeOf, stateCell } from "./phrases.ts";
-import { type Cell, type Column, table } from "./table.ts";
+import { counted, placeOf, stateCell } from "./print/phrases.ts";
+import { type Cell, type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
   { title: "TRY", align: "right" },

@@ -1,8 +1,8 @@
 import { type WrittenAcl, writeAcl } from "../app/hub/acl/write-acl.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
 import { printProblems } from "./hub-options.ts";
-import { counted } from "./phrases.ts";
-import { printJson } from "./print-json.ts";
+import { counted } from "./print/phrases.ts";
+import { printJson } from "./print/print-json.ts";
 
 export const hubAcl: Command = {
   name: "hub acl",

@@ -1,12 +1,12 @@
 import { type CheckedHub, checkHubs } from "../app/hub/check/check-hubs.ts";
 import { readTarget } from "../app/hub/hub-target.ts";
 import { type Command, exitCodes, type Terminal } from "./command.ts";
-import { findingLines } from "./finding-lines.ts";
-import { hubJson } from "./hub-json.ts";
 import { hubOptions, hubWords, printProblems } from "./hub-options.ts";
-import { hubRows } from "./hub-rows.ts";
-import { printJson } from "./print-json.ts";
-import { painted } from "./table.ts";
+import { findingLines } from "./print/finding-lines.ts";
+import { hubJson } from "./print/hub-json.ts";
+import { hubRows } from "./print/hub-rows.ts";
+import { printJson } from "./print/print-json.ts";
+import { painted } from "./print/table.ts";
 
 export const hubCheck: Command = {
   name: "hub check",

@@ -3,8 +3,8 @@ import { didYouMean } from "../app/nearest.ts";
 import { MeshError } from "../mesh/errors.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { rttOf, spanOf, stateCell } from "./phrases.ts";
-import { type Cell, type Column, table } from "./table.ts";
+import { rttOf, spanOf, stateCell } from "./print/phrases.ts";
+import { type Cell, type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
   { title: "MEMBER", isElastic: true },

@@ -1,7 +1,7 @@
 import type { ProxyConfigAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { type Column, table } from "./table.ts";
+import { type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
   { title: "TYPE" },

@@ -1,8 +1,8 @@
 import type { ProxyAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { spanOf } from "./phrases.ts";
-import { type Cell, type Column, table } from "./table.ts";
+import { spanOf } from "./print/phrases.ts";
+import { type Cell, type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
   { title: "PROXY" },

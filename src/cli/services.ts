@@ -1,8 +1,8 @@
 import type { ServiceAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { healthyOf } from "./phrases.ts";
-import { type Cell, type Column, table } from "./table.ts";
+import { healthyOf } from "./print/phrases.ts";
+import { type Cell, type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
   { title: "SERVICE", isElastic: true },

@@ -1,10 +1,10 @@
 import type { CatalogView } from "../app/hub/catalog/catalog-view.ts";
 import { readCatalog } from "../app/hub/catalog/open-catalog.ts";
 import { readTarget } from "../app/hub/hub-target.ts";
-import { catalogJson } from "./catalog-json.ts";
 import { type Arguments, exitCodes, type Terminal } from "./command.ts";
 import { hubWords, printProblems } from "./hub-options.ts";
-import { printJson } from "./print-json.ts";
+import { catalogJson } from "./print/catalog-json.ts";
+import { printJson } from "./print/print-json.ts";
 
 /** What `catalog dump` and `catalog verify` have in common: they read the same, and show it differently. */
 export async function showCatalog(

@@ -1,8 +1,8 @@
 import type { HubAnswer, StatusAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
-import { counted, spanOf } from "./phrases.ts";
-import { type Cell, painted } from "./table.ts";
+import { counted, spanOf } from "./print/phrases.ts";
+import { type Cell, painted } from "./print/table.ts";
 
 export const status: Command = {
   name: "status",

@@ -2,8 +2,8 @@ import type { LoadAnswer } from "../app/api-model.ts";
 import { MeshError } from "../mesh/errors.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Arguments, type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
-import { pause, runLivePage } from "./live-page.ts";
-import { topPage } from "./top-page.ts";
+import { pause, runLivePage } from "./print/live-page.ts";
+import { topPage } from "./print/top-page.ts";
 
 const everyMs = 1000;
 

@@ -1,6 +1,6 @@
 import { makeGateway } from "../app/trust-tasks.ts";
 import { type Command, exitCodes } from "./command.ts";
-import { printSvid, svidOptions } from "./issued.ts";
+import { printSvid, svidOptions } from "./print/issued.ts";
 
 export const trustIssueGateway: Command = {
   name: "trust issue gateway",

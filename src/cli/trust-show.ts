@@ -1,7 +1,7 @@
 import { describeTrust } from "../app/trust-tasks.ts";
 import type { Charter } from "../mesh/charter.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { painted } from "./table.ts";
+import { painted } from "./print/table.ts";
 
 type Description = Awaited<ReturnType<typeof describeTrust>>[number]["content"][number];
 

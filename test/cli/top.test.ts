@@ -4,8 +4,8 @@ import { createServer, type Server } from "node:http";
 import { after, before, describe, test } from "node:test";
 import type { LoadAnswer, LoadRowAnswer } from "../../src/app/api-model.ts";
 import { main } from "../../src/cli/main.ts";
-import { sparkline } from "../../src/cli/sparkline.ts";
-import { topPage } from "../../src/cli/top-page.ts";
+import { sparkline } from "../../src/cli/print/sparkline.ts";
+import { topPage } from "../../src/cli/print/top-page.ts";
 import { run } from "./fake-terminal.ts";
 
 const none: readonly number[] = Array.from({ length: 60 }, () => 0);

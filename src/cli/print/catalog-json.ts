@@ -1,4 +1,4 @@
-import type { CatalogView, HubShard } from "../app/hub/catalog/catalog-view.ts";
+import type { CatalogView, HubShard } from "../../app/hub/catalog/catalog-view.ts";
 import { recordJson } from "./catalog-records.ts";
 
 /** Stable field names; times are epoch milliseconds. */

@@ -1,8 +1,8 @@
-import type { CheckedHub } from "../app/hub/check/check-hubs.ts";
-import type { HubFacts, Told } from "../app/hub/check/hub-facts.ts";
-import { persistenceOf } from "../app/hub/check/judge-durability.ts";
-import { memoryOf } from "../app/hub/check/judge-memory.ts";
-import { productOf } from "../app/hub/redis-info.ts";
+import type { CheckedHub } from "../../app/hub/check/check-hubs.ts";
+import type { HubFacts, Told } from "../../app/hub/check/hub-facts.ts";
+import { persistenceOf } from "../../app/hub/check/judge-durability.ts";
+import { memoryOf } from "../../app/hub/check/judge-memory.ts";
+import { productOf } from "../../app/hub/redis-info.ts";
 
 /** Stable field names; what the hub does not tell is left out. */
 export function hubJson({ hub, url, isReachable, facts, findings }: CheckedHub): object {

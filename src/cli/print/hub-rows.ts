@@ -1,9 +1,9 @@
-import type { HubFacts, Told } from "../app/hub/check/hub-facts.ts";
-import { persistenceOf } from "../app/hub/check/judge-durability.ts";
-import { memoryOf } from "../app/hub/check/judge-memory.ts";
-import { productOf } from "../app/hub/redis-info.ts";
-import { visible } from "../mesh/visible.ts";
-import type { Terminal } from "./command.ts";
+import type { HubFacts, Told } from "../../app/hub/check/hub-facts.ts";
+import { persistenceOf } from "../../app/hub/check/judge-durability.ts";
+import { memoryOf } from "../../app/hub/check/judge-memory.ts";
+import { productOf } from "../../app/hub/redis-info.ts";
+import { visible } from "../../mesh/visible.ts";
+import type { Terminal } from "../command.ts";
 import { bytesOf, counted, rttOf } from "./phrases.ts";
 import { painted } from "./table.ts";
 

@@ -1,4 +1,4 @@
-import type { Terminal } from "./command.ts";
+import type { Terminal } from "../command.ts";
 
 // What reads well; a pipe keeps whole sentences on one line for grep.
 const maxColumns = 110;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stripVTControlCharacters } from "node:util";
-import { type Column, table } from "../../src/cli/table.ts";
+import { type Column, table } from "../../../src/cli/print/table.ts";
 
 const columns: readonly Column[] = [
   { title: "NAME", isElastic: true },

@@ -1,4 +1,4 @@
-import type { Terminal } from "./command.ts";
+import type { Terminal } from "../command.ts";
 
 export interface LivePage {
   /** Gives the whole page; what it throws ends the page and is thrown on. */

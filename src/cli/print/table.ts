@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
+import type { Terminal } from "../command.ts";
 import { cellLines, leastWidth } from "./cell-lines.ts";
-import type { Terminal } from "./command.ts";
 
 export type Tone = "good" | "bad" | "warn" | "quiet" | "plain";
 

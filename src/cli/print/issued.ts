@@ -1,5 +1,5 @@
-import type { Arguments, Option, Terminal } from "./command.ts";
-import { jsonOption } from "./command.ts";
+import type { Arguments, Option, Terminal } from "../command.ts";
+import { jsonOption } from "../command.ts";
 
 /** Of both commands that issue an SVID. */
 export const svidOptions: Readonly<Record<"dir" | "out" | "json", Option>> = {

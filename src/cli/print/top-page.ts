@@ -1,5 +1,5 @@
-import type { LoadAnswer, LoadRowAnswer } from "../app/api-model.ts";
-import type { Terminal } from "./command.ts";
+import type { LoadAnswer, LoadRowAnswer } from "../../app/api-model.ts";
+import type { Terminal } from "../command.ts";
 import { counted, placeOf, rttOf } from "./phrases.ts";
 import { sparkline } from "./sparkline.ts";
 import { type Cell, type Column, painted, table } from "./table.ts";

@@ -1,6 +1,6 @@
-import type { CatalogRecord } from "../discovery/shards/records.ts";
-import { parseRecord } from "../discovery/shards/records.ts";
-import { visible } from "../mesh/visible.ts";
+import type { CatalogRecord } from "../../discovery/shards/records.ts";
+import { parseRecord } from "../../discovery/shards/records.ts";
+import { visible } from "../../mesh/visible.ts";
 import { bytesOf, counted } from "./phrases.ts";
 
 /** `  service/shop/cart  212 B  80/TCP, zones a 2/2`: key, size, and what it says in short. */

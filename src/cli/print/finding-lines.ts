@@ -1,5 +1,5 @@
-import type { HubFinding } from "../app/hub/hub-finding.ts";
-import type { Terminal } from "./command.ts";
+import type { HubFinding } from "../../app/hub/hub-finding.ts";
+import type { Terminal } from "../command.ts";
 import { stateCell } from "./phrases.ts";
 import { painted } from "./table.ts";
 import { wrapped } from "./wrap.ts";
