@@ -1,4 +1,5 @@
 import { checkedResource } from "../xds/constraints.ts";
+import { packed } from "../xds/encode.ts";
 import type { Cluster } from "../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterLoadAssignment } from "../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener } from "../xds/gen/envoy/config/listener/v3/listener_pb.ts";
@@ -48,7 +49,7 @@ export function seal(drafts: readonly Draft[]): Sealed {
     if (checked.t === "ok") resources.push(checked.resource);
     else withheld.push({ ...key, reason: checked.violations.join("; ") });
   }
-  return { resources, withheld };
+  return { resources: packed(resources), withheld };
 }
 
 function nameOf(draft: Draft): string {

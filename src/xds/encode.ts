@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { joined } from "./joined.ts";
 import { type Resource, type ResourceKey, typeUrls } from "./resource.ts";
 
 export interface ResourceContent extends ResourceKey {
@@ -38,6 +39,22 @@ export function sealResource(content: ResourceContent): Resource {
     .join()
     .finish();
   return { type, name, version, valueBytes: value.length, entry };
+}
+
+/**
+ * The same resources in one piece of memory: what is built together is mostly replaced together, and each
+ * piece costs some 300 bytes besides its content.
+ */
+export function packed(resources: readonly Resource[]): readonly Resource[] {
+  if (resources.length < 2) return resources;
+  const memory = joined(resources.map(({ entry }) => entry));
+  let at = 0;
+  return resources.map((resource) => {
+    const { buffer, byteOffset } = memory;
+    const entry = new Uint8Array(buffer, byteOffset + at, resource.entry.length);
+    at += entry.length;
+    return { ...resource, entry };
+  });
 }
 
 /** The message of a resource, as it stands inside `Any.value`: a window into the entry. */
