@@ -52,12 +52,13 @@ for (const { engine, faults } of runs) {
 function assertSurvived(outcome: Outcome): void {
   const { http, engine } = outcome;
   const reasons = JSON.stringify(http.failures);
-  assert.ok(http.requests > 100, "requests were answered");
+  assert.ok(http.requests > 0, "requests were answered");
   assert.equal(outcome.twice, 0, "what may not be repeated was carried out once");
   assert.ok(http.othersFailed <= http.inFlight, `others failed: ${reasons}`);
   if (engine === "envoy") assert.equal(http.idempotentFailed, 0, reasons);
   else assert.ok(http.failed <= http.inFlight, reasons);
   assert.equal(http.backFailed, 0, `on the way back: ${reasons}`);
-  assert.ok(http.moved < lastsMs, "traffic has moved before all is mended");
+  assert.ok(http.atEnd.byOthers > 0, "traffic goes on");
+  assert.equal(http.atEnd.byStruck, 0, "traffic has moved before all is mended");
   if (outcome.struckShare > 0) assert.notEqual(http.back, undefined, "traffic came back");
 }

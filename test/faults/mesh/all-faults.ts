@@ -2,6 +2,7 @@ import type { MeshFault } from "./fault.ts";
 import { controlFaults } from "./scenarios/control-faults.ts";
 import { gatewayFaults } from "./scenarios/gateway-faults.ts";
 import { linkFaults } from "./scenarios/link-faults.ts";
+import { loadFaults } from "./scenarios/load-faults.ts";
 import { workloadFaults } from "./scenarios/workload-faults.ts";
 
 export const meshFaults: readonly MeshFault[] = [
@@ -9,4 +10,5 @@ export const meshFaults: readonly MeshFault[] = [
   ...gatewayFaults,
   ...controlFaults,
   ...linkFaults,
+  ...loadFaults,
 ];

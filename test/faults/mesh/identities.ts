@@ -30,5 +30,7 @@ async function issueParts(dir: string, region: Region): Promise<void> {
   for (const { name } of workloadsOf(region)) {
     await makeWorkload({ account: "shop/shop", dir: trust, out: out(name) });
   }
-  await makeWorkload({ account: "shop/caller", dir: trust, out: out("caller") });
+  for (const name of ["caller", "refuser"]) {
+    await makeWorkload({ account: "shop/caller", dir: trust, out: out(name) });
+  }
 }

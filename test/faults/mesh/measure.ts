@@ -41,6 +41,8 @@ export interface Measure {
   readonly steady: number;
   /** Answers from where none should come. */
   readonly strays: number;
+  /** Answers to requests of the last quarter of the fault. */
+  readonly atEnd: { readonly byStruck: number; readonly byOthers: number };
   readonly backFailed: number;
   readonly backWorst: number;
   /** From mending until the struck ones carry four fifths of their share again; absent: never seen. */
@@ -75,11 +77,22 @@ export function measure(samples: readonly Sample[], options: MeasureOptions): Me
     moved: Math.max(0, ...unmoved.map(({ startMs }) => startMs - faultMs)),
     steady: Math.max(0, ...bad.map(({ endMs }) => endMs - faultMs)),
     strays: hit.filter(({ who }) => who !== undefined && !isAllowed(who)).length,
+    atEnd: answersAtEnd(hit, options),
     backFailed: later.filter(isFailed).length,
     backWorst: Math.max(0, ...later.map(tookMs)),
     ...(back === undefined ? {} : { back }),
     failures: counted([...failed, ...later.filter(isFailed)].map(({ failure }) => failure ?? "")),
   };
+}
+
+function answersAtEnd(hit: readonly Sample[], options: MeasureOptions): Measure["atEnd"] {
+  const { faultMs, healMs } = options.course;
+  const fromMs = healMs - (healMs - faultMs) / 4;
+  const signers = hit.flatMap(({ startMs, who }) =>
+    startMs >= fromMs && who !== undefined ? [who] : [],
+  );
+  const byStruck = signers.filter(options.isStruck).length;
+  return { byStruck, byOthers: signers.length - byStruck };
 }
 
 function isFailed({ failure }: Sample): boolean {

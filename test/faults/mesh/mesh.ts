@@ -10,7 +10,14 @@ import {
 } from "../../support/regions/regions.ts";
 import { ToldProcess } from "../../support/told-process.ts";
 import type { FromApp, ToApp } from "./app.ts";
-import { agentYaml, callerYaml, type Engine, gatewayYaml, workloadYaml } from "./configs.ts";
+import {
+  agentYaml,
+  callerYaml,
+  type Engine,
+  gatewayYaml,
+  refuserYaml,
+  workloadYaml,
+} from "./configs.ts";
 import { Hub } from "./hub.ts";
 import { issueAll } from "./identities.ts";
 import type { FromLoad, ToLoad } from "./load.ts";
@@ -120,7 +127,7 @@ export class FaultMesh implements AsyncDisposable {
   async startApp(name: string): Promise<void> {
     if (this.#apps.has(name)) return;
     const plan = this.#workload(name);
-    const app: App = new ToldProcess(this.#fork(plan.region, appFile));
+    const app: App = new ToldProcess(this.fork(plan.region, appFile));
     this.#apps.set(name, app);
     const started = app.hear("started");
     const portsOf = (protocol: string): readonly number[] =>
@@ -173,7 +180,8 @@ export class FaultMesh implements AsyncDisposable {
     for (const region of regionNames) await this.#configure(region);
     for (const plan of this.#workloads()) await this.startApp(nameOf(plan));
     await Promise.all(regionNames.map((region) => this.part(`${region}/agent`).start()));
-    await Promise.all(this.parts.map((part) => part.start()));
+    const usual = this.parts.filter(({ name }) => !name.endsWith("/refuser"));
+    await Promise.all(usual.map((part) => part.start()));
     await Promise.all(regionNames.map((region) => this.#untilServed(region)));
   }
 
@@ -201,27 +209,35 @@ export class FaultMesh implements AsyncDisposable {
       await this.#add(region, { command: "sidecar", name: plan.name, yaml });
     }
     await this.#add(region, { command: "sidecar", name: "caller", yaml: callerYaml(at) });
-    this.#loads.set(region, new ToldProcess(this.#fork(region, loadFile)));
+    const refuser = { command: "sidecar", name: "refuser", ready: "Engine runs" };
+    await this.#add(region, { ...refuser, yaml: refuserYaml(at) });
+    this.#loads.set(region, new ToldProcess(this.fork(region, loadFile)));
   }
 
   async #add(
     region: Region,
-    what: { readonly command: string; readonly name: string; readonly yaml: string },
+    what: {
+      readonly command: string;
+      readonly name: string;
+      readonly yaml: string;
+      readonly ready?: string;
+    },
   ): Promise<void> {
     const cwd = this.file(region);
     await mkdir(cwd, { recursive: true });
     await writeFile(join(cwd, `${what.name}.yaml`), what.yaml);
     const argv = [process.execPath, this.#program, what.command, "--config", `${what.name}.yaml`];
-    const ready = what.command === "agent" ? "Serves proxies" : "Ready";
+    const usual = what.command === "agent" ? "Serves proxies" : "Ready";
     const name = `${region}/${what.name}`;
     const part = new Part(name, {
-      ready,
+      ready: what.ready ?? usual,
       spawn: (options) => this.regions.spawn(region, argv, { ...options, cwd }),
     });
     this.#parts.set(name, part);
   }
 
-  #fork(region: Region, file: string): ReturnType<Regions["spawn"]> {
+  /** A helper of ours inside a region, with an IPC channel. */
+  fork(region: Region, file: string): ReturnType<Regions["spawn"]> {
     return this.regions.spawn(region, [process.execPath, file], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });

@@ -90,6 +90,11 @@ export class Part implements AsyncDisposable {
     await exited;
   }
 
+  /** SIGTERM; how long it takes to end is its own to say. */
+  terminate(): void {
+    this.#child?.kill("SIGTERM");
+  }
+
   /** To the process and all of its descendants, e.g. SIGSTOP and SIGCONT. */
   async signal(name: NodeJS.Signals): Promise<void> {
     for (const pid of await treeOf(this.pid)) signalPid(pid, name);

@@ -5,6 +5,7 @@ export type RowName =
   | "app dead behind its sidecar"
   | "control plane dead"
   | "control plane dead, app dies"
+  | "gateway ends in good order"
   | "links slow or lossy"
   | "local gone in good order"
   | "local killed"
@@ -125,6 +126,7 @@ const targets: Readonly<Record<RowName, readonly Target[]>> = {
   ],
   "control plane dead": [...always, noOthersFail, worst(150)],
   "control plane dead, app dies": [...always, othersInFlight, worst(1800), moved(2000)],
+  "gateway ends in good order": [...always, noOthersFail],
   "links slow or lossy": [noIdempotentFails, noOthersFail, noneTwice, noStrays, nobodyHeldForDead],
 };
 
