@@ -150,7 +150,7 @@ async function* linesOf(child: ChildProcess): AsyncGenerator<Line> {
 }
 
 /** User and system time of the processes since their start. */
-function cpuUs(pids: readonly number[]): number {
+export function cpuUs(pids: readonly number[]): number {
   // Linux: USER_HZ is 100 on every architecture we run on.
   const usPerTick = 10_000;
   return pids.reduce((sum, pid) => {

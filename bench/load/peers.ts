@@ -25,7 +25,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** Provided by the repository's own script, pinned by hash. */
-function envoyBinary(): string {
+export function envoyBinary(): string {
   const script = new URL("../../scripts/envoy.mjs", import.meta.url).pathname;
   const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" });
   if (status !== 0) throw new Error(stderr.trim());

@@ -23,6 +23,7 @@ export const skipWithoutEnvoy: string | false =
     : false;
 
 export interface RealEnvoy extends AsyncDisposable {
+  readonly pid: number;
   /** Makes Envoy hold exactly these; resolves when it has accepted all that it asked for, or refused some. */
   readonly hold: (resources: readonly Resource[]) => Promise<readonly Nack[]>;
   /** GET on the admin interface, parsed. */
@@ -56,6 +57,7 @@ export async function startEnvoy(
   const child = spawnEnvoy(folder, bootstrap(nodeId, { port, dialect }));
   const adminUrl = await adminOf(folder, child);
   return {
+    pid: child.pid ?? 0,
     hold: async (resources) => {
       nacks.length = 0;
       set.replace(resources);

@@ -6,7 +6,12 @@ import { HttpProtocolOptionsSchema } from "../../xds/gen/envoy/extensions/upstre
 import { pack } from "../../xds/pack.ts";
 import { shared } from "../../xds/shared.ts";
 import type { ProxySettings } from "../settings.ts";
-import { maxRequestsPerConnection, pingIntervalMs, pingTimeoutMs } from "../settings.ts";
+import {
+  maxConnectionAgeMs,
+  maxRequestsPerConnection,
+  pingIntervalMs,
+  pingTimeoutMs,
+} from "../settings.ts";
 import { remembered } from "./remembered.ts";
 import { ms } from "./wire.ts";
 
@@ -38,9 +43,6 @@ type Chosen = NonNullable<
 
 const httpOptionsName = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-// Idle connections are pinged, too.
-const idlePoolMs = 300_000;
-
 const http1Options = httpOptionsWith({
   case: "explicitHttpConfig",
   value: { protocolConfig: { case: "httpProtocolOptions", value: {} } },
@@ -71,7 +73,10 @@ function http2With(timeoutMs: number): MessageInitShape<typeof Http2ProtocolOpti
 
 function httpOptionsWith(upstreamProtocolOptions: Chosen): ProtocolOptions {
   const options = pack(HttpProtocolOptionsSchema, {
-    commonHttpProtocolOptions: { maxRequestsPerConnection, idleTimeout: ms(idlePoolMs) },
+    commonHttpProtocolOptions: {
+      maxRequestsPerConnection,
+      maxConnectionDuration: ms(maxConnectionAgeMs),
+    },
     upstreamProtocolOptions,
   });
   return { [httpOptionsName]: shared(AnySchema, options) };
