@@ -71,7 +71,6 @@ describe("what a real Envoy counts", { skip: skipWithoutEnvoy }, () => {
       drainSeconds: 1,
       logLevel: "silent",
       onLine: () => undefined,
-      onLine: () => undefined,
       log: silentLog,
     });
     const admin = adminAt(join(folder, "envoy/admin.sock"));
