@@ -34,9 +34,8 @@ async function checkOne(address: HostPort): Promise<void> {
 
 async function bindOnce({ host, port }: HostPort): Promise<void> {
   const server = createServer();
-  const closed = once(server, "close");
   server.listen({ host, port, exclusive: true });
   await once(server, "listening");
   server.close();
-  await closed;
+  await once(server, "close");
 }
