@@ -1,24 +1,12 @@
+import { connectTimeoutMsFor, noRtt } from "./connect-timeout.ts";
+
 /**
  * The settings that make failover lossless; each was measured against a real proxy. What depends on
  * the mesh (round-trip times) is an argument, the rest is not an option.
  */
 export interface ProxySettings {
-  /** Bounds TCP connect plus TLS handshake. From `connectTimeoutMsFor`. */
+  /** Bounds TCP connect plus TLS handshake. From `nextConnectTimeout`. */
   readonly connectTimeoutMs: number;
-}
-
-// Any change of a cluster's own fields rebuilds its connection pools and forgets ejections, so the
-// timeout moves in few, wide steps.
-const timeoutStepsMs = [500, 1_000, 2_000, 4_000] as const;
-
-/** max(0.5 s, 4 × the worst measured round-trip time), rounded up to the next step. */
-export function connectTimeoutMsFor(worstRttMs: number): number {
-  const wantedMs = 4 * worstRttMs;
-  return (
-    timeoutStepsMs.find((step) => step >= wantedMs) ??
-    timeoutStepsMs[timeoutStepsMs.length - 1] ??
-    4_000
-  );
 }
 
 /**
@@ -44,7 +32,9 @@ export function tcpUserTimeoutMs(settings: ProxySettings): number {
   return Math.max(3_000, 4 * settings.connectTimeoutMs);
 }
 
-export const defaultProxySettings: ProxySettings = { connectTimeoutMs: connectTimeoutMsFor(0) };
+export const defaultProxySettings: ProxySettings = {
+  connectTimeoutMs: connectTimeoutMsFor(noRtt),
+};
 
 /** Spill to the next level starts when less than 100/140 = 72 % of a level is healthy. */
 export const overprovisioningFactor = 140;

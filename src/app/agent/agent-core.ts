@@ -13,7 +13,8 @@ import { reasonOf } from "../../mesh/errors.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
-import { connectTimeoutMsFor, defaultProxySettings } from "../../proxy/settings.ts";
+import { type ConnectTimeout, nextConnectTimeout } from "../../proxy/connect-timeout.ts";
+import { defaultProxySettings } from "../../proxy/settings.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { realTimers } from "../real-time.ts";
@@ -79,7 +80,7 @@ export class AgentCore implements AsyncDisposable {
   #isWarm = false;
   #isSettled = false;
   #ticks = 0;
-  #timeoutMs = defaultProxySettings.connectTimeoutMs;
+  #timeout: ConnectTimeout = { timeoutMs: defaultProxySettings.connectTimeoutMs };
   #tick: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
 
@@ -354,12 +355,17 @@ export class AgentCore implements AsyncDisposable {
     }
   }
 
-  /** Raised in coarse steps and never during a failover: it rebuilds every connection pool. */
+  /** A change rebuilds every connection pool. */
   #adjustTimeouts(): void {
-    const wantedMs = connectTimeoutMsFor(this.neighbours.worstRttMs());
-    if (wantedMs <= this.#timeoutMs || this.neighbours.isFailover()) return;
-    this.#timeoutMs = wantedMs;
-    this.#options.log.info({ actionMs: wantedMs }, "Connect timeout raised");
-    this.resources.setSettings({ connectTimeoutMs: wantedMs });
+    const before = this.#timeout.timeoutMs;
+    this.#timeout = nextConnectTimeout(this.#timeout, {
+      worst: this.neighbours.worstRtt(),
+      nowMs: this.#options.clock.monotonicMs(),
+      isFailover: this.neighbours.isFailover(),
+    });
+    const { timeoutMs } = this.#timeout;
+    if (timeoutMs === before) return;
+    this.#options.log.info({ actionMs: timeoutMs }, "Connect timeout changed");
+    this.resources.setSettings({ connectTimeoutMs: timeoutMs });
   }
 }

@@ -24,6 +24,7 @@ import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
+import type { WorstRtt } from "../../proxy/connect-timeout.ts";
 import { GatewayDirectory } from "./gateways/gateway-directory.ts";
 import { silenceFinding } from "./gateways/silent-gateway.ts";
 
@@ -112,9 +113,12 @@ export class Neighbours implements Disposable {
   }
 
   /** The longest way that a connection of ours takes now; 0 before anything was measured. */
-  worstRttMs(): number {
-    const measured = this.reports().map((report) => (report.isAlive ? (report.rttMs ?? 0) : 0));
-    return Math.max(0, ...measured);
+  worstRtt(): WorstRtt {
+    const alive = this.reports().filter((report) => report.isAlive);
+    return {
+      usualMs: Math.max(0, ...alive.map(({ rttMs = 0 }) => rttMs)),
+      presentMs: Math.max(0, ...alive.map(({ presentRttMs = 0 }) => presentRttMs)),
+    };
   }
 
   reports(): readonly ProbeReport[] {

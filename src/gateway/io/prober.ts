@@ -6,7 +6,7 @@ import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/
 import type { ProbeOutcome, ProbeState } from "../remote/probe-state.ts";
 import { afterProbe, maxProbeMs, newProbeState } from "../remote/probe-state.ts";
 import type { RttWindow } from "../remote/rtt-window.ts";
-import { addRtt, emptyRttWindow, minRtt } from "../remote/rtt-window.ts";
+import { addRtt, emptyRttWindow, minRtt, presentRtt } from "../remote/rtt-window.ts";
 import type { Handshake } from "./handshake.ts";
 import { shakeHands } from "./handshake.ts";
 import { LoopLag } from "./loop-lag.ts";
@@ -24,6 +24,8 @@ export interface ProbeReport extends ProbeTarget {
   readonly isAlive: boolean;
   /** 5-minute minimum of the TCP round trip; undefined until one was measured. */
   readonly rttMs: number | undefined;
+  /** Of the last three round trips the shortest: what the way takes now. */
+  readonly presentRttMs: number | undefined;
   /** Of the last probe that failed, also when it answers again. */
   readonly lastFailure: ProbeFailure | undefined;
 }
@@ -203,7 +205,8 @@ export class GatewayProber implements Disposable {
   #reportOf(probed: Probed): ProbeReport {
     const rttMs = minRtt(probed.rtt, this.#options.clock.monotonicMs());
     const { target, state, lastFailure } = probed;
-    return { ...target, isAlive: state.isAlive, rttMs, lastFailure };
+    const presentRttMs = presentRtt(probed.rtt);
+    return { ...target, isAlive: state.isAlive, rttMs, presentRttMs, lastFailure };
   }
 }
 

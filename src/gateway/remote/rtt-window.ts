@@ -1,6 +1,8 @@
 /** Minimum of a measurement over the last five minutes, in half-minute steps: a minimum is not hurt by load. */
 export interface RttWindow {
   readonly buckets: readonly RttBucket[];
+  /** The newest samples, oldest first. */
+  readonly latest: readonly number[];
 }
 
 interface RttBucket {
@@ -11,7 +13,10 @@ interface RttBucket {
 const bucketMs = 30_000;
 const windowMs = 300_000;
 
-export const emptyRttWindow: RttWindow = { buckets: [] };
+// One slow answer is chance, three in a row are the way as it is now.
+const presentSamples = 3;
+
+export const emptyRttWindow: RttWindow = { buckets: [], latest: [] };
 
 export function addRtt(
   window: RttWindow,
@@ -20,15 +25,21 @@ export function addRtt(
   const startMs = Math.floor(sample.nowMs / bucketMs) * bucketMs;
   const last = window.buckets.at(-1);
   const isSame = last?.startMs === startMs;
-  if (isSame && last.minMs <= sample.rttMs) return window;
+  const latest = [...window.latest, sample.rttMs].slice(-presentSamples);
+  if (isSame && last.minMs <= sample.rttMs) return { ...window, latest };
   const bucket = { startMs, minMs: sample.rttMs };
   const older = window.buckets.slice(0, isSame ? -1 : undefined);
-  return { buckets: [...fresh(older, sample.nowMs), bucket] };
+  return { buckets: [...fresh(older, sample.nowMs), bucket], latest };
 }
 
 export function minRtt(window: RttWindow, nowMs: number): number | undefined {
   const values = fresh(window.buckets, nowMs).map((bucket) => bucket.minMs);
   return values.length === 0 ? undefined : Math.min(...values);
+}
+
+/** What the way takes now, when that is more than the five minutes say: the least of the last three. */
+export function presentRtt({ latest }: RttWindow): number | undefined {
+  return latest.length < presentSamples ? undefined : Math.min(...latest);
 }
 
 function fresh(buckets: readonly RttBucket[], nowMs: number): RttBucket[] {

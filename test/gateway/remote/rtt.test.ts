@@ -6,7 +6,12 @@ import type {
   RankState,
 } from "../../../src/gateway/remote/rtt-rank.ts";
 import { emptyRanks, rankOf, rankRegions } from "../../../src/gateway/remote/rtt-rank.ts";
-import { addRtt, emptyRttWindow, minRtt } from "../../../src/gateway/remote/rtt-window.ts";
+import {
+  addRtt,
+  emptyRttWindow,
+  minRtt,
+  presentRtt,
+} from "../../../src/gateway/remote/rtt-window.ts";
 
 suite("minRtt()", () => {
   const window = [
@@ -27,6 +32,20 @@ suite("minRtt()", () => {
     for (let nowMs = 0; nowMs < 3_600_000; nowMs += 1_000)
       many = addRtt(many, { nowMs, rttMs: 10 + (nowMs % 7) });
     assert.ok(many.buckets.length <= 12);
+  });
+});
+
+suite("presentRtt()", () => {
+  const after = (...samples: number[]): number | undefined =>
+    presentRtt(
+      samples.reduce((window, rttMs) => addRtt(window, { rttMs, nowMs: 0 }), emptyRttWindow),
+    );
+  test("is the least of the last three, whatever was before", () => {
+    assert.equal(after(60, 60, 560, 590, 570), 560);
+  });
+  test("is not moved by one slow answer, and unknown before three", () => {
+    assert.equal(after(60, 900, 60), 60);
+    assert.equal(after(60, 60), undefined);
   });
 });
 

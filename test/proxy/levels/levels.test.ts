@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { levelsFor } from "../../../src/proxy/levels/levels.ts";
 import { hostsOf } from "../../../src/proxy/levels/plan.ts";
-import { connectTimeoutMsFor } from "../../../src/proxy/settings.ts";
 import { endpoint, http, localService, remoteExport, viewer } from "../made.ts";
 
 suite("levelsFor()", () => {
@@ -86,19 +85,5 @@ suite("levelsFor()", () => {
       levelsFor({ port: http, remotes: [remoteExport("west", { gateways: [] })] }, viewer),
       [],
     );
-  });
-});
-
-suite("connectTimeoutMsFor()", () => {
-  test("is four round trips in coarse steps, at least half a second", () => {
-    const cases = [
-      [0, 500],
-      [125, 500],
-      [126, 1_000],
-      [251, 2_000],
-      [900, 4_000],
-      [9_000, 4_000],
-    ] as const;
-    for (const [rttMs, timeoutMs] of cases) assert.equal(connectTimeoutMsFor(rttMs), timeoutMs);
   });
 });
