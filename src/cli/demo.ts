@@ -7,7 +7,7 @@ import { type Arguments, type Command, exitCodes, type Terminal } from "./comman
 export const demo: Command = {
   name: "demo",
   usage:
-    "[--once] [--engine embedded|envoy] [--store memory|redis] [--redis URL] [--members N] [--port P] [--json FILE]",
+    "[--once] [--engine NAME] [--store memory|redis] [--redis URL] [--members N] [--port P] [--json FILE]",
   about: [
     "Runs three clusters in three clouds and one VM site on this machine, each with its own control plane,",
     "gateway and sidecars, sends steady traffic through them, breaks one thing after the other and prints",
