@@ -19,10 +19,11 @@ import {
   type TrustKind,
   trustKindOf,
 } from "./check-trust.ts";
-import type { AgentConfig, GatewayConfig, SidecarConfig } from "./config/config.ts";
+import type { AgentConfig, EngineKind, GatewayConfig, SidecarConfig } from "./config/config.ts";
 import type { Parsed } from "./config/config-parser.ts";
 import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./config/load-config.ts";
 import { exposedSecrets } from "./hub/exposed-secrets.ts";
+import { findEnvoy } from "./launcher/envoy/find-envoy.ts";
 import { loadLauncherIdentity } from "./launcher/launcher-identity.ts";
 
 /**
@@ -134,9 +135,26 @@ async function checkLauncher(
   parsed: Parsed<GatewayConfig | SidecarConfig>,
 ): Promise<readonly Finding[]> {
   if (parsed.t === "invalid") return problemsOf(parsed);
-  return loadLauncherIdentity(parsed.config, Date.now()).then(
+  const identity = await loadLauncherIdentity(parsed.config, Date.now()).then(
     () => [],
     (thrown: unknown) => [mismatch(file, `identity.dir: ${reasonOf(thrown)}`)],
+  );
+  return [...identity, ...(await checkEngine(file, parsed.config.engine))];
+}
+
+/** On this machine, for whoever checks here what is to run here. */
+async function checkEngine(file: string, engine: EngineKind): Promise<readonly Finding[]> {
+  if (engine === "embedded") return [];
+  return findEnvoy(process.env).then(
+    () => [],
+    (thrown: unknown): readonly Finding[] => [
+      {
+        code: "CONFIG_ENGINE_UNFIT",
+        severity: "error",
+        subject: file,
+        message: `engine: ${reasonOf(thrown)}`,
+      },
+    ],
   );
 }
 

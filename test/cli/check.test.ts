@@ -154,6 +154,41 @@ serviceAccount: cart
   });
 });
 
+test("isthmus check names an Envoy that is not supported, or missing", async (t) => {
+  const outside = process.env["ISTHMUS_ENVOY"];
+  t.after(() => {
+    if (outside === undefined) delete process.env["ISTHMUS_ENVOY"];
+    else process.env["ISTHMUS_ENVOY"] = outside;
+  });
+  await withFiles({}, async (dir) => {
+    const [root, east, id] = [join(dir, "root"), join(dir, "east"), join(dir, "gateway-id")];
+    await run(["trust", "init", "--mesh", "acme.mesh", "--dir", root]);
+    await run(["trust", "issue", "member", "east", "--dir", root, "--out", east]);
+    await run(["trust", "issue", "gateway", "--dir", east, "--out", id]);
+    const [file, envoy] = [join(dir, "gateway.yaml"), join(dir, "envoy")];
+    await writeFile(
+      file,
+      "agent: 127.0.0.1:15012\nidentity: { dir: ./gateway-id }\nengine: envoy\n",
+    );
+    process.env["ISTHMUS_ENVOY"] = envoy;
+    const found = async (version: string): Promise<string> => {
+      const said = `echo "envoy  version: 0123abc/${version}/Clean/RELEASE/BoringSSL"`;
+      await writeFile(envoy, `#!/bin/sh\n${said}\n`, { mode: 0o755 });
+      const { out } = await run(["check", file, "--json"]);
+      const { findings } = JSON.parse(out) as { findings: { code: string; message: string }[] };
+      return findings.map(({ code, message }) => `${code} ${message}`).join();
+    };
+    assert.match(
+      await found("1.28.0"),
+      /^CONFIG_ENGINE_UNFIT engine: .* is 1\.28\.0, not 1\.36 to/,
+    );
+    assert.equal(await found("1.38.2"), "");
+    await rm(envoy);
+    const { out } = await run(["check", file]);
+    assert.match(out, /CONFIG_ENGINE_UNFIT/);
+  });
+});
+
 test("isthmus check says what a trust folder or file is, and what is wrong with it", async () => {
   await withFiles({}, async (dir) => {
     const [root, east, id] = [join(dir, "root"), join(dir, "east"), join(dir, "cart-id")];
