@@ -15,19 +15,21 @@ import type { Resource, XdsType } from "../../src/xds/resource.ts";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
 import { quietLog, realClock } from "./world.ts";
 
-/** The binary that `npm test` provides; without it tests skip, unless in CI. */
-const envoyBinary: string | undefined = process.env["ISTHMUS_ENVOY"];
+/** `npm test` provides the binary; without it tests skip, unless in CI. */
 export const skipWithoutEnvoy: string | false =
-  envoyBinary === undefined && process.env["CI"] === undefined
+  process.env["ISTHMUS_ENVOY"] === undefined && process.env["CI"] === undefined
     ? "no Envoy: set ISTHMUS_ENVOY=$(node scripts/envoy.mjs)"
     : false;
 
-export interface RealEnvoy extends AsyncDisposable {
+export interface EnvoyProcess extends AsyncDisposable {
   readonly pid: number;
-  /** Makes Envoy hold exactly these; resolves when it has accepted all that it asked for, or refused some. */
-  readonly hold: (resources: readonly Resource[]) => Promise<readonly Nack[]>;
   /** GET on the admin interface, parsed. */
   readonly admin: <Answer>(path: string) => Promise<Answer>;
+}
+
+export interface RealEnvoy extends EnvoyProcess {
+  /** Makes Envoy hold exactly these; resolves when it has accepted all that it asked for, or refused some. */
+  readonly hold: (resources: readonly Resource[]) => Promise<readonly Nack[]>;
 }
 
 export async function startEnvoy(
@@ -35,9 +37,6 @@ export async function startEnvoy(
   identity: Identity,
   dialect: Dialect = "delta",
 ): Promise<RealEnvoy> {
-  assert.ok(envoyBinary, "Cannot run Envoy: ISTHMUS_ENVOY is not set");
-  const folder = mkdtempSync(join(tmpdir(), "isthmus-envoy-"));
-  writeIdentity(folder, identity);
   const set = new ResourceSet("golden");
   const nacks: Nack[] = [];
   const ads = new AdsServer({
@@ -54,23 +53,42 @@ export async function startEnvoy(
   const server = new Server();
   ads.register(server);
   const port = await listen(server);
-  const child = spawnEnvoy(folder, bootstrap(nodeId, { port, dialect }));
-  const adminUrl = await adminOf(folder, child);
+  const envoy = await startEnvoyAt(port, { nodeId, identity, dialect });
   return {
-    pid: child.pid ?? 0,
+    ...envoy,
     hold: async (resources) => {
       nacks.length = 0;
       set.replace(resources);
       await until(() => nacks.length > 0 || isHeld(ads.heldBy(nodeId) ?? [], resources));
       return [...nacks];
     },
+    [Symbol.asyncDispose]: async () => {
+      await envoy[Symbol.asyncDispose]();
+      ads[Symbol.dispose]();
+      server.forceShutdown();
+    },
+  };
+}
+
+/** An Envoy that asks the plaintext ADS server at this port. */
+export async function startEnvoyAt(
+  port: number,
+  as: { readonly nodeId: string; readonly identity?: Identity; readonly dialect?: Dialect },
+): Promise<EnvoyProcess> {
+  const binary = process.env["ISTHMUS_ENVOY"];
+  assert.ok(binary, "Cannot run Envoy: ISTHMUS_ENVOY is not set");
+  const folder = mkdtempSync(join(tmpdir(), "isthmus-envoy-"));
+  if (as.identity !== undefined) writeIdentity(folder, as.identity);
+  const config = bootstrap(as.nodeId, { port, dialect: as.dialect ?? "delta" });
+  const child = spawnEnvoy(binary, { folder, config });
+  const adminUrl = await adminOf(folder, child);
+  return {
+    pid: child.pid ?? 0,
     admin: async <Answer>(path: string) =>
       JSON.parse(await (await fetch(`${adminUrl}${path}`)).text()) as Answer,
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-      ads[Symbol.dispose]();
-      server.forceShutdown();
       rmSync(folder, { recursive: true });
     },
   };
@@ -174,11 +192,14 @@ function xdsCluster(port: number): object {
   };
 }
 
-function spawnEnvoy(folder: string, config: object): ChildProcess {
+function spawnEnvoy(
+  binary: string,
+  { folder, config }: { readonly folder: string; readonly config: object },
+): ChildProcess {
   writeFileSync(join(folder, "bootstrap.json"), JSON.stringify(config));
   const flags = ["-c", "bootstrap.json", "--admin-address-path", "admin", "--concurrency", "1"];
   const quiet = ["--disable-hot-restart", "--log-level", "warn", "--log-path", "log"];
-  return spawn(envoyBinary ?? "", [...flags, ...quiet], { cwd: folder, stdio: "ignore" });
+  return spawn(binary, [...flags, ...quiet], { cwd: folder, stdio: "ignore" });
 }
 
 async function adminOf(folder: string, child: ChildProcess): Promise<string> {
