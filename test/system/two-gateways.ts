@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MemberAnswer } from "../../src/app/api-model.ts";
+import type { EngineKind } from "../../src/app/config/config.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../src/app/trust-tasks.ts";
 import { askUntil, until } from "../app/support/ask.ts";
 import { freePorts } from "../app/support/free-port.ts";
@@ -18,15 +19,18 @@ export class TwoGateways implements AsyncDisposable {
   readonly #ports: readonly number[];
   readonly #opened = new AsyncDisposableStack();
 
-  private constructor(dir: string, ports: readonly number[]) {
+  readonly #engine: EngineKind;
+
+  private constructor(dir: string, ports: readonly number[], engine: EngineKind) {
     this.dir = dir;
     this.#ports = ports;
+    this.#engine = engine;
   }
 
   /** Everything runs, west sees both gateways, and a request arrives. */
-  static async start(): Promise<TwoGateways> {
+  static async start(engine: EngineKind = "embedded"): Promise<TwoGateways> {
     const dir = await mkdtemp(join(tmpdir(), "isthmus-two-gateways-"));
-    const set = new TwoGateways(dir, await freePorts(Object.keys(names).length));
+    const set = new TwoGateways(dir, await freePorts(Object.keys(names).length), engine);
     set.#opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
     try {
       await set.#issue();
@@ -154,6 +158,7 @@ http: { listen: "127.0.0.1:${this.#port(`${member}Http`)}" }
       await write(
         `gateway-${zone}`,
         `agent: 127.0.0.1:${this.#port("eastXds")}
+engine: ${this.#engine}
 identity: { dir: ./gateway-${zone}-id }
 listen: "127.0.0.1:${this.#port(`gateway-${zone}`)}"
 address: "${address(zone)}"
@@ -163,6 +168,7 @@ admin: "127.0.0.1:0"
     }
     const sidecar = (member: "east" | "west", account: string): string =>
       `agent: 127.0.0.1:${this.#port(`${member}Xds`)}
+engine: ${this.#engine}
 identity: { dir: ./${account}-id }
 workload: ${account}-1
 namespace: shop
