@@ -26,11 +26,19 @@ export function pingTimeoutMs(settings: ProxySettings): number {
 
 /**
  * When bytes that nobody acknowledges end their connection. HTTP/2 has its pings, and does not wait for it; a
- * connection of bytes must survive what its path may suddenly take longer.
+ * connection of bytes must survive what its path may suddenly take longer. On Linux it also ends a quiet
+ * connection whose keepalive is overdue, whatever number of probes is allowed: it must leave room for some.
  */
 export function tcpUserTimeoutMs(settings: ProxySettings): number {
-  return Math.max(3_000, 4 * settings.connectTimeoutMs);
+  return Math.max(4_500, 4 * settings.connectTimeoutMs);
 }
+
+/** A quiet connection is asked after 2 s, then each second: three lost answers make it 5 s. */
+export const tcpKeepalive = {
+  keepaliveTime: 2,
+  keepaliveInterval: 1,
+  keepaliveProbes: 3,
+} as const;
 
 export const defaultProxySettings: ProxySettings = {
   connectTimeoutMs: connectTimeoutMsFor(noRtt),

@@ -19,7 +19,7 @@ import {
 } from "../../xds/gen/envoy/config/core/v3/socket_option_pb.ts";
 import { shared } from "../../xds/shared.ts";
 import type { ProxySettings } from "../settings.ts";
-import { maxInFlight, panicThresholdPercent, tcpUserTimeoutMs } from "../settings.ts";
+import { maxInFlight, panicThresholdPercent, tcpKeepalive, tcpUserTimeoutMs } from "../settings.ts";
 import { remembered } from "./remembered.ts";
 import { adsSource, ms } from "./wire.ts";
 
@@ -54,8 +54,7 @@ const everyCluster = {
     ],
   }),
   upstreamConnectionOptions: shared(UpstreamConnectionOptionsSchema, {
-    // A quiet connection to a dead host is closed within 5 s.
-    tcpKeepalive: { keepaliveProbes: 3, keepaliveTime: 3, keepaliveInterval: 1 },
+    tcpKeepalive,
   }),
 };
 
