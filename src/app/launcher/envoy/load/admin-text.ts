@@ -68,6 +68,13 @@ const hostCounters: ReadonlyMap<string, keyof HostCounts> = new Map([
   ["rq_error", "rqError"],
 ] as const);
 
+const wantedOfHosts: ReadonlySet<string> = new Set([
+  ...hostCounters.keys(),
+  "rq_active",
+  "zone",
+  "priority",
+]);
+
 interface HostDraft {
   readonly address: string;
   zone: string;
@@ -85,31 +92,30 @@ export function readHosts(text: string): ReadonlyMap<string, readonly HostReadin
     const addressAt = line.indexOf("::");
     // Three of them, or it says something of the cluster as a whole.
     if (addressAt < 0 || addressAt >= nameAt || nameAt >= valueAt) continue;
+    const name = line.slice(nameAt + 2, valueAt);
+    // Most of them: what follows is worth its time for the others only.
+    if (!wantedOfHosts.has(name)) continue;
     const cluster = line.slice(0, addressAt);
     const address = line.slice(addressAt + 2, nameAt);
     const hosts = clusters.get(cluster) ?? new Map<string, HostDraft>();
     clusters.set(cluster, hosts);
     const host = hosts.get(address) ?? newHost(address);
-    if (note(host, line.slice(nameAt + 2, valueAt), line.slice(valueAt + 2))) {
-      hosts.set(address, host);
-    }
+    hosts.set(address, host);
+    note(host, name, line.slice(valueAt + 2));
   }
   return new Map([...clusters].map(([name, hosts]) => [name, [...hosts.values()]]));
 }
 
-/** False: of no interest. */
-function note(host: HostDraft, name: string, value: string): boolean {
+function note(host: HostDraft, name: string, value: string): void {
   if (name === "zone") {
     host.zone = value;
-    return true;
+    return;
   }
+  if (!/^\d{1,15}$/.test(value)) return;
   const counter = hostCounters.get(name);
-  const isWanted = counter !== undefined || name === "rq_active" || name === "priority";
-  if (!isWanted || !/^\d{1,15}$/.test(value)) return false;
   if (counter !== undefined) host.counts[counter] = Number(value);
   else if (name === "rq_active") host.active = Number(value);
   else host.priority = Number(value);
-  return true;
 }
 
 function newHost(address: string): HostDraft {

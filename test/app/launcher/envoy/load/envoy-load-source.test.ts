@@ -56,10 +56,10 @@ describe("what a real Envoy counts", { skip: skipWithoutEnvoy }, () => {
   after(async () => {
     agent.destroy();
     for (const socket of sockets) socket.destroy();
-    envoy.kill("SIGKILL");
-    await envoy.ended;
     app.closeAllConnections();
     app.close();
+    envoy.kill("SIGKILL");
+    await envoy.ended;
     await rm(folder, { recursive: true });
   });
 
