@@ -28,7 +28,11 @@ test("startAgent() refuses a second agent of one name and says who holds it", as
   await mesh.issue("east", "us-east-1");
   await mkdir(mesh.servicesDir("east"), { recursive: true });
   const config = mesh.agentConfig("east", "us-east-1", 1);
-  await mesh.startAgent(config);
+  const first = await mesh.startAgent(config);
+  // Before its first head is in the hub a second one cannot know of it.
+  await until<StatusAnswer>(`${first.httpUrl}/api/v1/status`, ({ catalog }) => {
+    return catalog.state === "synced" && (catalog.seq ?? 0) > 0;
+  });
   const second = {
     ...config,
     catalog: { ...config.catalog, snapshotDir: join(mesh.dir, "other") },
