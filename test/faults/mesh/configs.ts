@@ -61,19 +61,6 @@ upstreams:
 ${upstreams.join("")}`;
 }
 
-/** A sidecar that cannot listen where it is told: an application has the port. */
-export function refuserYaml(at: EnginePlace): string {
-  const [host = 0] = hosts.workloads[at.region];
-  const taken = `${address(at, host)}:${services[0]?.appPort ?? 0}`;
-  // Of the engine that takes its configuration as it comes; the other looks before it starts.
-  const embedded = { ...at, engine: "embedded" } as const;
-  return `${common(embedded, "refuser", address(at, hosts.refuser))}workload: refuser
-namespace: shop
-serviceAccount: caller
-upstreams: [{ service: shop/cart, port: 80, listen: "${taken}" }]
-`;
-}
-
 function common(at: EnginePlace, name: string, own: string): string {
   return `agent: ${address(at, hosts.agent)}:${ports.xds}
 identity: { dir: ./${name}-id }

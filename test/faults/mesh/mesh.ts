@@ -10,14 +10,7 @@ import {
 } from "../../support/regions/regions.ts";
 import { ToldProcess } from "../../support/told-process.ts";
 import type { FromApp, ToApp } from "./app.ts";
-import {
-  agentYaml,
-  callerYaml,
-  type Engine,
-  gatewayYaml,
-  refuserYaml,
-  workloadYaml,
-} from "./configs.ts";
+import { agentYaml, callerYaml, type Engine, gatewayYaml, workloadYaml } from "./configs.ts";
 import { Hub } from "./hub.ts";
 import { issueAll } from "./identities.ts";
 import type { FromLoad, ToLoad } from "./load.ts";
@@ -180,8 +173,7 @@ export class FaultMesh implements AsyncDisposable {
     for (const region of regionNames) await this.#configure(region);
     for (const plan of this.#workloads()) await this.startApp(nameOf(plan));
     await Promise.all(regionNames.map((region) => this.part(`${region}/agent`).start()));
-    const usual = this.parts.filter(({ name }) => !name.endsWith("/refuser"));
-    await Promise.all(usual.map((part) => part.start()));
+    await Promise.all(this.parts.map((part) => part.start()));
     await Promise.all(regionNames.map((region) => this.#untilServed(region)));
   }
 
@@ -209,8 +201,6 @@ export class FaultMesh implements AsyncDisposable {
       await this.#add(region, { command: "sidecar", name: plan.name, yaml });
     }
     await this.#add(region, { command: "sidecar", name: "caller", yaml: callerYaml(at) });
-    const refuser = { command: "sidecar", name: "refuser", ready: "Engine runs" };
-    await this.#add(region, { ...refuser, yaml: refuserYaml(at) });
     this.#loads.set(region, new ToldProcess(this.fork(region, loadFile)));
   }
 
@@ -220,17 +210,16 @@ export class FaultMesh implements AsyncDisposable {
       readonly command: string;
       readonly name: string;
       readonly yaml: string;
-      readonly ready?: string;
     },
   ): Promise<void> {
     const cwd = this.file(region);
     await mkdir(cwd, { recursive: true });
     await writeFile(join(cwd, `${what.name}.yaml`), what.yaml);
     const argv = [process.execPath, this.#program, what.command, "--config", `${what.name}.yaml`];
-    const usual = what.command === "agent" ? "Serves proxies" : "Ready";
+    const ready = what.command === "agent" ? "Serves proxies" : "Ready";
     const name = `${region}/${what.name}`;
     const part = new Part(name, {
-      ready: what.ready ?? usual,
+      ready,
       spawn: (options) => this.regions.spawn(region, argv, { ...options, cwd }),
     });
     this.#parts.set(name, part);

@@ -5,7 +5,6 @@ export const hosts = {
   agent: 1,
   redis: 5,
   caller: 10,
-  refuser: 13,
   gateways: [11, 12],
   // One of four may go without any of its share leaving the region: 3/4 of 140 % is more than all.
   workloads: { eu: [21, 22, 23, 24], us: [21, 22], ap: [21, 22] },

@@ -8,19 +8,22 @@ import type { FromFlood, ToFlood } from "../flood.ts";
 import type { FromHolder, ToHolder } from "../holder.ts";
 import type { FaultMesh } from "../mesh.ts";
 import { hosts, ports, serviceNamed } from "../plan.ts";
+import type { FromRefuser, ToRefuser } from "../refuser.ts";
 
 type Holder = ToldProcess<ToHolder, FromHolder>;
+type Refuser = ToldProcess<ToRefuser, FromRefuser>;
 type Flood = ToldProcess<ToFlood, FromFlood>;
 
 const base = { http: "books", tcp: "vault", struck: [], allowed: ["us/"], rttMs: 120 } as const;
 const floodFile = fileURLToPath(new URL("../flood.ts", import.meta.url));
+const refuserFile = fileURLToPath(new URL("../refuser.ts", import.meta.url));
 const holderFile = fileURLToPath(new URL("../holder.ts", import.meta.url));
 const uploadBytes = 2 ** 30;
 // Half of them from each of two regions: a proxy has two files open for each, and may have 20,000.
 const idleConnections = 10_000;
 const loris = 500;
 const hellosPerSecond = 100;
-const refuseWithinMs = 20_000;
+const sayWithinMs = 20_000;
 
 /** What much or bad traffic does to gateways, and what a proxy that refuses does to others. */
 export const loadFaults: readonly MeshFault[] = [drainUnderLoad(), helloFlood(), refusal()];
@@ -47,6 +50,8 @@ function drainUnderLoad(): MeshFault {
       const { localPort } = serviceNamed("books");
       const holder = holders.get("eu");
       uploaded = holder?.hear("uploaded");
+      // Whoever waits for it learns of it; nobody does once something else is wrong.
+      uploaded?.catch(() => undefined);
       holder?.tell({ t: "upload", port: localPort, host: "books", bytes: uploadBytes });
       await wait(1000);
     },
@@ -102,22 +107,37 @@ function helloFlood(): MeshFault {
   };
 }
 
-/** A sidecar whose port is taken refuses its listener; its agent must tell the others all the same. */
+/** Its agent must tell the others all the same, and say whom it could not tell. */
 function refusal(): MeshFault {
+  let refuser: Refuser | undefined;
   return {
     ...base,
     name: "proxy-refuses",
-    title: "one sidecar of the next region refuses what its agent tells it",
+    title: "one sidecar of the next region refuses whatever its agent tells it",
     row: "control plane dead",
     strike: async (mesh) => {
-      await mesh.part("us/refuser").start();
-      const deadlineMs = Date.now() + refuseWithinMs;
+      refuser = new ToldProcess(mesh.fork("us", refuserFile));
+      const refused = refuser.hear("refused");
+      refuser.tell({
+        t: "begin",
+        agent: { host: mesh.regions.address("us", hosts.agent), port: ports.xds },
+        agentId: "spiffe://us.acme.mesh/isthmus/agent",
+        identityDir: mesh.file("us", "refuser-id"),
+      });
+      await refused;
+      const deadlineMs = Date.now() + sayWithinMs;
       while (!(await isRefused(mesh))) {
-        if (Date.now() > deadlineMs) throw new Error("Nothing was refused");
+        if (Date.now() > deadlineMs) throw new Error("The agent does not say that it was refused");
         await wait(100);
       }
+      // What changes now concerns those who do not refuse.
+      await mesh.drain("us", ["shop-2"]);
     },
-    mend: (mesh) => mesh.part("us/refuser").kill(),
+    mend: async (mesh) => {
+      await mesh.drain("us", []);
+      await refuser?.kill();
+      refuser = undefined;
+    },
   };
 }
 
@@ -125,8 +145,6 @@ async function isRefused(mesh: FaultMesh): Promise<boolean> {
   const answer = (await mesh.ask("us", "proxies")) as
     | { readonly proxies: readonly ProxyAnswer[] }
     | undefined;
-  return (
-    answer?.proxies.some(({ types }) => types.some(({ lastNack }) => lastNack !== undefined)) ??
-    false
-  );
+  const proxies = answer?.proxies ?? [];
+  return proxies.some(({ types }) => types.some(({ lastNack }) => lastNack !== undefined));
 }
