@@ -28,12 +28,14 @@ export function pingTimeoutMs(settings: ProxySettings): number {
  * When bytes that nobody acknowledges end their connection. HTTP/2 has its pings, and does not wait for it; a
  * connection of bytes must survive what its path may suddenly take longer. On Linux it also ends a quiet
  * connection whose keepalive is overdue, whatever number of probes is allowed: it must leave room for some.
+ * It counts from the first retransmission and is looked at with the next: bytes end their connection up to
+ * 0.8 s later.
  */
 export function tcpUserTimeoutMs(settings: ProxySettings): number {
-  return Math.max(4_500, 4 * settings.connectTimeoutMs);
+  return Math.max(4_000, 4 * settings.connectTimeoutMs);
 }
 
-/** A quiet connection is asked after 2 s, then each second: three lost answers make it 5 s. */
+/** A quiet connection is asked after 2 s, then each second: two lost answers make it 4 s. */
 export const tcpKeepalive = {
   keepaliveTime: 2,
   keepaliveInterval: 1,
