@@ -78,6 +78,7 @@ export class AgentCore implements AsyncDisposable {
   readonly #startedAtMs: number;
   #synced = 0;
   #isWarm = false;
+  #isFlushNear = false;
   #isSettled = false;
   #ticks = 0;
   #timeout: ConnectTimeout = { timeoutMs: defaultProxySettings.connectTimeoutMs };
@@ -271,6 +272,7 @@ export class AgentCore implements AsyncDisposable {
     switch (event.t) {
       case "shard":
         this.#waiting.add(this.mesh.applyShard(event.member, event.change));
+        this.#flushSoon();
         if (!event.change.isMemberChanged) return;
         this.neighbours.refresh();
         return this.drains.refresh();
@@ -320,7 +322,18 @@ export class AgentCore implements AsyncDisposable {
     }
   }
 
+  /** When all that was read from the hub is applied, and before it is asked for more. */
+  #flushSoon(): void {
+    if (this.#isFlushNear) return;
+    this.#isFlushNear = true;
+    queueMicrotask(() => {
+      this.#isFlushNear = false;
+      this.#flush();
+    });
+  }
+
   #flush(): void {
+    if (this.#waiting.isEmpty()) return;
     const { clock, telemetry } = this.#options;
     const startMs = clock.monotonicMs();
     const isMoreWaiting = this.#waiting.flush(mergeSlice);

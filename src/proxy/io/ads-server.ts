@@ -81,8 +81,10 @@ const defaultNamePace = {
 // Programs of one machine that prove nothing: they must leave room, and the pace of admission, to all others.
 const maxAnonymous = 256;
 const anonymousPace: AdmissionLimits = { perSecond: 20, burst: 256 };
-// Streams flushed in one turn of the event loop: answers and health checks go between.
-const flushSlice = 64;
+// Streams flushed in one turn of the event loop: answers and health checks go between. Each costs 12 µs, and 15 µs
+// more when the turn has ended and Node writes. With 64, the last of 100 sidecars waited until the answers of
+// the first were read.
+const flushSlice = 256;
 
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 
