@@ -29,7 +29,7 @@ export type ToSidecars =
 export type FromSidecars =
   | { readonly t: "ready"; readonly names: readonly string[] }
   | { readonly t: "watching" }
-  /** Every sidecar has it and said so; when, by the monotonic clock of this machine. */
+  /** Every sidecar has read it, and answers it next; when, by the monotonic clock of this machine. */
   | {
       readonly t: "seen";
       readonly firstNs: string;
@@ -40,6 +40,7 @@ export type FromSidecars =
 const path = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const dialing = 20;
 const streams: GrpcStream[] = [];
+const unanswered: (() => void)[] = [];
 let watched = "";
 let seen: bigint[] = [];
 let ready = 0;
@@ -82,14 +83,14 @@ async function sidecar(order: SidecarsOrder, index: number): Promise<void> {
   const held = new Set<string>();
   const { promise: whole, resolve: onWhole } = Promise.withResolvers<void>();
   const take = (response: Response): void => {
-    stream.send(answerTo(response));
+    if (response.names.includes(watched)) noteSeen();
+    answerSoon(stream, response);
     if (response.typeUrl === typeUrls.cluster) {
       const names = response.names.filter((name) => !asked.has(name));
       for (const name of names) asked.add(name);
       if (names.length > 0) stream.send(subscription("endpoint", { names }));
       return;
     }
-    if (response.names.includes(watched)) noteSeen();
     if (isReady) return;
     for (const name of response.names) held.add(name);
     if (held.size < order.expected || held.size < asked.size) return;
@@ -112,6 +113,18 @@ async function sidecar(order: SidecarsOrder, index: number): Promise<void> {
   streams.push(stream);
   stream.send(subscription("cluster", { node: nodeBytes({ index, account, zone: order.zone }) }));
   await whole;
+}
+
+/**
+ * When all that has arrived was read. Sidecars are on machines of their own and answer at once; here they share a
+ * core, and the one that is read last would wait until the answers of the others are written.
+ */
+function answerSoon(stream: GrpcStream, response: Response): void {
+  unanswered.push(() => stream.send(answerTo(response)));
+  if (unanswered.length > 1) return;
+  setImmediate(() => {
+    for (const answer of unanswered.splice(0)) answer();
+  });
 }
 
 function noteSeen(): void {
