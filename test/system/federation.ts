@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { EngineKind } from "../../src/app/config/config.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../src/app/trust-tasks.ts";
 import { freePorts } from "../app/support/free-port.ts";
 import { startApp, writeService } from "../app/support/shop.ts";
@@ -55,7 +56,7 @@ export class Federation implements AsyncDisposable {
   }
 
   /** Identities, configurations and cart's application are there; nothing else runs yet. */
-  static async make(): Promise<Federation> {
+  static async make(engine: EngineKind = "embedded"): Promise<Federation> {
     const dir = await mkdtemp(join(tmpdir(), "isthmus-federation-"));
     const names: readonly (keyof Ports)[] = [
       "redis",
@@ -80,7 +81,7 @@ export class Federation implements AsyncDisposable {
     const made = new Federation(dir, ports as unknown as Ports);
     made.#opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
     await made.#issue();
-    await made.#configure();
+    await made.#configure(engine);
     const app = await startApp("cart of west", made.ports.app);
     made.#opened.defer(app.kill);
     made.#opened.use(made.redis);
@@ -187,7 +188,7 @@ export class Federation implements AsyncDisposable {
     await Promise.all([workload("west", "cart"), workload("east", "frontend")]);
   }
 
-  async #configure(): Promise<void> {
+  async #configure(engine: EngineKind): Promise<void> {
     const { ports } = this;
     await mkdir(this.file("east", "services"), { recursive: true });
     await writeService(this.file("west", "services"), {
@@ -231,6 +232,7 @@ http: { listen: "127.0.0.1:${of.http}" }
     await write(
       "west-gateway",
       `agent: 127.0.0.1:${ports.westXds}
+engine: ${engine}
 identity: { dir: ./west/gateway-id }
 listen: "127.0.0.1:${ports.westGateway}"
 admin: "127.0.0.1:${ports.westGatewayAdmin}"
@@ -238,6 +240,7 @@ admin: "127.0.0.1:${ports.westGatewayAdmin}"
     );
     const sidecar = (agents: readonly number[], account: string, admin: number): string =>
       `agent: [${agents.map((port) => `"127.0.0.1:${port}"`).join(", ")}]
+engine: ${engine}
 identity: { dir: ./${account === "cart" ? "west" : "east"}/${account}-id }
 workload: ${account}-1
 namespace: shop
