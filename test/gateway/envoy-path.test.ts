@@ -39,6 +39,8 @@ for (const host of ["127.0.0.1", "::1"]) {
     let made: MadeMesh;
     let app: Server;
     let ports: Ports;
+    let eastern: MemberResources;
+    let caller: RealEnvoy;
 
     before(async () => {
       local = host;
@@ -63,13 +65,17 @@ for (const host of ["127.0.0.1", "::1"]) {
       const western = resourcesOf(west, made);
       western.update(cartId, meshService({ local: localService(carts) }));
       const gateways = [{ address: local, port: ports.gateway, isAlive: true }];
-      const eastern = resourcesOf(east, made);
+      eastern = resourcesOf(east, made);
       eastern.update(cartId, meshService({ remotes: [remoteExport("west", { gateways })] }));
 
       const gatewayId = parseSpiffeId("spiffe://west.acme.mesh/isthmus/gateway");
       const westCartId = parseSpiffeId("spiffe://west.acme.mesh/ns/shop/sa/cart");
       const frontendId = parseSpiffeId("spiffe://east.acme.mesh/ns/shop/sa/frontend");
       const frontend = await identityOf(made, { issuer: made.east, id: frontendId });
+      caller = await envoyFor(eastern, {
+        node: frontendNode("envoy", ports.http),
+        identity: frontend,
+      });
       started.push(
         await envoyFor(western, {
           node: gatewayNode(ports.gateway),
@@ -79,7 +85,7 @@ for (const host of ["127.0.0.1", "::1"]) {
           node: cartNode(ports),
           identity: await identityOf(made, { issuer: made.west, id: westCartId }),
         }),
-        await envoyFor(eastern, { node: frontendNode("envoy", ports.http), identity: frontend }),
+        caller,
         await envoyFor(eastern, {
           node: frontendNode("embedded", ports.bytes),
           identity: frontend,
@@ -153,6 +159,17 @@ for (const host of ["127.0.0.1", "::1"]) {
       });
       prober.setTargets([{ member: west, address: local, port: ports.gateway }]);
       assert.equal((await report.promise).isAlive, true);
+    });
+
+    test("what breaks a rule of the protocol is withheld, and the last good version serves on", async () => {
+      eastern.setSettings({ connectTimeoutMs: 0 });
+      assert.match(eastern.withheld()[0]?.reason ?? "", /connect_?timeout/i);
+      const { view, close } = eastern.open(frontendNode("envoy", ports.http));
+      const told = toldIn(view);
+      assert.ok(told.some(({ type }) => type === "cluster"));
+      assert.deepEqual(await caller.hold(told), []);
+      assert.equal((await call(ports.http, "GET")).status, 200);
+      close();
     });
 
     test("an unreachable application is an error of its sidecar's making, and the marker stays inside", async () => {
