@@ -2,6 +2,7 @@ import type { SignedCharter } from "../../../mesh/charter.ts";
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";
+import { createLogPace } from "../../follow/log-pace.ts";
 import type { ShardInput, ShardOutcome } from "../../follow/remote-shard.ts";
 import type { HubCourse, HubError } from "../../publish/hub-status.ts";
 import { peekHead } from "../../shards/head.ts";
@@ -57,6 +58,7 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   const { store, timers, signal } = options;
   const cursors = new Map<MemberName, string>();
   const absent = new Set<MemberName>();
+  const pace = createLogPace();
   /** Snapshots read in the last second. */
   const fetches = new Map<MemberName, number>();
   let isReadable = false;
@@ -119,8 +121,9 @@ export function startHubReader(options: HubReaderOptions): HubReader {
       await pause(refetchRestMs, { timers, signal });
     }
     await fetchSnapshots(lost);
-    if (cursors.size === 0) return pause(logWaitMs, { timers, signal });
-    const asked = new Map(cursors);
+    const nowMs = options.clock.monotonicMs();
+    const asked = new Map([...cursors].filter(([member]) => !pace.isResting(member, nowMs)));
+    if (asked.size === 0) return pause(logWaitMs, { timers, signal });
     const entries = await ask(
       (own) => store.readLog(asked, { waitMs: logWaitMs, signal: own }),
       logWaitMs,
@@ -135,8 +138,10 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     if (expected === undefined || cursors.get(member) !== expected) return;
     cursors.set(member, entry.cursor);
     asked.set(member, entry.cursor);
+    const outcome = options.take(member, { t: "entry", entry });
+    pace.took(member, outcome, options.clock.monotonicMs());
     // Without a cursor the next round reads the snapshot.
-    if (options.take(member, { t: "entry", entry }).isBehind) cursors.delete(member);
+    if (outcome.isBehind) cursors.delete(member);
   };
 
   const pollOnce = async (): Promise<void> => {

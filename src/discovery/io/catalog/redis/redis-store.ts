@@ -30,6 +30,12 @@ const maxLogEntries = 1024;
 /** As in `remote-shard.ts`, which refuses more. */
 const maxShard = { bytes: 67_108_864, records: 100_000 } as const;
 
+/**
+ * The longest honest entry has some 10 MB. Memory for several times as much as a reply has is taken while it
+ * comes in, and after a longer one each log is read alone.
+ */
+const maxLogReplyBytes = 33_554_432;
+
 /** What one connection finds is true for all to that server. */
 const aboutServer: ReadonlySet<HubFailureKind> = new Set(["silent", "replica", "moved"]);
 const siblingLost = new HubFailure("other", "the server was given up", { isFatal: true });
@@ -54,9 +60,10 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
       for (const link of links) link.renew();
     },
   });
-  const openLink = (): HubLink => {
+  const openLink = (limits: { readonly maxReplyBytes?: number } = {}): HubLink => {
     const link = createHubLink({
       ...deps,
+      ...limits,
       hub: hub.name,
       finder,
       access,
@@ -79,7 +86,7 @@ export function openRedisStore(hub: RedisHub, deps: RedisDeps): CatalogStore {
   };
   const commands = openLink();
   // A blocked connection answers nothing else.
-  const blocking = openLink();
+  const blocking = openLink({ maxReplyBytes: maxLogReplyBytes });
   const watch: MasterWatch = watchMaster({ ...deps, finder, access, isTls: url.isTls, links });
   const chains = createChainMemory();
   const write = scriptOn(writeScript);

@@ -79,7 +79,8 @@ async function wrapSocket(
   let isWatching = false;
   let reason: HubFailure | undefined;
   const { promise: closed, resolve: onClosed } = Promise.withResolvers<HubFailure>();
-  const guard = createReplyGuard(limits, () => asked);
+  const { maxReplyBytes: maxBytes = limits.maxBytes } = options;
+  const guard = createReplyGuard({ ...limits, maxBytes }, () => asked);
   const outstanding = (): number => (reason === undefined ? asked - guard.replies() : 0);
   // A server may repeat what it was told, in any reply and at any time.
   const secret = options.access.password?.reveal() ?? "";

@@ -27,6 +27,8 @@ export interface LinkOptions extends Pick<RedisDeps, "clock" | "timers" | "rando
   readonly finder: ServerFinder;
   readonly access: Pick<HubAccessSource, "current">;
   readonly isTls: boolean;
+  /** As in `DialOptions`. */
+  readonly maxReplyBytes?: number;
   /** The connection was made or lost. */
   readonly onChange: () => void;
   readonly onFailure: (failure: HubFailure) => void;

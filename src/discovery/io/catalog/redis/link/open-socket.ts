@@ -12,6 +12,8 @@ export interface DialOptions {
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly timers: Timers;
   readonly signal: AbortSignal;
+  /** Of one reply; default: a whole shard and some. A longer one cuts the connection. */
+  readonly maxReplyBytes?: number;
 }
 
 /**
