@@ -11,6 +11,7 @@ export interface PartPlan {
 
 const startLimitMs = 60_000;
 const keptBytes = 200_000;
+const pageBytes = 4096;
 
 /** One process of the program, with the children it has: killed, stopped and started again by name. */
 export class Part implements AsyncDisposable {
@@ -98,6 +99,16 @@ export class Part implements AsyncDisposable {
   /** To the process and all of its descendants, e.g. SIGSTOP and SIGCONT. */
   async signal(name: NodeJS.Signals): Promise<void> {
     for (const pid of await treeOf(this.pid)) signalPid(pid, name);
+  }
+
+  /** Resident bytes of the process and all of its descendants. */
+  async memory(): Promise<number> {
+    let pages = 0;
+    for (const pid of await treeOf(this.pid)) {
+      const statm = await readFile(`/proc/${pid}/statm`, "utf8").catch(() => "");
+      pages += Number(statm.split(" ")[1] ?? 0);
+    }
+    return pages * pageBytes;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
