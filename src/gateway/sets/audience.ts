@@ -47,10 +47,10 @@ export class Audience {
     else if (from === undefined || !this.#options.isSame(from, to)) this.#build(to);
   }
 
-  /** After something changed that all services depend on. */
-  rebuild(): void {
+  /** After something changed that these services depend on; default: all of them. */
+  rebuild(isConcerned: (service: MeshService) => boolean = () => true): void {
     if (!this.#isWanted) return;
-    for (const service of this.#options.services()) this.#build(service);
+    for (const service of this.#options.services()) if (isConcerned(service)) this.#build(service);
   }
 
   withheld(): readonly Withheld[] {

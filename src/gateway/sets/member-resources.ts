@@ -81,7 +81,7 @@ export class MemberResources {
 
   /**
    * Takes the present spread of sidecars over zones into account. Call it every few seconds, not on
-   * each stream: it may touch the endpoints of every service.
+   * each stream: it may touch the endpoints of every service that this member has in several zones.
    */
   refreshCallers(): void {
     this.#services.refreshCallers();

@@ -2,7 +2,7 @@ import type { MeshService } from "../../discovery/mesh-service.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { Callers } from "../../proxy/levels/callers.ts";
-import { coarseCallers, isSameCallers } from "../../proxy/levels/callers.ts";
+import { coarseCallers, dependsOnCallers, isSameCallers } from "../../proxy/levels/callers.ts";
 import type { GrpcNode, ProxyNode, SidecarNode } from "../../proxy/node.ts";
 import type { Withheld } from "../../proxy/seal.ts";
 import type { ResourceContext } from "../../proxy/service-resources.ts";
@@ -113,14 +113,16 @@ export class ServiceSets {
     if (known.callers === 0) this.#zones.delete(node.zone);
   }
 
-  /** May touch the endpoints of every service. */
+  /** May touch the endpoints of every service that this member has in several zones. */
   refreshCallers(): void {
     const counts = new Map([...this.#zones].map(([zone, { callers }]) => [zone, callers]));
     const callers = coarseCallers(counts);
     if (this.#callers !== undefined && isSameCallers(callers, this.#callers)) return;
     this.#callers = callers;
-    for (const { audience } of this.#zones.values()) audience.rebuild();
-    for (const audience of this.#grpc.zones()) audience.rebuild();
+    const zones = [...this.#zones.values()].map(({ audience }) => audience);
+    for (const audience of [...zones, ...this.#grpc.zones()]) {
+      audience.rebuild(({ local }) => dependsOnCallers(local));
+    }
   }
 
   withheld(): readonly Withheld[] {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { dependsOnCallers } from "../../../src/proxy/levels/callers.ts";
 import { levelLoads } from "../../../src/proxy/levels/level-loads.ts";
 import { levelsFor } from "../../../src/proxy/levels/levels.ts";
 import type { PlannedLevel } from "../../../src/proxy/levels/plan.ts";
@@ -103,4 +104,12 @@ test("levelsFor() does not depend on the order in which members are known", () =
     assert.deepEqual(levelsFor(reversed, viewer), levelsFor(offer, viewer));
   });
   fc.assert(run, { numRuns: 500 });
+});
+
+test("levelsFor() heeds where callers stand only where dependsOnCallers() says so", () => {
+  const run = fc.property(offers, viewers, viewers, (offer, viewer, { callers = new Map() }) => {
+    fc.pre(!dependsOnCallers(offer.local));
+    assert.deepEqual(levelsFor(offer, { ...viewer, callers }), levelsFor(offer, viewer));
+  });
+  fc.assert(run, { numRuns: 1_000 });
 });
