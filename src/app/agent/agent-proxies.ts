@@ -43,6 +43,8 @@ export interface AgentProxiesOptions {
   readonly proofs: SidecarProofs;
   /** As this agent's heads name it. */
   readonly instance: () => string | undefined;
+  /** Called for each proxy that was admitted, with what it says of itself. */
+  readonly onAdmitted: (node: NodeClaim) => void;
   /** Takes what a proxy reports of its traffic. */
   readonly openLoad: (node: ProxyNode, witness: string) => LoadReporter;
   /** Takes what a gateway says of itself. */
@@ -214,6 +216,7 @@ function admit(
   const opened = opens(resources, node);
   if (opened.t === "refused") return opened;
   log.info({ node: node.id, id: claim.peer?.id }, "Proxy connected");
+  options.onAdmitted(claim.node);
   const view = { ...opened.view, isSettled: options.isSettled };
   claim.views.set(node.id, view);
   return {

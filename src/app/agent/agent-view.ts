@@ -6,6 +6,7 @@ import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import type { DiskWatch } from "./disk-watch.ts";
+import type { EngineWatch } from "./engine-watch.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
 import type { ReplicaWatch } from "./replicas/replica-watch.ts";
 import type { SecretWatch } from "./secret-watch.ts";
@@ -18,6 +19,7 @@ export interface AgentView {
   readonly proxies: AgentProxies;
   readonly replicas: ReplicaWatch;
   readonly proxyWatch: ProxyWatch;
+  readonly engines: EngineWatch;
   readonly disk: DiskWatch;
   readonly secrets: SecretWatch;
   readonly telemetry: Telemetry;
@@ -28,6 +30,6 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, replicas, proxyWatch, disk, secrets } = view;
-  return [core, replicas, proxyWatch, disk, secrets].flatMap((one) => one.findings());
+  const { core, replicas, proxyWatch, engines, disk, secrets } = view;
+  return [core, replicas, proxyWatch, engines, disk, secrets].flatMap((one) => one.findings());
 }

@@ -16,6 +16,7 @@ import { agentRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
+import { createEngineWatch } from "./engine-watch.ts";
 import { createProxyWatch } from "./proxy-watch.ts";
 import { watchReplicas } from "./replicas/replica-watch.ts";
 import { watchSecrets } from "./secret-watch.ts";
@@ -116,6 +117,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
   });
   opened.use(core);
+  const engines = createEngineWatch(clock);
   const proxies = await serveProxies({
     ...config.xds,
     trust,
@@ -128,6 +130,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     onProof: (claims) => core.prove(claims),
     proofs,
     instance: () => core.catalog.writerStatus()?.instance,
+    onAdmitted: (node) => engines.note(node),
     openLoad: (node, witness) => core.load.open(node, witness),
     announced: (request, signal) => core.drains.own.announced(request, signal),
   });
@@ -169,6 +172,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     proxies,
     replicas,
     proxyWatch,
+    engines,
     disk,
     secrets,
     telemetry,

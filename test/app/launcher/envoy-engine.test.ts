@@ -43,6 +43,7 @@ for (const { what, binary } of envoys) {
     const before_ = process.env["ISTHMUS_ENVOY"];
     let mesh: TestMesh;
     let agent: HostPort;
+    let api = "";
     let apps: App[] = [];
     let ports: readonly number[] = [];
     const port = (index: number): number => ports[index] ?? 0;
@@ -63,6 +64,7 @@ for (const { what, binary } of envoys) {
       });
       const running = await mesh.startAgent(mesh.agentConfig("east", "us-east-1", port(7)));
       agent = running.xds;
+      api = running.httpUrl;
       for (const index of [0, 1]) carts.push(await startCart(index));
       frontend = await mesh.startSidecar("east", {
         agent,
@@ -173,6 +175,18 @@ for (const { what, binary } of envoys) {
       assert.deepEqual([counts.restarts, envoy.lastEnd], [1, "it was ended by SIGKILL"]);
       const page = await (await fetch(`${frontend.adminUrl}/metrics`)).text();
       assert.match(page, /^isthmus_engine_restarts_total 1$/m);
+    });
+
+    test("its agent says that it was started again", async () => {
+      const page = await fetch(`${api}/api/v1/findings`);
+      const { findings } = (await page.json()) as {
+        readonly findings: readonly { readonly code: string; readonly subject: string }[];
+      };
+      const own = findings.filter(({ code }) => code === "PROXY_ENGINE_RESTARTED");
+      assert.deepEqual(
+        own.map(({ subject }) => subject),
+        ["shop/frontend-1"],
+      );
     });
 
     test("keeps keys from others", async () => {

@@ -159,6 +159,7 @@ export class EnvoyEngine implements LaunchedEngine {
     return new EnvoyProcess({
       ...this.#options,
       binary: envoy.path,
+      restarts: this.#restarts,
       onLine: (line) => this.#tellLine(line),
     });
   }

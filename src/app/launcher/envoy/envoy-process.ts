@@ -13,6 +13,8 @@ export interface EnvoyProcessOptions {
   readonly workers: number;
   /** How long listeners that change or go away take to move their connections. */
   readonly drainSeconds: number;
+  /** How often one before it has ended by itself: the agent is told. Default 0. */
+  readonly restarts?: number;
   readonly logLevel: LogLevel;
   /** Told each line of Envoy's log. */
   readonly onLine: (line: string) => void;
@@ -56,9 +58,13 @@ export class EnvoyProcess {
 }
 
 function argumentsFor(options: EnvoyProcessOptions): readonly string[] {
+  const { restarts = 0 } = options;
+  // Merged into the bootstrap.
+  const again = JSON.stringify({ node: { metadata: { restarts } } });
   return [
     "--config-path",
     bootstrapFile,
+    ...(restarts === 0 ? [] : ["--config-yaml", again]),
     "--concurrency",
     String(options.workers),
     // Its shared memory is named by a number of which a host has one, and nobody here restarts that way.
