@@ -20,6 +20,8 @@ export interface MeshFault {
   readonly rttMs?: number;
   /** How long it lasts; default: that of all. */
   readonly lastsMs?: number;
+  /** On a mesh of its own, whose proxies begin with certificates of that life. */
+  readonly svidLifeMs?: number;
   /** What has to be so before; whatever fails from here on counts. */
   readonly prepare?: (mesh: FaultMesh) => Promise<void>;
   /** Takes more than a minute: not for every commit. */

@@ -39,6 +39,8 @@ export interface MeshOptions {
   readonly engine: Engine;
   /** Another build's `bin/isthmus.mjs`; absent: this one's. */
   readonly program?: string;
+  /** Of what proxies begin with; absent: a day. */
+  readonly svidLifeMs?: number;
 }
 
 /**
@@ -56,11 +58,14 @@ export class FaultMesh implements AsyncDisposable {
   readonly #opened = new AsyncDisposableStack();
 
   readonly #program: string;
+  readonly #svidLifeMs: number | undefined;
 
-  private constructor(regions: Regions, { engine, program = ownProgram }: MeshOptions) {
+  private constructor(regions: Regions, options: MeshOptions) {
+    const { engine, program = ownProgram, svidLifeMs } = options;
     this.regions = this.#opened.use(regions);
     this.engine = engine;
     this.#program = program;
+    this.#svidLifeMs = svidLifeMs;
     this.#hubs = new Map(regionNames.map((region) => [region, new Hub(regions, region)]));
   }
 
@@ -169,7 +174,7 @@ export class FaultMesh implements AsyncDisposable {
 
   async #start(): Promise<void> {
     await Promise.all([...this.#hubs.values()].map((hub) => hub.start()));
-    await issueAll(this.regions.dir);
+    await issueAll(this.regions.dir, this.#svidLifeMs);
     for (const region of regionNames) await this.#configure(region);
     for (const plan of this.#workloads()) await this.startApp(nameOf(plan));
     await Promise.all(regionNames.map((region) => this.part(`${region}/agent`).start()));

@@ -74,7 +74,12 @@ async function runOnce(
   let mesh: FaultMesh | undefined;
   const program = values.program === undefined ? {} : { program: values.program };
   for (const fault of faults) {
+    const { svidLifeMs } = fault;
     try {
+      if (svidLifeMs !== undefined) {
+        await mesh?.[Symbol.asyncDispose]();
+        mesh = await FaultMesh.open({ engine, ...program, svidLifeMs });
+      }
       mesh ??= await FaultMesh.open({ engine, ...program });
       const lastsMs = Number(values.seconds) * 1000;
       const outcome = await runFault(mesh, fault, { perSecond, lastsMs, ...keepingSamples(fault) });

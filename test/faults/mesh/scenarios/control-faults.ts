@@ -73,21 +73,8 @@ export const controlFaults: readonly MeshFault[] = [
       await comesBack(mesh);
     },
   },
-  {
-    ...alone,
-    name: "hubs-killed",
-    title: "all hubs are killed and come back empty, and a local workload dies meanwhile",
-    lastsMs: deadMs,
-    prepare: async (mesh) => {
-      await eachHub(mesh, (hub) => hub.kill());
-      await wait(untilDeathMs);
-    },
-    strike: dies,
-    mend: async (mesh) => {
-      await eachHub(mesh, (hub) => hub.start());
-      await comesBack(mesh);
-    },
-  },
+  hubsKilled("hubs-killed", deadMs),
+  { ...hubsKilled("hubs-killed-long", 10 * minuteMs), isLong: true },
   ...regionNames.map((region) => hubFault(region, "killed")),
   ...regionNames.map((region) => hubFault(region, "hung")),
   {
@@ -130,6 +117,24 @@ export const controlFaults: readonly MeshFault[] = [
   clockFault("clock-ahead", "the next region's clocks are 10 min ahead", 10 * minuteMs),
   clockFault("clock-behind", "the next region's clocks are 10 min behind", -10 * minuteMs),
 ];
+
+function hubsKilled(name: string, lastsMs: number): MeshFault {
+  return {
+    ...alone,
+    name,
+    title: `all hubs are killed for ${lastsMs / 1000} s and come back empty, and a local workload dies meanwhile`,
+    lastsMs,
+    prepare: async (mesh) => {
+      await eachHub(mesh, (hub) => hub.kill());
+      await wait(untilDeathMs);
+    },
+    strike: dies,
+    mend: async (mesh) => {
+      await eachHub(mesh, (hub) => hub.start());
+      await comesBack(mesh);
+    },
+  };
+}
 
 function hubFault(region: Region, how: "hung" | "killed"): MeshFault {
   return {
