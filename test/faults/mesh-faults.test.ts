@@ -15,8 +15,8 @@ const skip = missing !== undefined && process.env["CI"] === undefined ? missing 
 // Half of what a quiet machine bears: other tests run beside these.
 const perSecond = 300;
 const lastsMs = 4000;
-const isShort = ({ lastsMs: own = 0, isLong = false }: MeshFault): boolean =>
-  !isLong && own <= 5000;
+const isShort = ({ lastsMs: own = 0, isRare = false }: MeshFault): boolean =>
+  !isRare && own <= 5000;
 
 // What is forwarded as bytes is repeated by nobody: a handful of faults shows that the engine of ours moves it.
 const embeddedFaults = ["local-killed", "locals-killed", "gateway-killed", "agent-killed"];

@@ -24,8 +24,8 @@ export interface MeshFault {
   readonly svidLifeMs?: number;
   /** What has to be so before; whatever fails from here on counts. */
   readonly prepare?: (mesh: FaultMesh) => Promise<void>;
-  /** Takes more than a minute: not for every commit. */
-  readonly isLong?: boolean;
+  /** Not with every commit: it takes minutes, or a sister of it says the same. */
+  readonly isRare?: boolean;
   readonly strike: (mesh: FaultMesh) => Promise<void>;
   readonly mend: (mesh: FaultMesh) => Promise<void>;
 }

@@ -74,7 +74,7 @@ export const controlFaults: readonly MeshFault[] = [
     },
   },
   hubsKilled("hubs-killed", deadMs),
-  { ...hubsKilled("hubs-killed-long", 10 * minuteMs), isLong: true },
+  { ...hubsKilled("hubs-killed-long", 10 * minuteMs), isRare: true },
   ...regionNames.map((region) => hubFault(region, "killed")),
   ...regionNames.map((region) => hubFault(region, "hung")),
   {
@@ -140,6 +140,7 @@ function hubFault(region: Region, how: "hung" | "killed"): MeshFault {
   return {
     ...quiet,
     name: `hub-${region}-${how}`,
+    isRare: region !== "eu",
     title: how === "hung" ? `the hub in ${region} hangs` : `the hub in ${region} is killed`,
     strike: async (mesh) => {
       if (how === "hung") mesh.hub(region).hang();

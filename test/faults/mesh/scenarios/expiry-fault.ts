@@ -19,7 +19,7 @@ export const expiryFault: MeshFault = {
   row: "control plane dead",
   name: "svids-end",
   title: "all certificates of proxies end under load; agents are gone when renewals are due",
-  isLong: true,
+  isRare: true,
   svidLifeMs,
   lastsMs: pastEndMs,
   strike: async (mesh) => {

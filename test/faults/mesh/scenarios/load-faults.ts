@@ -36,7 +36,7 @@ function drainUnderLoad(): MeshFault {
     name: "gateway-drains-full",
     title: "one of two gateways drains under an upload of 1 GiB and 10,000 idle connections",
     row: "gateway ends in good order",
-    isLong: true,
+    isRare: true,
     prepare: async (mesh) => {
       for (const region of ["eu", "ap"] as const) {
         const holder: Holder = new ToldProcess(mesh.fork(region, holderFile));

@@ -28,7 +28,7 @@ function pair(first: string, second: string): MeshFault {
     name: `${first}+${second}`,
     title: `${before.title}; then ${after.title}`,
     rttMs: Math.max(before.rttMs ?? 0, after.rttMs ?? 0),
-    isLong: true,
+    isRare: true,
     prepare: (mesh) => before.strike(mesh),
     mend: async (mesh) => {
       await after.mend(mesh);

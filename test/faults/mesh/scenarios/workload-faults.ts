@@ -50,6 +50,7 @@ export const workloadFaults: readonly MeshFault[] = [
   {
     ...each,
     name: "locals-dropped",
+    isRare: true,
     title: "packets of all local workloads are dropped",
     ...dropped(all),
   },
@@ -76,6 +77,7 @@ export const workloadFaults: readonly MeshFault[] = [
   {
     ...one,
     name: "sidecar-hung",
+    isRare: true,
     title: "the sidecar of one local workload hangs",
     row: "local silent",
     strike: (mesh) => mesh.part("eu/shop-1").signal("SIGSTOP"),
