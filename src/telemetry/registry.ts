@@ -74,7 +74,7 @@ export function createTelemetry(of: "agent" | "engine"): Telemetry {
     observe: (key, labels, value) => histograms.get(key)?.observe(bounded(key, labels), value),
     onScrape: (collect) => collectors.push(collect),
     render: async () => {
-      await Promise.all(collectors.map((collect) => collect()));
+      await Promise.all(collectors.map(async (collect) => collect()));
       return registry.metrics();
     },
     contentType: registry.contentType,
