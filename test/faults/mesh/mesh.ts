@@ -53,6 +53,7 @@ export class FaultMesh implements AsyncDisposable {
   readonly #hubs: ReadonlyMap<Region, Hub>;
   readonly #parts = new Map<string, Part>();
   readonly #apps = new Map<string, App>();
+  readonly #asking = new Map<Region, Promise<unknown>>();
   readonly #loads = new Map<Region, Load>();
   readonly #draining = new Map<Region, ReadonlySet<string>>();
   readonly #opened = new AsyncDisposableStack();
@@ -109,6 +110,17 @@ export class FaultMesh implements AsyncDisposable {
 
   /** What an agent's API says; undefined when it does not answer. */
   async ask(region: Region, path: string): Promise<unknown> {
+    // One after the other: an answer does not say whose it is.
+    const before = this.#asking.get(region);
+    const asked = (async () => {
+      await before;
+      return await this.#fetch(region, path);
+    })();
+    this.#asking.set(region, asked);
+    return await asked;
+  }
+
+  async #fetch(region: Region, path: string): Promise<unknown> {
     const load = this.load(region);
     const heard = load.hear("fetched");
     const url = `http://${this.regions.address(region, hosts.agent)}:${ports.api}/api/v1/${path}`;
