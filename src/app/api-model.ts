@@ -240,7 +240,7 @@ export interface LoadRowAnswer {
   readonly errors: Readonly<Record<string, number>>;
   /** Until the connection stood, handshake included; absent where the proxy measures none. */
   readonly connect: LoadLatency | undefined;
-  /** From then to the first byte of the upstream. */
+  /** From then to the first byte of the upstream; of an Envoy, to the end of an HTTP answer. */
   readonly firstByte: LoadLatency | undefined;
   readonly active: number;
   readonly receivedBytesPerSecond: number;

@@ -90,7 +90,7 @@ export const loadMetrics: LoadMetrics = {
   loadReceived: {
     name: "isthmus_load_received_bytes_total",
     kind: "counter",
-    help: "Payload that proxies of this member received, by the member that sent it",
+    help: "Payload that proxies of this member received, by the member that sent it; an Envoy shares out what several sent",
     unit: "bytes",
     of: "agent",
     labels: { member: "members of the charter" },
