@@ -4,6 +4,7 @@ import { MeshError } from "../mesh/errors.ts";
 import type { Namespace, SpiffeId, TrustDomain } from "../mesh/ids.ts";
 import { parseNamespace, spiffePartsOf } from "../mesh/ids.ts";
 import type { ServiceTarget } from "../mesh/names.ts";
+import type { BuildVersion } from "../xds/node.ts";
 import type { Fields } from "./node-fields.ts";
 import { fieldsOf, refuse } from "./node-fields.ts";
 
@@ -16,6 +17,8 @@ export interface SidecarNode {
   /** `sidecar/<namespace>/<workload>/<instance>` */
   readonly id: string;
   readonly engine: ProxyEngine;
+  /** Of an Envoy; absent when it does not say. */
+  readonly version?: BuildVersion;
   readonly namespace: Namespace;
   readonly workload: string;
   readonly serviceAccount: string;
@@ -89,6 +92,7 @@ export interface NodeInput {
   readonly metadata?: unknown;
   /** Of its locality; empty or absent when unknown. */
   readonly zone?: string;
+  readonly version?: BuildVersion;
 }
 
 /** What is proven about whoever sends a node. */
@@ -124,7 +128,7 @@ function nodeOf(input: NodeInput, proof: NodeProof): ProxyNode {
   if (trustDomain !== proof.ownTrustDomain) refuse("peer", proof.peer, "it is of another member");
   switch (role) {
     case "sidecar":
-      return sidecarOf(input.id, { fields, path });
+      return sidecarOf(input, { fields, path });
     case "gateway":
       return gatewayOf(input.id, { fields, path });
     case "grpc":
@@ -139,7 +143,7 @@ interface Claim {
   readonly path: string;
 }
 
-function sidecarOf(id: string, { fields, path }: Claim): SidecarNode {
+function sidecarOf({ id, version }: NodeInput, { fields, path }: Claim): SidecarNode {
   const namespace = parseNamespace(fields.text("namespace"));
   const workload = fields.name("workload");
   const serviceAccount = fields.name("serviceAccount");
@@ -151,6 +155,7 @@ function sidecarOf(id: string, { fields, path }: Claim): SidecarNode {
     t: "sidecar",
     id,
     engine: engineOf(fields),
+    ...(version === undefined ? {} : { version }),
     namespace,
     workload,
     serviceAccount,

@@ -2,7 +2,14 @@ import { fromBinary, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { StructSchema } from "@bufbuild/protobuf/wkt";
 import { reasonOf } from "../mesh/errors.ts";
+import { BuildVersionSchema } from "./gen/envoy/config/core/v3/base_pb.ts";
 import type { Decoded } from "./wire-fields.ts";
+
+/** Of the proxy's build: 1.40 is `{ major: 1, minor: 40 }`. */
+export interface BuildVersion {
+  readonly major: number;
+  readonly minor: number;
+}
 
 /** The parts of envoy.config.core.v3.Node that are used. Claims, not facts. */
 export interface NodeClaim {
@@ -10,6 +17,8 @@ export interface NodeClaim {
   readonly metadata: JsonValue;
   /** `envoy`, `isthmus`, …; empty when the client does not say. */
   readonly userAgent: string;
+  /** Absent when the client does not say. */
+  readonly version?: BuildVersion;
   /** Of its locality; empty when the client does not say. */
   readonly zone: string;
 }
@@ -34,6 +43,7 @@ function readNode(reader: BinaryReader): NodeClaim {
   let metadata: JsonValue = {};
   let userAgent = "";
   let zone = "";
+  let version: BuildVersion | undefined;
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
     if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
@@ -41,9 +51,10 @@ function readNode(reader: BinaryReader): NodeClaim {
     else if (field === 3) metadata = toJson(StructSchema, fromBinary(StructSchema, reader.bytes()));
     else if (field === 4) zone = zoneOf(new BinaryReader(reader.bytes()));
     else if (field === 6) userAgent = shortText(reader.bytes());
+    else if (field === 8) version = versionOf(reader.bytes());
     else reader.skip(wireType, field);
   }
-  return { id, metadata, userAgent, zone };
+  return { id, metadata, userAgent, zone, ...(version === undefined ? {} : { version }) };
 }
 
 /** Of an envoy.config.core.v3.Locality. */
@@ -55,6 +66,13 @@ function zoneOf(reader: BinaryReader): string {
     else reader.skip(wireType, field);
   }
   return zone;
+}
+
+function versionOf(bytes: Uint8Array): BuildVersion | undefined {
+  const { version } = fromBinary(BuildVersionSchema, bytes);
+  return version === undefined
+    ? undefined
+    : { major: version.majorNumber, minor: version.minorNumber };
 }
 
 function shortText(bytes: Uint8Array): string {

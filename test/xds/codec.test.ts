@@ -134,13 +134,20 @@ describe("decodeDeltaRequest()", () => {
 });
 
 describe("decodeNode()", () => {
-  test("reads id, metadata, user agent and zone, and skips the extensions", () => {
+  test("reads id, metadata, user agent, its version and zone, and skips the extensions", () => {
     const bytes = toBinary(
       NodeSchema,
       create(NodeSchema, {
         id: "sidecar/shop/cart-1/x",
         metadata: { role: "sidecar", upstreams: [{ port: 80, isOn: true }] },
         userAgentName: "envoy",
+        userAgentVersionType: {
+          case: "userAgentBuildVersion",
+          value: {
+            version: { majorNumber: 1, minorNumber: 36, patch: 4 },
+            metadata: { "build.type": "RELEASE" },
+          },
+        },
         locality: { region: "us-east-1", zone: "a", subZone: "rack" },
         extensions: [{ name: "a", category: "b" }],
         clientFeatures: ["x"],
@@ -152,6 +159,7 @@ describe("decodeNode()", () => {
         id: "sidecar/shop/cart-1/x",
         metadata: { role: "sidecar", upstreams: [{ port: 80, isOn: true }] },
         userAgent: "envoy",
+        version: { major: 1, minor: 36 },
         zone: "a",
       },
     });

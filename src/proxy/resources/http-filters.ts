@@ -122,9 +122,11 @@ function leaveUnreached(): Extension {
   });
 }
 
+// Envoy 1.36 has no such function.
 const leaveUnreachedScript = `function envoy_on_response(handle)
-  if handle:headers():get("${unreachedHeader}") then
-    handle:streamInfo():drainConnectionUponCompletion()
+  local info = handle:streamInfo()
+  if handle:headers():get("${unreachedHeader}") and info.drainConnectionUponCompletion then
+    info:drainConnectionUponCompletion()
   end
 end`;
 

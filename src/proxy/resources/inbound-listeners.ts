@@ -31,7 +31,8 @@ export interface InboundOptions {
 export function inboundListeners(node: SidecarNode, options: InboundOptions): Listener[] {
   return node.inbound.map((entry) => {
     const protocol = spokenAt(entry, { node, protocolOf: options.protocolOf });
-    return inboundListener(entry, { trust: options.trust, protocol });
+    const alpn = alpnOf(protocol, node);
+    return inboundListener(entry, { trust: options.trust, protocol, alpn });
   });
 }
 
@@ -44,7 +45,11 @@ function spokenAt(
 
 function inboundListener(
   entry: Inbound,
-  options: { readonly trust: TrustView; readonly protocol: AppProtocol },
+  options: {
+    readonly trust: TrustView;
+    readonly protocol: AppProtocol;
+    readonly alpn: readonly string[];
+  },
 ): Listener {
   const envoyCluster = inboundClusterName(entry);
   const proxy =
@@ -61,9 +66,7 @@ function inboundListener(
     filterChains: [
       {
         filters: [allowCallers(workloadsOf(options.trust)), proxy],
-        transportSocket: downstreamTls(
-          options.protocol === "tcp" ? forwardedProtocols : spokenProtocols,
-        ),
+        transportSocket: downstreamTls(options.alpn),
         // A caller that connects and says nothing must not hold a connection.
         transportSocketConnectTimeout: ms(handshakeTimeoutMs),
       },
@@ -77,6 +80,18 @@ function inboundListener(
 // HTTP/2) gets that one. Callers that forward bytes offer none.
 const spokenProtocols = ["h2", "http/1.1"];
 const forwardedProtocols = ["http/1.1", "h2"];
+
+function alpnOf(protocol: AppProtocol, node: SidecarNode): readonly string[] {
+  return protocol === "tcp" || !canEndConnections(node) ? forwardedProtocols : spokenProtocols;
+}
+
+/**
+ * Envoy's Lua can end a connection since 1.37. One that cannot takes HTTP/1.1 where it has the choice: its
+ * callers must get away from a dead application, and have no pings.
+ */
+function canEndConnections({ version }: SidecarNode): boolean {
+  return version === undefined || version.major > 1 || version.minor >= 37;
+}
 
 // Callers across continents need three round trips of up to 300 ms, with losses.
 const handshakeTimeoutMs = 10_000;
