@@ -32,6 +32,8 @@ export class ServiceSets {
   readonly #doors: DoorSets;
   readonly #grpc: GrpcSets;
   readonly #zones = new Map<string, Zone>();
+  /** By some proxy: a start takes thousands of services before the first one comes. */
+  #isAsked = false;
   #context: ResourceContext;
   #callers: Callers | undefined;
 
@@ -79,6 +81,7 @@ export class ServiceSets {
     const before = this.#services.get(id);
     if (service === undefined) this.#services.delete(id);
     else this.#services.set(id, service);
+    if (!this.#isAsked) return;
     const change = {
       ...(before === undefined ? {} : { from: before }),
       ...(service === undefined ? {} : { to: service }),
@@ -95,6 +98,7 @@ export class ServiceSets {
 
   /** What a stream of this node views; `leave` it when the stream ends. Throws MESH_XDS_REQUEST_REFUSED. */
   enter(node: ProxyNode): readonly ResourceSet[] {
+    this.#isAsked = true;
     if (node.t === "gateway") return [this.#doors.enter(node)];
     this.#refuseOneZoneTooMany(node);
     if (node.t === "grpc") return this.#grpc.enter(node);
