@@ -42,9 +42,13 @@ export async function writeService(
     readonly name: string;
     readonly isExported: boolean;
     readonly workloads: readonly WorkloadWords[];
+    /** Default: `http`, which says what is spoken, too. */
+    readonly portName?: string;
+    /** Default: its own name. */
+    readonly serviceAccount?: string;
   },
 ): Promise<void> {
-  const { name } = service;
+  const { name, portName = "http", serviceAccount = name } = service;
   const slices = service.workloads.map(
     (workload) => `---
 apiVersion: discovery.k8s.io/v1
@@ -53,9 +57,9 @@ metadata:
   name: ${workload.name}
   namespace: shop
   labels: { kubernetes.io/service-name: ${name} }
-  annotations: { isthmus.dev/service-account: ${name}, isthmus.dev/probe: "http:${workload.port}/" }
+  annotations: { isthmus.dev/service-account: ${serviceAccount}, isthmus.dev/probe: "http:${workload.port}/" }
 addressType: ${workload.address?.includes(":") === true ? "IPv6" : "IPv4"}
-ports: [{ name: http, port: ${workload.port}, protocol: TCP }]
+ports: [{ name: ${portName}, port: ${workload.port}, protocol: TCP }]
 endpoints:
   - addresses: ["${workload.address ?? "127.0.0.1"}"]
     conditions: { ready: ${workload.isDraining !== true}, serving: true, terminating: ${workload.isDraining === true} }
@@ -72,7 +76,7 @@ metadata: { name: ${name}, namespace: shop, creationTimestamp: "2026-01-01T00:00
 kind: Service
 metadata: { name: ${name}, namespace: shop }
 spec:
-  ports: [{ name: http, port: 80, targetPort: http, protocol: TCP }]
+  ports: [{ name: ${portName}, port: 80, targetPort: ${portName}, protocol: TCP }]
 ${slices.join("")}${service.isExported ? exported : ""}`;
   await mkdir(folder, { recursive: true });
   const file = join(folder, `${name}.yaml`);

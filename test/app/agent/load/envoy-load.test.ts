@@ -2,21 +2,140 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { LoadAnswer, ServiceAnswer } from "../../../../src/app/api-model.ts";
+import type { LoadAnswer, LoadRowAnswer, ServiceAnswer } from "../../../../src/app/api-model.ts";
 import { makeWorkload } from "../../../../src/app/trust-tasks.ts";
 import type { HostPort } from "../../../../src/mesh/address.ts";
+import { parseServiceId } from "../../../../src/mesh/ids.ts";
 import { skipWithoutEnvoy } from "../../../gateway/real-envoy.ts";
 import { askUntil, until } from "../../support/ask.ts";
 import { freePorts } from "../../support/free-port.ts";
-import { startMember, TestMesh } from "../../support/test-mesh.ts";
+import { startApp, writeService } from "../../support/shop.ts";
+import { local, startMember, TestMesh } from "../../support/test-mesh.ts";
 
 const options = { skip: skipWithoutEnvoy };
 
-// With `load_stats_config` an Envoy refuses every cluster that has per-endpoint statistics, as those of
-// our agent do (docs/decisions/proxies-know-better.md): this one gets its cluster from its bootstrap.
-test("a real Envoy reports its requests to the agent over mTLS", options, async () => {
+test(
+  "a sidecar run by Envoy shows requests and connections to its own and another member",
+  options,
+  async () => {
+    await using mesh = await TestMesh.open();
+    await mesh.issue("east", "us-east-1");
+    await mesh.issue("west", "us-west-1");
+    const west = await startMember(mesh, "west", "us-west-1");
+    await writeService(mesh.servicesDir("west"), {
+      name: "mail",
+      isExported: true,
+      portName: "tcp",
+      serviceAccount: "cart",
+      workloads: [{ name: "mail-west", port: west.cart.port }],
+    });
+    const [gateway = 0, appPort = 0, inbound = 0, ...listens] = await freePorts(7);
+    const app = await startApp("east", appPort);
+    mesh.defer(app.kill);
+    for (const [name, portName] of [
+      ["news", "http"],
+      ["chat", "tcp"],
+    ] as const) {
+      await writeService(mesh.servicesDir("east"), {
+        name,
+        portName,
+        isExported: false,
+        serviceAccount: "app",
+        workloads: [{ name: `${name}-east`, port: appPort }],
+      });
+    }
+    const agent = await mesh.startAgent(mesh.agentConfig("east", "us-east-1", gateway));
+    await Promise.all([agent.whenWarm, west.agent.whenWarm, west.cartSidecar.whenReady]);
+    const appSidecar = await mesh.startSidecar("east", {
+      agent: agent.xds,
+      workload: "app-east",
+      serviceAccount: "app",
+      inbound: [{ endpoint: local(appPort), listen: local(inbound), app: local(appPort) }],
+    });
+    await appSidecar.whenReady;
+    const services = ["cart", "mail", "news", "chat"];
+    await until<{ services: ServiceAnswer[] }>(`${agent.httpUrl}/api/v1/services`, (answer) =>
+      services.every((name) =>
+        answer.services.some(
+          ({ service, remotes }) =>
+            service === `shop/${name}` && remotes.every(({ healthy }) => healthy === 1),
+        ),
+      ),
+    );
+    const sidecar = await mesh.startSidecar("east", {
+      engine: "envoy",
+      agent: agent.xds,
+      workload: "frontend-1",
+      serviceAccount: "frontend",
+      upstreams: services.map((name, index) => ({
+        service: parseServiceId(`shop/${name}`),
+        port: 80,
+        listen: { host: "127.0.0.1", port: listens[index] ?? 0 },
+      })),
+    });
+    await sidecar.whenReady;
+    const [cartPort, mailPort = 0, newsPort, chatPort = 0] = listens;
+    const rowsOf = (answer: LoadAnswer): Map<string, LoadRowAnswer> =>
+      new Map(answer.rows.map((row) => [`${row.service} ${row.member}/${row.zone}`, row]));
+    const load = `${agent.httpUrl}/api/v1/load?seconds=60`;
+    // What a sidecar does before the agent listens is not told.
+    await until<LoadAnswer>(load, (answer) => {
+      for (const port of [cartPort, newsPort]) void fetch(`http://127.0.0.1:${port}/`);
+      const rows = [...rowsOf(answer).values()];
+      return rows.length === 2 && rows.every(({ begunPerSecond }) => begunPerSecond > 0);
+    });
+    using sockets = new DisposableStack();
+    for (const port of [mailPort, chatPort]) {
+      const socket = sockets.adopt(connect(port, "127.0.0.1"), (open) => open.destroy());
+      socket.on("error", () => undefined).write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+      await once(socket, "data");
+    }
+    const rows = rowsOf(
+      await until<LoadAnswer>(load, (answer) => {
+        const all = [...rowsOf(answer).values()];
+        return all.length === 4 && all.every((row) => row.receivedBytesPerSecond > 0);
+      }),
+    );
+    assert.deepEqual(
+      [...rows].map(([name, { firstByte, successRatio, errors }]) => {
+        return [name, firstByte !== undefined, successRatio, errors];
+      }),
+      [
+        ["shop/cart west/gateway", true, 1, {}],
+        ["shop/chat east/a", false, 1, {}],
+        ["shop/mail west/gateway", false, 1, {}],
+        ["shop/news east/a", true, 1, {}],
+      ],
+    );
+    for (const name of ["shop/chat east/a", "shop/mail west/gateway"]) {
+      assert.equal(rows.get(name)?.active, 1);
+      assert.notEqual(rows.get(name)?.connect, undefined);
+    }
+
+    sockets.dispose();
+    await appSidecar.stop({ deadlineMs: 0 });
+    const failed = rowsOf(
+      await until<LoadAnswer>(load, (answer) => {
+        void fetch(`http://127.0.0.1:${newsPort}/`).catch(() => undefined);
+        connect(chatPort, "127.0.0.1")
+          .on("error", () => undefined)
+          .unref();
+        const row = (name: string): LoadRowAnswer | undefined => rowsOf(answer).get(name);
+        const hasFailed = ["shop/news east/a", "shop/chat east/a"].every(
+          (name) => (row(name)?.errors["refused"] ?? 0) > 0,
+        );
+        return hasFailed && row("shop/mail west/gateway")?.active === 0;
+      }),
+    );
+    assert.ok((failed.get("shop/news east/a")?.successRatio ?? 1) < 1);
+  },
+);
+
+// An Envoy that nobody of ours started may report by its own LRS; it gets its cluster from its bootstrap.
+test("an Envoy's own load reports over mTLS are taken, too", options, async () => {
   await using mesh = await TestMesh.open();
   await mesh.issue("east", "us-east-1");
   await mesh.issue("west", "us-west-1");
