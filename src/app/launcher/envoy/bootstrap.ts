@@ -44,7 +44,11 @@ export function bootstrapFor(options: BootstrapOptions): object {
       locality: { zone: proxyZone({ member, zone }) },
     },
     // Whoever reaches it can end this proxy: not a port, but a file in a folder of this user's.
-    admin: { address: { pipe: { path: adminSocket, mode: 0o600 } } },
+    admin: {
+      address: { pipe: { path: adminSocket, mode: 0o600 } },
+      // The launcher must be heard when the proxy is full.
+      ignoreGlobalConnLimit: true,
+    },
     dynamicResources: {
       cdsConfig: overAds,
       ldsConfig: overAds,

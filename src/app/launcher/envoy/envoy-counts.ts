@@ -74,6 +74,11 @@ export function countsOf(stats: readonly EnvoyStat[]): EnvoyCounts {
   };
 }
 
+/** Both are 0 as soon as every listener of the configuration listens. */
+export const listeningPath: string = `/stats?format=json&filter=${encodeURIComponent(
+  "^listener_manager\\.(total_listeners_warming|listener_create_failure)$",
+)}`;
+
 /** Of `/listeners?format=json`. */
 export function readListeners(json: string): readonly ListenerReport[] {
   const { listener_statuses: statuses = [] } = JSON.parse(json) as {

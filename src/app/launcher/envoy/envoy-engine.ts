@@ -1,10 +1,17 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { reasonOf } from "../../../mesh/errors.ts";
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import type { LogLevel } from "../../../telemetry/names.ts";
 import type { EngineReport, LaunchedEngine, ListenerReport } from "../engine-port.ts";
 import { adminAt, type EnvoyAdmin } from "./admin.ts";
-import { countsOf, type EnvoyCounts, readListeners, readStats, statsPath } from "./envoy-counts.ts";
+import {
+  countsOf,
+  type EnvoyCounts,
+  listeningPath,
+  readListeners,
+  readStats,
+  statsPath,
+} from "./envoy-counts.ts";
+import { drainEnvoy } from "./envoy-drain.ts";
 import { adminSocketIn } from "./envoy-folder.ts";
 import { EnvoyProcess } from "./envoy-process.ts";
 import { formatVersion } from "./envoy-version.ts";
@@ -49,6 +56,7 @@ export class EnvoyEngine implements LaunchedEngine {
   readonly #repeats = new Repeats();
   #process: EnvoyProcess | undefined;
   #state: State = "starting";
+  #unanswered = 0;
   #restarts = 0;
   #lastEnd: string | undefined;
   #listeners: readonly ListenerReport[] = [];
@@ -61,7 +69,7 @@ export class EnvoyEngine implements LaunchedEngine {
   }
 
   isReady(): boolean {
-    return this.#state === "ready";
+    return this.#state === "ready" && this.#unanswered === 0;
   }
 
   listeners(): readonly ListenerReport[] {
@@ -98,24 +106,12 @@ export class EnvoyEngine implements LaunchedEngine {
     };
   }
 
-  /**
-   * HTTP callers are asked to leave (`connection: close`, GOAWAY) while new connections are still taken, then
-   * those are refused; what is open when the time is over is cut.
-   */
   async drain(graceMs: number): Promise<void> {
-    const { clock, drainSeconds } = this.#options;
     const isRunning = this.#state === "ready";
     this.#state = "draining";
     this.#ending.abort();
-    const endMs = clock.monotonicMs() + graceMs;
-    if (isRunning) {
-      const askMs = Math.min(graceMs, drainSeconds * 1000);
-      await this.#tell("/healthcheck/fail");
-      await this.#tell("/drain_listeners?graceful&skip_exit");
-      await this.#until(clock.monotonicMs() + askMs, ({ counts }) => counts.open === 0);
-      await this.#tell("/drain_listeners");
-      await this.#until(endMs, ({ busy }) => busy === 0);
-    }
+    const count = (): Promise<EnvoyCounts> => this.#count();
+    if (isRunning) await drainEnvoy({ ...this.#options, admin: this.admin, count }, graceMs);
     await this.#end("SIGTERM");
   }
 
@@ -177,14 +173,12 @@ export class EnvoyEngine implements LaunchedEngine {
   async #watch(envoy: EnvoyProcess): Promise<void> {
     const over = new AbortController();
     const ended = envoy.ended.then(() => over.abort());
-    let unanswered = 0;
     let hasAnswered = false;
     while (!over.signal.aborted && !this.#ending.signal.aborted) {
       const look = await this.#look();
-      if (look === "silent" && hasAnswered) unanswered += 1;
-      else unanswered = 0;
+      this.#unanswered = look === "silent" && hasAnswered ? this.#unanswered + 1 : 0;
       hasAnswered ||= look !== "silent";
-      if (unanswered === maxUnanswered) {
+      if (this.#unanswered === maxUnanswered) {
         this.#options.log.error({}, "Envoy does not answer, ending it");
         envoy.kill("SIGKILL");
       }
@@ -198,11 +192,13 @@ export class EnvoyEngine implements LaunchedEngine {
     try {
       const { status } = await this.admin.get("/ready");
       if (status !== 200) return "not-ready";
-      if (this.#state === "starting") {
-        this.#listeners = readListeners((await this.admin.get("/listeners?format=json")).body);
-        this.#state = "ready";
-        this.#ready.resolve();
-      }
+      if (this.#state !== "starting") return "ready";
+      const waiting = readStats((await this.admin.get(listeningPath)).body);
+      if (waiting.some(({ value }) => value > 0)) return "not-ready";
+      this.#listeners = readListeners((await this.admin.get("/listeners?format=json")).body);
+      // It may have been told to end meanwhile.
+      if (this.#state === "starting") this.#state = "ready";
+      this.#ready.resolve();
       return "ready";
     } catch {
       return "silent";
@@ -216,20 +212,5 @@ export class EnvoyEngine implements LaunchedEngine {
     ]);
     this.#listeners = readListeners(listeners.body);
     return countsOf(readStats(stats.body));
-  }
-
-  async #tell(path: string): Promise<void> {
-    await this.admin.post(path).catch((thrown: unknown) => {
-      this.#options.log.warn({ reason: reasonOf(thrown) }, "Envoy was not told to drain");
-    });
-  }
-
-  async #until(endMs: number, isDone: (counts: EnvoyCounts) => boolean): Promise<void> {
-    const { clock } = this.#options;
-    while (clock.monotonicMs() < endMs) {
-      const counts = await this.#count().catch(() => undefined);
-      if (counts === undefined || isDone(counts)) return;
-      await wait(Math.max(0, Math.min(startLookMs, endMs - clock.monotonicMs())));
-    }
   }
 }
