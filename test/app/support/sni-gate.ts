@@ -6,6 +6,8 @@ export interface SniGate extends AsyncDisposable {
   readonly port: number;
   /** Connections whose ClientHello holds this text are reset; open ones stay. */
   cut: string | undefined;
+  /** Ends the open ones, whatever they are for. */
+  readonly reset: () => void;
 }
 
 export async function openSniGate(target: number): Promise<SniGate> {
@@ -37,6 +39,9 @@ export async function openSniGate(target: number): Promise<SniGate> {
   const gate: SniGate = {
     port: typeof bound === "object" && bound !== null ? bound.port : 0,
     cut: undefined,
+    reset: () => {
+      for (const socket of sockets) socket.destroy();
+    },
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, "close");
       server.close();

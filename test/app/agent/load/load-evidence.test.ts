@@ -140,6 +140,8 @@ for (const engine of ["embedded", "envoy"] as const) {
     for (const url of urls) await askUntil(url, "cart of west", { allowed: [] });
     await using asking = keepAsking(urls);
     gate.cut = "outbound_";
+    // Requests would go on for as long as a connection is kept.
+    gate.reset();
     await until(services, isUsed(false));
     const { findings } = await until<{ findings: Finding[] }>(
       `${agent.httpUrl}/api/v1/findings`,
