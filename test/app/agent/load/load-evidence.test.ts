@@ -172,9 +172,7 @@ for (const engine of ["embedded", "envoy"] as const) {
   });
 }
 
-test("a failure that sidecars find never takes the last endpoints that a service has", {
-  skip,
-}, async () => {
+test("a failure that sidecars find never takes the last endpoints that a service has", async () => {
   await using mesh = await TestMesh.open();
   const { agent, gate, north, urls } = await openStage(mesh, "embedded");
   for (const url of urls) await askUntil(url, "cart of west", { allowed: [] });
