@@ -26,6 +26,7 @@ import {
   type WorkloadPlan,
   workloadsOf,
 } from "./plan.ts";
+import { allowManyWatchers } from "./watchers.ts";
 
 export type Load = ToldProcess<ToLoad, FromLoad>;
 export type App = ToldProcess<ToApp, FromApp>;
@@ -72,6 +73,7 @@ export class FaultMesh implements AsyncDisposable {
 
   /** Resolves when every caller reaches all that it may call. */
   static async open(options: MeshOptions): Promise<FaultMesh> {
+    await allowManyWatchers();
     const mesh = new FaultMesh(await openRegions(), options);
     try {
       await mesh.#start();

@@ -46,7 +46,7 @@ function pick<Value>(values: readonly Value[], random: () => number): Value | un
 }
 
 /** mulberry32: 0..1, the same for the same seed on every machine. */
-export function seededRandom(seed: number): () => number {
+function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
