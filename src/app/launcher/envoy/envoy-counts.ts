@@ -79,6 +79,13 @@ export const listeningPath: string = `/stats?format=json&filter=${encodeURICompo
   "^listener_manager\\.(total_listeners_warming|listener_create_failure)$",
 )}`;
 
+/** Of that path: how many wait for the rest of their configuration, and how many could not be opened. */
+export function listeningIn(json: string): { readonly warming: number; readonly failed: number } {
+  const stats = readStats(json);
+  const of = (end: string): number => stats.find(({ name }) => name.endsWith(end))?.value ?? 0;
+  return { warming: of("total_listeners_warming"), failed: of("listener_create_failure") };
+}
+
 /** Of `/listeners?format=json`. */
 export function readListeners(json: string): readonly ListenerReport[] {
   const { listener_statuses: statuses = [] } = JSON.parse(json) as {

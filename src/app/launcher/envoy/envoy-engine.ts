@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { MeshError } from "../../../mesh/errors.ts";
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import type { LogLevel } from "../../../telemetry/names.ts";
 import type { EngineReport, LaunchedEngine, ListenerReport } from "../engine-port.ts";
@@ -6,6 +7,7 @@ import { adminAt, type EnvoyAdmin } from "./admin.ts";
 import {
   countsOf,
   type EnvoyCounts,
+  listeningIn,
   listeningPath,
   readListeners,
   readStats,
@@ -42,6 +44,7 @@ const lookMs = 1_000;
 // looks of 5 s each in a row are no such thing.
 const maxUnanswered = 6;
 const killAfterMs = 2_000;
+const longWaitMs = 10_000;
 
 type State = "starting" | "ready" | "between-runs" | "draining" | "ended";
 
@@ -57,6 +60,8 @@ export class EnvoyEngine implements LaunchedEngine {
   #process: EnvoyProcess | undefined;
   #state: State = "starting";
   #unanswered = 0;
+  #failed = 0;
+  #waitingSinceMs: number | undefined;
   #restarts = 0;
   #lastEnd: string | undefined;
   #listeners: readonly ListenerReport[] = [];
@@ -64,6 +69,8 @@ export class EnvoyEngine implements LaunchedEngine {
   constructor(options: EnvoyEngineOptions) {
     this.#options = options;
     this.ready = this.#ready.promise;
+    // Whoever does not care for readiness must not die of it.
+    this.ready.catch(() => {});
     this.admin = adminAt(adminSocketIn(options.folder));
     this.#running = this.#run();
   }
@@ -193,8 +200,10 @@ export class EnvoyEngine implements LaunchedEngine {
       const { status } = await this.admin.get("/ready");
       if (status !== 200) return "not-ready";
       if (this.#state !== "starting") return "ready";
-      const waiting = readStats((await this.admin.get(listeningPath)).body);
-      if (waiting.some(({ value }) => value > 0)) return "not-ready";
+      const { warming, failed } = listeningIn((await this.admin.get(listeningPath)).body);
+      if (failed > this.#failed) this.#ready.reject(this.#notListening(failed));
+      this.#failed = failed;
+      if (warming + failed > 0) return this.#notYet(warming);
       this.#listeners = readListeners((await this.admin.get("/listeners?format=json")).body);
       // It may have been told to end meanwhile.
       if (this.#state === "starting") this.#state = "ready";
@@ -203,6 +212,25 @@ export class EnvoyEngine implements LaunchedEngine {
     } catch {
       return "silent";
     }
+  }
+
+  /** An Envoy that waits for what the agent never says would otherwise wait in silence. */
+  #notYet(warming: number): "not-ready" {
+    const { clock, log } = this.#options;
+    this.#waitingSinceMs ??= clock.monotonicMs();
+    const isLong = clock.monotonicMs() - this.#waitingSinceMs > longWaitMs;
+    if (isLong && warming > 0) {
+      this.#waitingSinceMs = clock.monotonicMs();
+      log.warn({ count: warming }, "Listeners wait for the rest of their configuration");
+    }
+    return "not-ready";
+  }
+
+  #notListening(count: number): MeshError {
+    const { log } = this.#options;
+    log.error({ count }, "Envoy cannot open listeners");
+    const truth = `${count} listeners failed, Envoy's words in the log say why`;
+    return new MeshError("MESH_LISTEN_FAILED", `Cannot listen: ${truth}`);
   }
 
   async #count(): Promise<EnvoyCounts> {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   countsOf,
+  listeningIn,
   readListeners,
   readStats,
 } from "../../../../src/app/launcher/envoy/envoy-counts.ts";
@@ -78,4 +79,12 @@ test("readListeners() gives names with the ports they really have, and no listen
   const address = { host: "127.0.0.1", port: 15_101 };
   assert.deepEqual(readListeners(json), [{ name: "out", address }]);
   assert.deepEqual(readListeners("{}"), []);
+});
+
+test("listeningIn() tells listeners that wait from those that failed", () => {
+  const of = (stats: readonly object[]): object => listeningIn(JSON.stringify({ stats }));
+  const warming = { name: "listener_manager.total_listeners_warming", value: 2 };
+  const failed = { name: "listener_manager.listener_create_failure", value: 1 };
+  assert.deepEqual(of([warming, failed]), { warming: 2, failed: 1 });
+  assert.deepEqual(of([]), { warming: 0, failed: 0 });
 });
