@@ -15,7 +15,7 @@ const maxTimeoutMs = 4_000;
 
 /**
  * max(0.5 s, 4 × the usual round trip, 3 × the present one), rounded up to the next step. TCP and TLS take two;
- * what is only so at present gets less to spare, because it comes from three samples.
+ * what is only so at present gets less to spare, because it comes from few samples.
  */
 export function connectTimeoutMsFor(worst: WorstRtt): number {
   const wantedMs = Math.max(4 * worst.usualMs, 3 * worst.presentMs);
@@ -28,11 +28,13 @@ export interface ConnectTimeout {
   readonly shorterSinceMs?: number;
 }
 
-const steadyMs = 600_000;
+// Each step rebuilds connections: seldom. But what made the way long may have been a busy machine, and for as
+// long as the timeout is too long, each silent host is waited for too long.
+const steadyMs = 120_000;
 
 /**
  * Raised at once, or nothing would connect over a way that has become longer; lowered when nothing needed it
- * for ten minutes. Never during a failover, when ejections must not be forgotten. Times are monotonic.
+ * for two minutes. Never during a failover, when ejections must not be forgotten. Times are monotonic.
  */
 export function nextConnectTimeout(
   now: ConnectTimeout,

@@ -24,7 +24,7 @@ export interface ProbeReport extends ProbeTarget {
   readonly isAlive: boolean;
   /** 5-minute minimum of the TCP round trip; undefined until one was measured. */
   readonly rttMs: number | undefined;
-  /** Of the last three round trips the shortest: what the way takes now. */
+  /** Of the last five round trips the shortest: what the way takes now. */
   readonly presentRttMs: number | undefined;
   /** Of the last probe that failed, also when it answers again. */
   readonly lastFailure: ProbeFailure | undefined;
@@ -148,7 +148,8 @@ export class GatewayProber implements Disposable {
     clearTimeout(timer);
     if (handshake.t === "finished") {
       const { tookMs, rttMs } = handshake;
-      this.#learn(probed, { t: isTimedOut ? "finished-late" : "finished", tookMs, rttMs });
+      const t = isTimedOut ? "finished-late" : "finished";
+      this.#learn(probed, { t, tookMs, rttMs }, { lagMs: this.#lagSince(startMs) });
     } else if (!isTimedOut) {
       this.#fail(probed, { isTimeout: false, startMs, reason: handshake.reason });
     }
@@ -175,15 +176,24 @@ export class GatewayProber implements Disposable {
     probed: Probed,
     failure: { readonly isTimeout: boolean; readonly startMs: number; readonly reason: string },
   ): void {
-    const lagMs = this.#lag?.worstSince(failure.startMs) ?? 0;
-    this.#learn(probed, { t: "failed", isTimeout: failure.isTimeout, lagMs }, failure.reason);
+    const { isTimeout, reason } = failure;
+    const lagMs = this.#lagSince(failure.startMs);
+    this.#learn(probed, { t: "failed", isTimeout, lagMs }, { lagMs, reason });
   }
 
-  #learn(probed: Probed, outcome: ProbeOutcome, reason?: string): void {
+  #lagSince(startMs: number): number {
+    return this.#lag?.worstSince(startMs) ?? 0;
+  }
+
+  #learn(
+    probed: Probed,
+    outcome: ProbeOutcome,
+    { lagMs, reason }: { readonly lagMs: number; readonly reason?: string },
+  ): void {
     if (probed.ended.signal.aborted) return;
     const nowMs = this.#options.clock.monotonicMs();
     if (outcome.t !== "failed" && outcome.rttMs !== undefined) {
-      probed.rtt = addRtt(probed.rtt, { rttMs: outcome.rttMs, nowMs });
+      probed.rtt = addRtt(probed.rtt, { rttMs: outcome.rttMs, lagMs, nowMs });
     }
     if (reason !== undefined) probed.lastFailure = { reason, atMs: nowMs };
     const before = probed.state;

@@ -13,19 +13,25 @@ interface RttBucket {
 const bucketMs = 30_000;
 const windowMs = 300_000;
 
-// One slow answer is chance, three in a row are the way as it is now.
-const presentSamples = 3;
+// A few slow answers may be a busy machine at either end, five in a row are the way as it is now.
+const presentSamples = 5;
 
 export const emptyRttWindow: RttWindow = { buckets: [], latest: [] };
 
 export function addRtt(
   window: RttWindow,
-  sample: { readonly rttMs: number; readonly nowMs: number },
+  sample: {
+    readonly rttMs: number;
+    /** How much of it may have passed in this very process. */
+    readonly lagMs?: number;
+    readonly nowMs: number;
+  },
 ): RttWindow {
   const startMs = Math.floor(sample.nowMs / bucketMs) * bucketMs;
   const last = window.buckets.at(-1);
   const isSame = last?.startMs === startMs;
-  const latest = [...window.latest, sample.rttMs].slice(-presentSamples);
+  const onTheWayMs = Math.max(0, sample.rttMs - (sample.lagMs ?? 0));
+  const latest = [...window.latest, onTheWayMs].slice(-presentSamples);
   if (isSame && last.minMs <= sample.rttMs) return { ...window, latest };
   const bucket = { startMs, minMs: sample.rttMs };
   const older = window.buckets.slice(0, isSame ? -1 : undefined);
@@ -37,7 +43,7 @@ export function minRtt(window: RttWindow, nowMs: number): number | undefined {
   return values.length === 0 ? undefined : Math.min(...values);
 }
 
-/** What the way takes now, when that is more than the five minutes say: the least of the last three. */
+/** What the way takes now, when that is more than the five minutes say: the least of the last five. */
 export function presentRtt({ latest }: RttWindow): number | undefined {
   return latest.length < presentSamples ? undefined : Math.min(...latest);
 }

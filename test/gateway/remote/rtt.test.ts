@@ -40,12 +40,20 @@ suite("presentRtt()", () => {
     presentRtt(
       samples.reduce((window, rttMs) => addRtt(window, { rttMs, nowMs: 0 }), emptyRttWindow),
     );
-  test("is the least of the last three, whatever was before", () => {
-    assert.equal(after(60, 60, 560, 590, 570), 560);
+  test("is the least of the last five, whatever was before", () => {
+    assert.equal(after(60, 60, 560, 590, 570, 600, 610), 560);
   });
-  test("is not moved by one slow answer, and unknown before three", () => {
-    assert.equal(after(60, 900, 60), 60);
-    assert.equal(after(60, 60), undefined);
+  test("is not moved by a few slow answers, and unknown before five", () => {
+    assert.equal(after(900, 900, 60, 900, 900), 60);
+    assert.equal(after(60, 60, 60, 60), undefined);
+  });
+  test("leaves out what passed in this process", () => {
+    const lagging = [1, 2, 3, 4, 5].map((nowMs) => ({ rttMs: 400, lagMs: 330, nowMs }));
+    assert.equal(presentRtt(lagging.reduce(addRtt, emptyRttWindow)), 70);
+    assert.equal(
+      presentRtt(lagging.map((one) => ({ ...one, lagMs: 500 })).reduce(addRtt, emptyRttWindow)),
+      0,
+    );
   });
 });
 
