@@ -29,8 +29,10 @@ export interface PassageKey {
 }
 
 interface EvidenceTiming {
-  /** How long a report counts. */
+  /** How long it counts that a proxy got through. */
   readonly windowMs: number;
+  /** How long it counts that one did not, when none has since. */
+  readonly failingMs: number;
   /** So many proxies must fail, and none succeed. */
   readonly leastVoters: number;
   /** Until it is tried again; doubles each time up to the maximum. */
@@ -46,6 +48,8 @@ interface EvidenceTiming {
 
 const evidenceTiming: EvidenceTiming = {
   windowMs: 3000,
+  // A proxy that has ejected a host tries it again after 5 s, then 10 s: it has nothing to report meanwhile.
+  failingMs: 15_000,
   // One proxy may be cut off by itself.
   leastVoters: 2,
   holdMs: 5000,
@@ -143,8 +147,8 @@ export function createProxyEvidence(timing: EvidenceTiming = evidenceTiming): Pr
     isHeard: (member, nowMs) => {
       const hearing = hearings.get(member);
       if (hearing === undefined) return false;
-      const heard = recent(hearing.heard, { nowMs, timing });
-      const failing = recent(hearing.failing, { nowMs, timing }).filter(
+      const heard = since(hearing.heard, nowMs - timing.windowMs);
+      const failing = since(hearing.failing, nowMs - timing.windowMs).filter(
         (voter) => !heard.includes(voter),
       );
       return heard.length > 0 && heard.length >= failing.length;
@@ -156,8 +160,8 @@ export function createProxyEvidence(timing: EvidenceTiming = evidenceTiming): Pr
         if (isForgettable(standing, { nowMs, timing })) standings.delete(key);
       }
       for (const [member, { heard, failing }] of hearings) {
-        if (recent(heard, { nowMs, timing }).length > 0) continue;
-        if (recent(failing, { nowMs, timing }).length === 0) hearings.delete(member);
+        if (since(heard, nowMs - timing.windowMs).length > 0) continue;
+        if (since(failing, nowMs - timing.windowMs).length === 0) hearings.delete(member);
       }
       return changed;
     },
@@ -216,7 +220,12 @@ function nextPhase(standing: Standing, at: At): Phase {
 
 function isTotalFailure(standing: Standing, at: At): boolean {
   if (at.nowMs - standing.goodAtMs < at.timing.windowMs) return false;
-  return recent(standing.failing, at).length >= at.timing.leastVoters;
+  return votesThatStand(standing, at).length >= at.timing.leastVoters;
+}
+
+/** Each until somebody gets through, or it is too old. */
+function votesThatStand({ failing, goodAtMs }: Standing, { nowMs, timing }: At): readonly string[] {
+  return since(failing, Math.max(goodAtMs, nowMs - timing.failingMs));
 }
 
 function block(standing: Standing, { nowMs, timing }: At): Phase {
@@ -249,15 +258,15 @@ function isForgettable(standing: Standing, at: At): boolean {
   const { phase, goodAtMs } = standing;
   if (phase.t !== "open") return false;
   const isQuiet =
-    at.nowMs - goodAtMs >= at.timing.windowMs && recent(standing.failing, at).length === 0;
+    at.nowMs - goodAtMs >= at.timing.windowMs && votesThatStand(standing, at).length === 0;
   const isForgiven = standing.blocks === 0 || at.nowMs - phase.sinceMs >= at.timing.forgiveAfterMs;
   return isQuiet && isForgiven;
 }
 
-/** Votes that still count; the others go. */
-function recent(votes: Map<string, number>, { nowMs, timing }: At): readonly string[] {
+/** Votes after that; the others go. */
+function since(votes: Map<string, number>, sinceMs: number): readonly string[] {
   for (const [voter, atMs] of votes) {
-    if (nowMs - atMs >= timing.windowMs) votes.delete(voter);
+    if (atMs <= sinceMs) votes.delete(voter);
   }
   return [...votes.keys()];
 }

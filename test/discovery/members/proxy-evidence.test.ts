@@ -68,9 +68,23 @@ test("two proxies that fail, and none that succeeds, take the service out of tha
   assert.deepEqual(evidence.passageOf(other), { isUsable: true, share: 1 });
 });
 
-test("failures that lie further apart than the window are not one failure", () => {
+test("failures further apart than a proxy waits for an ejected host are not one failure", () => {
   note("shop/a", "failed", 0);
-  note("shop/b", "failed", 3 * second);
+  note("shop/b", "failed", 15 * second);
+  assert.deepEqual(look(), [true, 1]);
+});
+
+test("a proxy that ejected the host and says nothing more still counts, until somebody gets through", () => {
+  note("shop/b", "connected", 0);
+  note("shop/a", "failed", second);
+  tickTo(8 * second);
+  note("shop/b", "failed", 9 * second);
+  assert.deepEqual(look(), [false, 1]);
+
+  evidence = createProxyEvidence();
+  note("shop/a", "failed", second);
+  note("shop/b", "connected", 2 * second);
+  note("shop/b", "failed", 9 * second);
   assert.deepEqual(look(), [true, 1]);
 });
 
