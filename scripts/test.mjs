@@ -6,9 +6,9 @@
 //
 // With CI set nothing may be missing and nothing may be skipped.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { node24 } from "./node24.mjs";
 import { provide } from "./provide.mjs";
@@ -67,29 +67,48 @@ function runTests(files) {
   if (problems.length > 0) process.stdout.write("  Tests that need these are skipped\n");
 
   const scratch = mkdtempSync(join(tmpdir(), "isthmus-test-"));
-  const tapFile = join(scratch, "result.tap");
   try {
-    const result = spawnSync(
-      node,
-      [...testFlags(tapFile), ...(files.length > 0 ? files : ["test/**/*.test.ts"])],
-      {
+    for (const [at, { paths, atOnce }] of turnsOf(files).entries()) {
+      const tapFile = join(scratch, `${at}.tap`);
+      const result = spawnSync(node, [...testFlags(tapFile, atOnce), ...paths], {
         cwd: root,
         env: { ...process.env, ...env, PATH: bins },
         stdio: "inherit",
-      },
-    );
-    // Node's own summary stays the last thing printed when all is green.
-    process.exitCode = result.status === 0 ? (strict ? skippedIsRed(tapFile) : 0) : 1;
+      });
+      // Node's own summary stays the last thing printed when all is green.
+      process.exitCode = result.status === 0 ? (strict ? skippedIsRed(tapFile) : 0) : 1;
+      if (process.exitCode !== 0) return;
+    }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
 }
 
-function testFlags(tapFile) {
+/**
+ * A mesh of three regions under load fills a small machine: those tests come last, and one after the other.
+ *
+ * @param {string[]} files
+ * @returns {{ paths: string[], atOnce: number }[]}
+ */
+function turnsOf(files) {
+  // Node's default is one less than the cores: one file at a time on a small machine.
+  const atOnce = Math.max(2, availableParallelism() - 1);
+  if (files.length > 0) return [{ paths: files, atOnce }];
+  const all = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".test.ts"))
+    .map((path) => join("test", path))
+    .sort();
+  const isMesh = (path) => dirname(path) === "test/faults" && basename(path).startsWith("mesh-");
+  return [
+    { paths: all.filter((path) => !isMesh(path)), atOnce },
+    { paths: all.filter(isMesh), atOnce: 1 },
+  ];
+}
+
+function testFlags(tapFile, atOnce) {
   return [
     "--test",
-    // Node's default is one less than the cores: one file at a time on a small machine.
-    `--test-concurrency=${Math.max(2, availableParallelism() - 1)}`,
+    `--test-concurrency=${atOnce}`,
     // A hanging test must end before its CI job does.
     "--test-timeout=600000",
     "--test-reporter=spec",

@@ -1,0 +1,23 @@
+// `npm start [-- OPTIONS]`: the demo, with an Envoy where it is to run one. Plain JavaScript for any Node >= 20.
+import { provideEnvoy } from "./envoy.mjs";
+
+const options = process.argv.slice(2);
+if (options.some((option, at) => option === "--engine=envoy" || isEnvoy(option, options[at + 1]))) {
+  try {
+    process.stderr.write("Looking for an Envoy; the first time one is downloaded (37 MB)\n");
+    process.env.ISTHMUS_ENVOY ??= provideEnvoy();
+  } catch (error) {
+    // There may be one on PATH; if not, the demo says what to do.
+    process.stderr.write(`${error.message}\n`);
+  }
+}
+process.argv.splice(2, 0, "demo");
+await import("../bin/isthmus.mjs");
+
+/**
+ * @param {string} option
+ * @param {string | undefined} value
+ */
+function isEnvoy(option, value) {
+  return option === "--engine" && value === "envoy";
+}
