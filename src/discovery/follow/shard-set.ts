@@ -4,16 +4,12 @@ import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Log, VerifySignature } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
+import type { Instant } from "../instant.ts";
 import type { Lease } from "../members/member-state.ts";
 import { verifyHead } from "../shards/head.ts";
 import type { CatalogEvent } from "./catalog-event.ts";
 import type { RemoteShard, ShardInput, ShardOutcome, ShardStatus } from "./remote-shard.ts";
 import { createRemoteShard } from "./remote-shard.ts";
-
-export interface Instant {
-  readonly nowMs: number;
-  readonly monotonicMs: number;
-}
 
 export interface MemberStatus extends ShardStatus {
   readonly member: MemberName;

@@ -21,16 +21,16 @@ export type Claimant =
   /** Another instance holds the name. */
   | { readonly t: "other"; readonly owner: ShardOwner };
 
-export function claimantOf(
-  found: Pick<Head, "epoch" | "seq" | "owner">,
-  own: {
-    readonly epoch: number;
-    readonly seq: number;
-    readonly instance: string;
-    /** It looked for others before it claimed the name; else a higher epoch is no right to it. */
-    readonly hasLooked: boolean;
-  },
-): Claimant {
+/** Where the writer that asks stands. */
+export interface OwnClaim {
+  readonly epoch: number;
+  readonly seq: number;
+  readonly instance: string;
+  /** It looked for others before it claimed the name; else a higher epoch is no right to it. */
+  readonly hasLooked: boolean;
+}
+
+export function claimantOf(found: Pick<Head, "epoch" | "seq" | "owner">, own: OwnClaim): Claimant {
   if (found.owner.instance !== own.instance) {
     const isSuperseded = own.hasLooked && found.epoch < own.epoch;
     return isSuperseded ? { t: "older" } : { t: "other", owner: found.owner };

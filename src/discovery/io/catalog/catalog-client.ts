@@ -10,8 +10,9 @@ import type { Clock, Log, Random, Sign, VerifySignature } from "../../../mesh/po
 import type { Finding, LocalService } from "../../../mesh/service.ts";
 import type { CatalogEvent } from "../../follow/catalog-event.ts";
 import type { ShardContent } from "../../follow/shard-content.ts";
-import type { Instant, MemberStatus } from "../../follow/shard-set.ts";
+import type { MemberStatus } from "../../follow/shard-set.ts";
 import { createShardSet } from "../../follow/shard-set.ts";
+import type { Instant } from "../../instant.ts";
 import type { ExportOptions } from "../../publish/export-records.ts";
 import type { HubStatus } from "../../publish/hub-status.ts";
 import { hubStatusOf } from "../../publish/hub-status.ts";

@@ -1,5 +1,6 @@
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { Clock } from "../../../mesh/ports.ts";
+import { instantOf } from "../../instant.ts";
 import { createLeaseClock } from "../../members/lease-clock.ts";
 import type { Head, ShardOwner } from "../../shards/head.ts";
 import type { CatalogStore, SignedHead } from "../../shards/store.ts";
@@ -59,7 +60,7 @@ export function createNameWatch(options: {
         const reads = await Promise.allSettled(options.stores.map(headIn));
         signal.throwIfAborted();
         const hasSeen = reads.some((read) => read.status === "fulfilled");
-        const at = { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+        const at = instantOf(clock);
         // Two heads in one look are no sign of life: hubs lag behind each other.
         for (const owner of sightings.take(reads, { ...at, isFirst: !hasLooked })) onLife(owner);
         hasLooked ||= hasSeen;
