@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { setTimeout as wait } from "node:timers/promises";
 
-/** One request on a connection of its own; the answer's text. */
+/** One request on a connection of its own; the answer's text. Throws when a proxy answered instead. */
 async function ask(url: string): Promise<string> {
   const response = await fetch(url, { headers: { connection: "close" } });
-  return (await response.text()).trim();
+  const text = (await response.text()).trim();
+  if (response.status === 503) throw new Error(`a proxy answers: ${text}`);
+  return text;
 }
 
 /** Asks until the answer is the wanted one; every answer on the way must be one of the allowed. */
