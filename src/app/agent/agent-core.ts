@@ -10,10 +10,10 @@ import { defaultMaxClientHelloBytes } from "../../gateway/door/listener.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import { MemberResources } from "../../gateway/sets/member-resources.ts";
 import { reasonOf } from "../../mesh/errors.ts";
-import type { ServiceId } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import { type ConnectTimeout, nextConnectTimeout } from "../../proxy/connect-timeout.ts";
+import type { Withheld } from "../../proxy/seal.ts";
 import { defaultProxySettings } from "../../proxy/settings.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
@@ -21,10 +21,12 @@ import { realTimers } from "../real-time.ts";
 import { version } from "../version.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import { GatewayDrains } from "./gateways/gateway-drains.ts";
+import { Knowledge } from "./knowledge.ts";
 import { LoadIntake } from "./load/load-intake.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
-import { createMergeQueue, type MergeQueue } from "./merge-queue.ts";
 import { Neighbours } from "./neighbours.ts";
+import { createOwnSources, type OwnSources } from "./own-sources.ts";
+import { createServiceBuilder, type ServiceBuilder } from "./service-builder.ts";
 import type { SidecarClaim, SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
 export interface AgentCoreOptions {
@@ -51,13 +53,7 @@ export interface AgentCoreOptions {
   readonly resolve?: ResolveHost;
 }
 
-// One turn of the event loop merges so many services: probes and streams go on in between.
-const mergeSlice = 64;
 const tickMs = 1000;
-// While it waits to become warm it looks more often: the first request of a mesh waits for that.
-const knowledgePollMs = 25;
-// Until then an agent that waits for a missing shard takes nothing away from proxies that return.
-const settleAfterMs = 600_000;
 // A fleet that restarts must not move the zones' weights with every stream.
 const ticksPerCallers = 5;
 
@@ -70,26 +66,18 @@ export class AgentCore implements AsyncDisposable {
   readonly mesh: MeshView;
   readonly load: LoadIntake;
   readonly drains: GatewayDrains;
-  readonly #waiting: MergeQueue<ServiceId>;
   readonly #options: AgentCoreOptions;
-  readonly #sources: readonly WorkloadSource[];
-  readonly #sourceFindings = new Map<string, readonly Finding[]>();
-  readonly #broken = new Map<ServiceId, Finding>();
-  readonly #startedAtMs: number;
-  #synced = 0;
-  #isWarm = false;
-  #isFlushNear = false;
-  #isSettled = false;
+  readonly #sources: OwnSources;
+  readonly #builder: ServiceBuilder;
+  readonly #knowledge: Knowledge;
   #ticks = 0;
   #timeout: ConnectTimeout = { timeoutMs: defaultProxySettings.connectTimeoutMs };
   #tick: NodeJS.Timeout | undefined;
-  #poll: NodeJS.Timeout | undefined;
 
   constructor(options: AgentCoreOptions) {
     const { config, trust, clock, random, log } = options;
     const { name: self, cloud, region, network } = config.member;
     this.#options = options;
-    this.#startedAtMs = clock.monotonicMs();
     this.resources = new MemberResources({
       place: { member: self, cloud, region, network },
       gateway: {
@@ -133,7 +121,7 @@ export class AgentCore implements AsyncDisposable {
       log,
       expireAfterMs: config.catalog.expireAfterMs,
       ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
-      onChange: (members) => this.#waiting.add(this.mesh.touchMembers(members)),
+      onChange: (members) => this.#builder.add(this.mesh.touchMembers(members)),
     });
     this.mesh = createMeshView({
       self,
@@ -149,33 +137,44 @@ export class AgentCore implements AsyncDisposable {
       clock,
       service: (id) => this.resources.service(id),
       onHeard: (member) => this.neighbours.hear(member),
-      onPassage: ({ service }) => this.#waiting.add(this.mesh.touchService(service)),
+      onPassage: ({ service }) => this.#builder.add(this.mesh.touchService(service)),
     });
-    this.#waiting = createMergeQueue<ServiceId>({
-      handle: (id) => this.#build(id),
-      schedule: () => setImmediate(() => this.#flush()),
+    this.#builder = createServiceBuilder({
+      build: (id) => this.resources.update(id, this.mesh.service(id)),
+      onIdle: () => {
+        if (!this.isWarm()) this.#knowledge.judge();
+      },
+      clock,
+      log,
+      telemetry: options.telemetry,
     });
     this.drains = new GatewayDrains({
       self,
       addresses: config.gateway.addresses,
       catalog: this.catalog,
-      isBuilt: () => this.#waiting.isEmpty(),
+      isBuilt: () => this.#builder.isIdle(),
       unansweredBy: options.unansweredBy,
       onChange: () => this.#publishMember(),
       clock,
       log,
     });
-    this.#sources =
-      options.sources ??
-      config.sources.map(({ dir }) =>
-        withHealthProbes(filesSource({ folder: dir }), { clock, random }),
-      );
+    this.#sources = createOwnSources({
+      sources: options.sources ?? sourcesOf(options),
+      onChange: (source, change) => this.#changed(this.local.take(source, change)),
+    });
+    this.#knowledge = new Knowledge({
+      clock,
+      isBuilt: () => this.#sources.isSynced() && this.#builder.isIdle(),
+      isCatalogWarm: () => this.catalog.isWarm(),
+      isAnyMissing: () => this.catalog.missing().length > 0,
+      onNews: options.onKnowledge,
+    });
   }
 
   /** Resolves when sources are synced and this member's name is claimed. Throws as those do. */
   async start(signal: AbortSignal): Promise<void> {
     this.#tick = setInterval(() => this.#onTick(), tickMs);
-    this.#poll = setInterval(() => this.#judgeKnowledge(), knowledgePollMs);
+    this.#knowledge.start();
     this.#publishMember();
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
@@ -188,25 +187,24 @@ export class AgentCore implements AsyncDisposable {
       await Promise.allSettled(starts);
       throw thrown;
     }
-    this.#judgeKnowledge();
+    this.#knowledge.judge();
   }
 
   /** Whether xDS streams may be served. */
   isWarm(): boolean {
-    return this.#isWarm;
+    return this.#knowledge.isWarm();
   }
 
   /** Whether everything is known that may still come. */
   isSettled(): boolean {
-    return this.#isSettled;
+    return this.#knowledge.isSettled();
   }
 
   /** What an agent that is not warm waits for. */
   waitingFor(): readonly string[] {
-    if (this.#isWarm) return [];
-    const sources = this.#sources.map((source) => source.name);
-    const isSynced = this.#synced >= this.#sources.length;
-    return [...(isSynced ? [] : sources), ...this.catalog.missing().map((name) => `shard ${name}`)];
+    if (this.isWarm()) return [];
+    const sources = this.#sources.isSynced() ? [] : this.#sources.names;
+    return [...sources, ...this.catalog.missing().map((name) => `shard ${name}`)];
   }
 
   prove(claims: readonly SidecarClaim[]): void {
@@ -216,63 +214,45 @@ export class AgentCore implements AsyncDisposable {
   }
 
   findings(): readonly Finding[] {
-    const withheld = this.resources.withheld().map(
-      (one): Finding => ({
-        code: "PROXY_RESOURCE_WITHHELD",
-        severity: "error",
-        subject: one.name,
-        message: `this ${one.type} breaks a rule of its protocol and is not sent: ${one.reason}`,
-      }),
-    );
     return [
       ...this.#options.trust.findings(),
-      ...[...this.#sourceFindings.values()].flat(),
+      ...this.#sources.findings(),
       ...this.catalog.findings(),
       ...this.neighbours.findings(),
       ...this.drains.own.findings(),
       ...this.load.findings(),
       ...this.mesh.findings(),
-      ...this.#broken.values(),
-      ...withheld,
+      ...this.#builder.findings(),
+      ...this.resources.withheld().map(withheldFinding),
     ];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#tick);
-    clearInterval(this.#poll);
+    this.#knowledge[Symbol.dispose]();
     this.drains[Symbol.dispose]();
-    for (const source of this.#sources) await source[Symbol.asyncDispose]();
+    await this.#sources[Symbol.asyncDispose]();
     this.neighbours[Symbol.dispose]();
     await this.catalog[Symbol.asyncDispose]();
   }
 
   async #startSources(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#sources.map((source) => this.#startSource(source, signal)));
+    await this.#sources.start(signal);
     this.catalog.publishAll([...this.local.services.values()]);
-  }
-
-  async #startSource(source: WorkloadSource, signal: AbortSignal): Promise<void> {
-    const events = {
-      onChange: (change: SourceChange) => this.#changed(this.local.take(source.name, change)),
-      onFindings: (findings: readonly Finding[]) => {
-        this.#sourceFindings.set(source.name, findings);
-      },
-    };
-    await source.start(events, signal);
-    this.#synced += 1;
   }
 
   #changed(change: SourceChange): void {
     if (change.upserts.length + change.removed.length === 0) return;
     this.catalog.publish(change);
-    this.#waiting.add(this.mesh.applyLocal(change));
+    this.#builder.add(this.mesh.applyLocal(change));
   }
 
   #take(event: CatalogEvent): void {
     switch (event.t) {
       case "shard":
-        this.#waiting.add(this.mesh.applyShard(event.member, event.change));
-        this.#flushSoon();
+        this.#builder.add(this.mesh.applyShard(event.member, event.change));
+        // When all that was read from the hub is applied, and before it is asked for more.
+        this.#builder.flushSoon();
         if (!event.change.isMemberChanged) return;
         this.neighbours.refresh();
         return this.drains.refresh();
@@ -280,7 +260,7 @@ export class AgentCore implements AsyncDisposable {
         this.neighbours.setLease(event.member, event.lease);
         return this.drains.refresh();
       case "gone":
-        this.#waiting.add(this.mesh.dropMember(event.member));
+        this.#builder.add(this.mesh.dropMember(event.member));
         this.load.forget(event.member);
         this.neighbours.forget(event.member);
         return this.drains.refresh();
@@ -302,57 +282,8 @@ export class AgentCore implements AsyncDisposable {
     // Emits what changed of each member.
     this.catalog.setCharter(charter, signed);
     this.neighbours.refresh();
-    this.#waiting.add(this.mesh.charterChanged());
+    this.#builder.add(this.mesh.charterChanged());
     this.#options.onCharter();
-  }
-
-  /** A defect that one service brings to light must not end the others. */
-  #build(id: ServiceId): void {
-    try {
-      this.resources.update(id, this.mesh.service(id));
-      this.#broken.delete(id);
-    } catch (thrown) {
-      this.#options.log.error({ err: thrown, service: id }, "Service could not be built");
-      this.#broken.set(id, {
-        code: "PROXY_SERVICE_BROKEN",
-        severity: "error",
-        subject: id,
-        message: `proxies keep what they were told of it: ${reasonOf(thrown)}`,
-      });
-    }
-  }
-
-  /** When all that was read from the hub is applied, and before it is asked for more. */
-  #flushSoon(): void {
-    if (this.#isFlushNear) return;
-    this.#isFlushNear = true;
-    queueMicrotask(() => {
-      this.#isFlushNear = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    if (this.#waiting.isEmpty()) return;
-    const { clock, telemetry } = this.#options;
-    const startMs = clock.monotonicMs();
-    const isMoreWaiting = this.#waiting.flush(mergeSlice);
-    telemetry.observe("changeSeconds", {}, (clock.monotonicMs() - startMs) / 1000);
-    if (isMoreWaiting) setImmediate(() => this.#flush());
-    else if (!this.#isWarm) this.#judgeKnowledge();
-  }
-
-  #judgeKnowledge(): void {
-    const isSynced = this.#synced >= this.#sources.length && this.#waiting.isEmpty();
-    const isWarm = this.#isWarm || (isSynced && this.catalog.isWarm());
-    const ageMs = this.#options.clock.monotonicMs() - this.#startedAtMs;
-    const isComplete = this.catalog.missing().length === 0 || ageMs >= settleAfterMs;
-    const isSettled = this.#isSettled || (isWarm && isComplete);
-    const isNews = isWarm !== this.#isWarm || isSettled !== this.#isSettled;
-    this.#isWarm = isWarm;
-    this.#isSettled = isSettled;
-    if (isSettled) clearInterval(this.#poll);
-    if (isNews) this.#options.onKnowledge();
   }
 
   #onTick(): void {
@@ -381,4 +312,19 @@ export class AgentCore implements AsyncDisposable {
     this.#options.log.info({ actionMs: timeoutMs }, "Connect timeout changed");
     this.resources.setSettings({ connectTimeoutMs: timeoutMs });
   }
+}
+
+function sourcesOf({ config, clock, random }: AgentCoreOptions): readonly WorkloadSource[] {
+  return config.sources.map(({ dir }) =>
+    withHealthProbes(filesSource({ folder: dir }), { clock, random }),
+  );
+}
+
+function withheldFinding({ name, type, reason }: Withheld): Finding {
+  return {
+    code: "PROXY_RESOURCE_WITHHELD",
+    severity: "error",
+    subject: name,
+    message: `this ${type} breaks a rule of its protocol and is not sent: ${reason}`,
+  };
 }
