@@ -13,19 +13,14 @@ import { GatewayProber, type ProbeReport, type ProbeTarget } from "../../gateway
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import type { GatewayBook } from "../../gateway/remote/gateway-book.ts";
 import type { KnownHost } from "../../gateway/remote/host-answer.ts";
-import {
-  emptyRanks,
-  type MeasuredRegion,
-  rankOf,
-  rankRegions,
-} from "../../gateway/remote/rtt-rank.ts";
-import { type Charter, charterMember } from "../../mesh/charter.ts";
+import type { Charter } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { WorstRtt } from "../../proxy/connect-timeout.ts";
 import { GatewayDirectory } from "./gateways/gateway-directory.ts";
+import { nearestGateways, RegionRanks } from "./gateways/region-ranks.ts";
 import { silenceFinding } from "./gateways/silent-gateway.ts";
 
 export interface NeighboursOptions {
@@ -45,12 +40,6 @@ export interface NeighboursOptions {
   readonly resolve?: ResolveHost;
 }
 
-// One first sample, taken while everything starts, would be kept for ten minutes: until then an order
-// that was just guessed gives way at once.
-const guessMs = 30_000;
-// How long further gateways may be found before their regions get a place among those known.
-const rerankAfterMs = 200;
-
 // Reports come once a second, and what they tell of may be as old.
 const reportMs = 1000;
 
@@ -60,18 +49,20 @@ export class Neighbours implements Disposable {
   readonly #states: MemberStates;
   readonly #directory: GatewayDirectory;
   readonly #prober: GatewayProber;
-  readonly #rankRandom: number;
-  readonly #startedAtMs: number;
-  #ranks = emptyRanks;
+  readonly #ranks: RegionRanks;
   #isAnyHubReadable = false;
   readonly #unheard = new Map<MemberName, NodeJS.Timeout>();
-  #reranking: NodeJS.Timeout | undefined;
 
   constructor(options: NeighboursOptions) {
     this.#options = options;
     const { clock, random, log, identity, verifyPeer } = options;
-    this.#rankRandom = random();
-    this.#startedAtMs = clock.monotonicMs();
+    this.#ranks = new RegionRanks({
+      ...options,
+      others: () => this.#others(),
+      reports: () => this.reports(),
+      isFailover: () => this.isFailover(),
+      onMoved: options.onChange,
+    });
     this.#states = createMemberStates({ ...stateTiming, expireAfterMs: options.expireAfterMs });
     this.#directory = new GatewayDirectory({ ...options, onResolved: () => this.refresh() });
     this.#prober = new GatewayProber({
@@ -91,7 +82,7 @@ export class Neighbours implements Disposable {
 
   /** 1 is nearest. */
   rankOf(member: MemberName): number {
-    return rankOf(this.#ranks, this.#regionOf(member));
+    return this.#ranks.rankOf(member);
   }
 
   gatewaysOf(member: MemberName): readonly GatewayHost[] {
@@ -164,7 +155,7 @@ export class Neighbours implements Disposable {
     const nowMs = this.#options.clock.monotonicMs();
     this.#isAnyHubReadable = now.isAnyHubReadable;
     const changed = new Set(this.#states.tick({ nowMs, ...now }));
-    for (const member of this.#rerank(nowMs)) changed.add(member);
+    for (const member of this.#ranks.rerank()) changed.add(member);
     if (changed.size > 0) this.#options.onChange([...changed]);
   }
 
@@ -185,7 +176,7 @@ export class Neighbours implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#reranking);
+    this.#ranks[Symbol.dispose]();
     for (const timer of this.#unheard.values()) clearTimeout(timer);
     this.#prober[Symbol.dispose]();
     this.#directory[Symbol.dispose]();
@@ -206,20 +197,8 @@ export class Neighbours implements Disposable {
     const isLeft = this.#keepProbes(member);
     // An address that was kept until this one answered.
     if (isHostNew) this.#probeAll();
-    this.#rerankSoon();
+    this.#ranks.rerankSoon();
     if (isVerdictNew || isHostNew || isLeft) this.#options.onChange([member]);
-  }
-
-  /** All gateways of a mesh are found at once when an agent starts: each new order touches all services. */
-  #rerankSoon(): void {
-    if (this.#reranking !== undefined) return;
-    const rerank = (): void => {
-      this.#reranking = undefined;
-      const moved = this.#rerank(this.#options.clock.monotonicMs());
-      if (moved.length > 0) this.#options.onChange(moved);
-    };
-    this.#reranking = setTimeout(rerank, this.#ranks.order.length === 0 ? 0 : rerankAfterMs);
-    this.#reranking.unref();
   }
 
   /** True when the member's gateways, or what follows from them, are not what they were. */
@@ -244,60 +223,10 @@ export class Neighbours implements Disposable {
     this.#prober.setTargets(targets);
   }
 
-  /** Whose rank is another one now. */
-  #rerank(nowMs: number): readonly MemberName[] {
-    const { charter, self } = this.#options;
-    const own = charterMember(charter(), self);
-    const before = this.#ranks;
-    const isFailover = this.isFailover();
-    const isGuess = nowMs - this.#startedAtMs < guessMs && !isFailover;
-    this.#ranks = rankRegions(before, this.#regions(), {
-      nowMs,
-      ownCloud: own?.cloud ?? "",
-      random: this.#rankRandom,
-      isFailover,
-      isGuess,
-    });
-    if (before.order.join() === this.#ranks.order.join()) return [];
-    return this.#others().filter((member) => {
-      const region = this.#regionOf(member);
-      return rankOf(before, region) !== rankOf(this.#ranks, region);
-    });
-  }
-
-  #regions(): readonly MeasuredRegion[] {
-    const nearest = new Map<string, MeasuredRegion>();
-    const measured = nearestGateways(this.reports());
-    for (const { name, cloud } of this.#options.charter().members) {
-      if (name === this.#options.self) continue;
-      const key = this.#regionOf(name);
-      const known = nearest.get(key)?.rttMs;
-      const own = measured.get(name);
-      const rttMs = known === undefined || (own !== undefined && own < known) ? own : known;
-      nearest.set(key, { key, cloud, ...(rttMs === undefined ? {} : { rttMs }) });
-    }
-    return [...nearest.values()];
-  }
-
-  #regionOf(member: MemberName): string {
-    const entry = charterMember(this.#options.charter(), member);
-    return `${entry?.cloud ?? ""}/${entry?.region ?? ""}`;
-  }
-
   #others(): readonly MemberName[] {
     return this.#options
       .charter()
       .members.filter(({ name, state }) => name !== this.#options.self && state !== "denied")
       .map(({ name }) => name);
   }
-}
-
-/** Round trip to each member's nearest gateway, in ms. */
-function nearestGateways(reports: readonly ProbeReport[]): ReadonlyMap<MemberName, number> {
-  const nearest = new Map<MemberName, number>();
-  for (const { member, rttMs } of reports) {
-    if (rttMs === undefined) continue;
-    nearest.set(member, Math.min(rttMs, nearest.get(member) ?? rttMs));
-  }
-  return nearest;
 }
