@@ -10,7 +10,7 @@ import { readManifest } from "../discovery/sources/manifest.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { Finding } from "../mesh/service.ts";
 import { loadMember } from "../trust/io/member-files.ts";
-import { differencesFrom, gatewayFindings } from "./agent/agent-trust.ts";
+import { differencesFrom, gatewayFindings } from "./agent/trust-findings.ts";
 import {
   checkTrustFile,
   checkTrustFolder,

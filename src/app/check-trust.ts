@@ -8,7 +8,7 @@ import type { Description } from "../trust/describe.ts";
 import { describeFiles } from "../trust/io/describe-files.ts";
 import { loadIdentity } from "../trust/io/identity-store.ts";
 import { loadCharterOf, loadMember, loadRoot } from "../trust/io/member-files.ts";
-import { issuerFindings } from "./agent/agent-trust.ts";
+import { issuerFindings } from "./agent/trust-findings.ts";
 
 /** What a folder of `isthmus trust` is for; by the names in it. */
 export type TrustKind = "root" | "member" | "identity" | "charter";

@@ -1,10 +1,4 @@
-import { isIp } from "../../mesh/address.ts";
-import {
-  type Charter,
-  type CharterMember,
-  charterMember,
-  type SignedCharter,
-} from "../../mesh/charter.ts";
+import type { SignedCharter } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { infrastructureSpiffeId, type SpiffeId, trustDomainOf } from "../../mesh/ids.ts";
@@ -19,6 +13,14 @@ import { renewSvid } from "../../trust/issuer.ts";
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
 import type { AgentConfig } from "../config/config.ts";
+import {
+  conflictFinding,
+  differencesFrom,
+  gatewayFindings,
+  issuerFindings,
+  ownFindings,
+  refusalFinding,
+} from "./trust-findings.ts";
 
 /** Everything an agent knows about who is who. */
 export interface AgentTrust {
@@ -58,7 +60,7 @@ export async function openAgentTrust(
   checkAgainst(config, files);
   let current = files.charter;
   const problems = new Map<string, Finding>();
-  const { mesh, member: self, issuer } = files;
+  const { mesh, issuer } = files;
   const verifier = createVerifier({
     mesh,
     bundle: () => current.bundle,
@@ -96,12 +98,7 @@ export async function openAgentTrust(
         problems.set("conflict", conflictFinding(mesh, verdict.number));
         return false;
       case "refused":
-        problems.set("refused", {
-          code: "TRUST_CHARTER_REFUSED",
-          severity: "warning",
-          subject: mesh,
-          message: `a hub offers a charter that is not to be trusted: ${verdict.reason}`,
-        });
+        problems.set("refused", refusalFinding(mesh, verdict.reason));
         return false;
     }
   };
@@ -130,31 +127,11 @@ export async function openAgentTrust(
     whenSaved: () => saving,
     findings: () => [
       ...problems.values(),
-      ...ownFindings(charterMember(current.charter, self), config),
+      ...ownFindings(current.charter, config),
       ...gatewayFindings(current.charter, config),
       ...issuerFindings(files, clock.nowMs()),
     ],
   };
-}
-
-/** Each way in which `agent.yaml` and the member's folder contradict each other. */
-export function differencesFrom(config: AgentConfig, files: MemberFiles): readonly string[] {
-  const { charter, mesh, member } = files;
-  const wrong: string[] = [];
-  if (mesh !== config.mesh) wrong.push(`mesh: "${config.mesh}", but the charter is of "${mesh}"`);
-  if (member !== config.member.name) {
-    wrong.push(`member.name: "${config.member.name}", but trust.dir belongs to "${member}"`);
-  }
-  const entry = charterMember(charter.charter, member);
-  if (entry === undefined) wrong.push(`member.name: the charter does not have "${member}"`);
-  else {
-    wrong.push(...differences(entry, config));
-    if (entry.state === "denied") wrong.push(`member.name: the charter denies "${member}"`);
-    if (!entry.issuers.includes(files.issuer.certificate.spkiSha256)) {
-      wrong.push("trust.dir: the charter does not list the issuer in member.pem");
-    }
-  }
-  return wrong;
 }
 
 function checkAgainst(config: AgentConfig, files: MemberFiles): void {
@@ -165,62 +142,4 @@ function checkAgainst(config: AgentConfig, files: MemberFiles): void {
     `Cannot run as member "${config.member.name}": configuration and ${config.trust.dir} disagree\n` +
       wrong.map((line) => `  ${line}`).join("\n"),
   );
-}
-
-/** What a member is comes from the charter; the configuration only says that its writer knew. */
-function differences(entry: CharterMember, { member }: AgentConfig): readonly string[] {
-  return (["cloud", "region", "network"] as const)
-    .filter((field) => entry[field] !== member[field])
-    .map((field) => `member.${field}: "${member[field]}", but the charter says "${entry[field]}"`);
-}
-
-function ownFindings(entry: CharterMember | undefined, config: AgentConfig): readonly Finding[] {
-  const subject = config.member.name;
-  if (entry === undefined || entry.state === "denied") {
-    const message = "the charter denies this member: others cut its connections";
-    return [{ code: "TRUST_MEMBER_DENIED", severity: "error", subject, message }];
-  }
-  const wrong = differences(entry, config);
-  if (wrong.length === 0) return [];
-  const message = `agent.yaml disagrees with the charter, which counts: ${wrong.join("; ")}`;
-  return [{ code: "TRUST_CHARTER_DIFFERS", severity: "warning", subject, message }];
-}
-
-/** What every other member refuses must be seen where it can be corrected. Names are judged by others. */
-export function gatewayFindings(charter: Charter, config: AgentConfig): readonly Finding[] {
-  const member = config.member.name;
-  return config.gateway.addresses.flatMap(({ host }): Finding[] => {
-    if (!isIp(host)) return [];
-    const verdict = judgeClaim(charter, { member, claim: { t: "address", address: host } });
-    if (verdict.t === "ok") return [];
-    const message = `gateway.addresses: other members will not use it: ${verdict.reason}`;
-    return [{ code: "GATEWAY_ADDRESS_REFUSED", severity: "error", subject: member, message }];
-  });
-}
-
-const dayMs = 86_400_000;
-
-/** The root signer is needed again before the issuer ends; from half its life on it is time to ask. */
-export function issuerFindings({ issuer, member }: MemberFiles, nowMs: number): readonly Finding[] {
-  const { notBeforeMs, notAfterMs } = issuer.certificate;
-  if (nowMs < (notBeforeMs + notAfterMs) / 2) return [];
-  const days = Math.floor((notAfterMs - nowMs) / dayMs);
-  const isUrgent = nowMs > notAfterMs - (notAfterMs - notBeforeMs) / 10;
-  return [
-    {
-      code: "TRUST_ISSUER_AGES",
-      severity: isUrgent ? "error" : "warning",
-      subject: member,
-      message: `this member's issuer ends in ${days} days; run isthmus trust issue member --renew`,
-    },
-  ];
-}
-
-function conflictFinding(mesh: string, number: number): Finding {
-  return {
-    code: "TRUST_CHARTER_CONFLICT",
-    severity: "error",
-    subject: mesh,
-    message: `two charters have number ${number}: the root's key was used twice at once`,
-  };
 }
