@@ -1,5 +1,5 @@
 import type { FindingsAnswer } from "../app/api-model.ts";
-import { checkFiles } from "../app/check-files.ts";
+import { checkFiles } from "../app/check/check-files.ts";
 import type { Finding } from "../mesh/service.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";

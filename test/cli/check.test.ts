@@ -3,7 +3,7 @@ import { chmod, copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { checkTrustFolder, trustKindOf } from "../../src/app/check-trust.ts";
+import { checkTrustFolder, trustKindOf } from "../../src/app/check/check-trust.ts";
 import { run } from "./fake-terminal.ts";
 
 async function withFiles(

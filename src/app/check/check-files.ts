@@ -4,13 +4,19 @@ import {
   type ListedFile,
   listManifestFiles,
   readManifestFile,
-} from "../discovery/io/sources/manifest-files.ts";
-import { createInventory, type Inventory } from "../discovery/sources/inventory.ts";
-import { readManifest } from "../discovery/sources/manifest.ts";
-import { MeshError, reasonOf } from "../mesh/errors.ts";
-import type { Finding } from "../mesh/service.ts";
-import { loadMember } from "../trust/io/member-files.ts";
-import { differencesFrom, gatewayFindings } from "./agent/trust-findings.ts";
+} from "../../discovery/io/sources/manifest-files.ts";
+import { createInventory, type Inventory } from "../../discovery/sources/inventory.ts";
+import { readManifest } from "../../discovery/sources/manifest.ts";
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { Finding } from "../../mesh/service.ts";
+import { loadMember } from "../../trust/io/member-files.ts";
+import { differencesFrom, gatewayFindings } from "../agent/trust-findings.ts";
+import type { AgentConfig, EngineKind, GatewayConfig, SidecarConfig } from "../config/config.ts";
+import type { Parsed } from "../config/config-parser.ts";
+import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "../config/load-config.ts";
+import { exposedSecrets } from "../hub/exposed-secrets.ts";
+import { findEnvoy } from "../launcher/envoy/find-envoy.ts";
+import { loadLauncherIdentity } from "../launcher/launcher-identity.ts";
 import {
   checkTrustFile,
   checkTrustFolder,
@@ -19,12 +25,6 @@ import {
   type TrustKind,
   trustKindOf,
 } from "./check-trust.ts";
-import type { AgentConfig, EngineKind, GatewayConfig, SidecarConfig } from "./config/config.ts";
-import type { Parsed } from "./config/config-parser.ts";
-import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "./config/load-config.ts";
-import { exposedSecrets } from "./hub/exposed-secrets.ts";
-import { findEnvoy } from "./launcher/envoy/find-envoy.ts";
-import { loadLauncherIdentity } from "./launcher/launcher-identity.ts";
 
 /**
  * What is wrong in these files and folders, without any agent: manifests, the configuration files of

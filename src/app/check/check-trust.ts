@@ -1,14 +1,14 @@
 import { readdir } from "node:fs/promises";
 import { extname } from "node:path";
-import { charterMember } from "../mesh/charter.ts";
-import { MeshError, reasonOf } from "../mesh/errors.ts";
-import type { Finding } from "../mesh/service.ts";
-import type { Certificate } from "../trust/certificate.ts";
-import type { Description } from "../trust/describe.ts";
-import { describeFiles } from "../trust/io/describe-files.ts";
-import { loadIdentity } from "../trust/io/identity-store.ts";
-import { loadCharterOf, loadMember, loadRoot } from "../trust/io/member-files.ts";
-import { issuerFindings } from "./agent/trust-findings.ts";
+import { charterMember } from "../../mesh/charter.ts";
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { Finding } from "../../mesh/service.ts";
+import type { Certificate } from "../../trust/certificate.ts";
+import type { Description } from "../../trust/describe.ts";
+import { describeFiles } from "../../trust/io/describe-files.ts";
+import { loadIdentity } from "../../trust/io/identity-store.ts";
+import { loadCharterOf, loadMember, loadRoot } from "../../trust/io/member-files.ts";
+import { issuerFindings } from "../agent/trust-findings.ts";
 
 /** What a folder of `isthmus trust` is for; by the names in it. */
 export type TrustKind = "root" | "member" | "identity" | "charter";
