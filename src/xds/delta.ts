@@ -135,7 +135,7 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
   dismiss(type: XdsType, isAwaited: (name: string) => boolean): Delivery | undefined {
     const ledger = this.#ledgers.get(type);
     if (ledger === undefined || this.#mustWait(ledger)) return undefined;
-    const removed = [...ledger.goneNames()].filter(isAwaited);
+    const removed = [...ledger.gone.names()].filter(isAwaited);
     return removed.length === 0 ? undefined : this.#deliver(ledger, { type, upserts: [], removed });
   }
 
@@ -151,7 +151,7 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
   /** When `next()` may have something to send though nothing else happens; may lie in the past. */
   get wakeAtMs(): number | undefined {
     const times = removalOrder
-      .map((type) => this.#ledgers.get(type)?.goneAtMs)
+      .map((type) => this.#ledgers.get(type)?.gone.earliestMs)
       .filter((atMs) => atMs !== undefined);
     return times.length === 0 ? undefined : Math.min(...times);
   }
@@ -213,9 +213,9 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     const ledgers = types
       .map((type) => this.#ledgers.get(type))
       .filter((known) => known !== undefined);
-    for (const ledger of ledgers) ledger.scheduleGone(nowMs + graceMs);
+    for (const ledger of ledgers) ledger.gone.schedule(nowMs + graceMs);
     for (const ledger of ledgers) {
-      const removed = ledger.takeGone(nowMs, this.#limits.maxResponseBytes);
+      const removed = ledger.gone.due(nowMs, this.#limits.maxResponseBytes);
       if (removed.length === 0) continue;
       if (this.#mustWait(ledger)) return undefined;
       return this.#deliver(ledger, { type: ledger.type, upserts: [], removed });

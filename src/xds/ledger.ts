@@ -1,6 +1,7 @@
 import { Answers, type Nack } from "./answers.ts";
 import type { DeltaRequest } from "./codec.ts";
 import { type CommonContents, CommonMap } from "./common-map.ts";
+import { GoneNames } from "./gone-names.ts";
 import type { Resource, XdsType } from "./resource.ts";
 import type { Receipt } from "./responses.ts";
 import { StrangeHere, type StrangeNames } from "./strange-names.ts";
@@ -49,6 +50,8 @@ export interface HeldResource {
  */
 export class Ledger {
   readonly type: XdsType;
+  /** Held by the client, not in the view, and not called removed in a response that was `sent`. */
+  readonly gone: GoneNames = new GoneNames();
   readonly #view: View;
   readonly #common: CommonContents;
   #isWildcard = false;
@@ -59,8 +62,6 @@ export class Ledger {
   readonly #held = new CommonMap();
   /** Names to look at; what to do about each follows from view and `#held`. */
   readonly #dirty = new Set<string>();
-  /** Names that the client holds and the view has no more, with the time when it may be told, if set. */
-  readonly #gone = new Map<string, number | undefined>();
   /** Names held back until the agent knows more. */
   readonly #parked = new Set<string>();
   /** Names with versions that the client brought along, as long as those are to be kept. */
@@ -124,8 +125,7 @@ export class Ledger {
     const isMine = this.#isWildcard || this.#names.has(name);
     if (!isMine) return false;
     this.#dirty.add(name);
-    // It came back, were it for a moment: whatever refers to it again gets the whole grace.
-    if (this.#gone.has(name)) this.#gone.set(name, undefined);
+    this.gone.restart(name);
     return true;
   }
 
@@ -161,7 +161,7 @@ export class Ledger {
 
   /** The client holds exactly what it should: nothing refused, nothing on its way. */
   get isAtRest(): boolean {
-    const isClean = this.#gone.size === 0 && this.#parked.size === 0;
+    const isClean = this.gone.size === 0 && this.#parked.size === 0;
     return isClean && this.#answers.refusedCount === 0 && this.isSent && this.isAnswered;
   }
 
@@ -171,7 +171,7 @@ export class Ledger {
 
   /**
    * Takes out what is to be sent now, at most about `maxBytes`: resources, and the names that are to be
-   * called removed. Undefined: nothing. What others may still refer to waits in `takeGone`.
+   * called removed. Undefined: nothing. What others may still refer to waits in `gone`.
    */
   take(maxBytes: number): Taken | undefined {
     const upserts: Resource[] = [];
@@ -193,44 +193,16 @@ export class Ledger {
     return isNothing ? undefined : { upserts, removed };
   }
 
-  /** Held by the client, not in the view, and not called removed yet. */
-  goneNames(): Iterable<string> {
-    return this.#gone.keys();
-  }
-
-  /** Gives each gone name its time, unless it has one. */
-  scheduleGone(dueAtMs: number): void {
-    for (const [name, atMs] of this.#gone) if (atMs === undefined) this.#gone.set(name, dueAtMs);
-  }
-
-  /** Gone names whose time has come; they are still gone until a response with them is `sent`. */
-  takeGone(nowMs: number, maxBytes: number): string[] {
-    const due: string[] = [];
-    let bytes = 0;
-    for (const [name, atMs] of this.#gone) {
-      if (atMs === undefined || atMs > nowMs || bytes > maxBytes) continue;
-      due.push(name);
-      bytes += name.length;
-    }
-    return due;
-  }
-
-  /** The earliest time at which `takeGone` will have something. */
-  get goneAtMs(): number | undefined {
-    const times = [...this.#gone.values()].filter((atMs) => atMs !== undefined);
-    return times.length === 0 ? undefined : Math.min(...times);
-  }
-
   /** Notes that a response was handed to the stream. */
   sent(receipt: Receipt): void {
     this.#isAnswerDue = false;
     for (const [index, name] of receipt.names.entries()) {
       this.#held.set(name, receipt.versions[index] ?? unknown);
-      this.#gone.delete(name);
+      this.gone.delete(name);
     }
     for (const name of receipt.removed) {
       this.#held.delete(name);
-      this.#gone.delete(name);
+      this.gone.delete(name);
     }
     this.#answers.expect(receipt);
   }
@@ -295,7 +267,7 @@ export class Ledger {
     const resource = this.#wanted(name);
     const held = this.#held.get(name);
     if (resource === undefined) return this.#lookAtGone(name, held);
-    this.#gone.delete(name);
+    this.gone.delete(name);
     if (this.#isHeldBack(name)) return this.#park(name);
     const { version } = resource;
     const isKnown = held === version || this.#answers.refusedVersion(name) === version;
@@ -307,10 +279,10 @@ export class Ledger {
     const isUnsure = this.#view.isSettled?.({ type: this.type, name }) === false;
     if (isUnsure && (held !== owed || this.#carried.has(name))) return this.#park(name);
     if (held === owed || removedAtOnce.has(this.type)) {
-      this.#gone.delete(name);
+      this.gone.delete(name);
       return { t: "remove" };
     }
-    if (!this.#gone.has(name)) this.#gone.set(name, undefined);
+    this.gone.add(name);
     return { t: "nothing" };
   }
 
@@ -374,7 +346,7 @@ export class Ledger {
   }
 
   #forget(name: string): void {
-    for (const names of [this.#held, this.#dirty, this.#gone, this.#parked, this.#carried]) {
+    for (const names of [this.#held, this.#dirty, this.gone, this.#parked, this.#carried]) {
       names.delete(name);
     }
     this.#answers.forget(name);
