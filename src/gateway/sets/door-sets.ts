@@ -7,6 +7,7 @@ import type { ProxySettings } from "../../proxy/settings.ts";
 import type { ResourceSet } from "../../xds/resource-set.ts";
 import { gatewayResources } from "../door/resources.ts";
 import { Audience } from "./audience.ts";
+import { ViewedAudiences } from "./viewed-audiences.ts";
 
 /** One address of this member's gateways, as its operator states it. */
 export interface DoorAddress extends HostPort {
@@ -20,36 +21,26 @@ export interface DoorSetsOptions {
   readonly settings: () => ProxySettings;
 }
 
-interface Known {
-  readonly audience: Audience;
-  streams: number;
-}
-
 /** The exports of a member as its gateways see them: one set for each zone that has a gateway. */
 export class DoorSets {
   readonly #options: DoorSetsOptions;
-  readonly #known = new Map<string, Known>();
+  readonly #zones = new ViewedAudiences();
 
   constructor(options: DoorSetsOptions) {
     this.#options = options;
   }
 
   enter(node: GatewayNode): ResourceSet {
-    const known = this.#knownFor(this.#zoneOf(node));
-    known.streams += 1;
-    return known.audience.set();
+    const zone = this.#zoneOf(node);
+    return this.#zones.enter(zone, () => this.#audienceFor(zone)).set();
   }
 
   leave(node: GatewayNode): void {
-    const zone = this.#zoneOf(node);
-    const known = this.#known.get(zone);
-    if (known === undefined) return;
-    known.streams -= 1;
-    if (known.streams === 0) this.#known.delete(zone);
+    this.#zones.leave(this.#zoneOf(node));
   }
 
   audiences(): readonly Audience[] {
-    return [...this.#known.values()].map(({ audience }) => audience);
+    return this.#zones.audiences();
   }
 
   /** That of its address: by those the callers weigh their gateways. Empty: it serves all alike. */
@@ -58,18 +49,13 @@ export class DoorSets {
     return addresses.find((one) => formatHostPort(one) === address)?.zone ?? "";
   }
 
-  #knownFor(zone: string): Known {
-    const known = this.#known.get(zone);
-    if (known !== undefined) return known;
+  #audienceFor(zone: string): Audience {
     const { place, addresses, services, settings } = this.#options;
     const door = { place, zone, zones: addresses.map((one) => one.zone) };
-    const audience = new Audience(zone === "" ? "gateway" : `gateway zone=${zone}`, {
+    return new Audience(zone === "" ? "gateway" : `gateway zone=${zone}`, {
       services,
       build: (service) => gatewayResources(service, { door, settings: settings() }),
       isSame: (a, b) => a.local === b.local,
     });
-    const added = { audience, streams: 0 };
-    this.#known.set(zone, added);
-    return added;
   }
 }

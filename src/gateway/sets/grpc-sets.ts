@@ -1,11 +1,11 @@
 import type { MeshService } from "../../discovery/mesh-service.ts";
-import type { ServiceId } from "../../mesh/ids.ts";
 import { grpcClusters, grpcNames, grpcZone } from "../../proxy/grpc-resources.ts";
 import { type GrpcNode, type GrpcSecurity, grpcSecurities } from "../../proxy/node.ts";
 import { isSameShape, type ResourceContext } from "../../proxy/service-resources.ts";
 import type { Viewer } from "../../proxy/viewer.ts";
 import type { ResourceSet } from "../../xds/resource-set.ts";
 import { Audience } from "./audience.ts";
+import { ViewedAudiences } from "./viewed-audiences.ts";
 
 export interface GrpcSetsOptions {
   readonly services: () => Iterable<MeshService>;
@@ -14,17 +14,12 @@ export interface GrpcSetsOptions {
   readonly viewer: (zone: string) => Viewer;
 }
 
-interface Zone {
-  readonly audience: Audience;
-  streams: number;
-}
-
 /** The resources of all services for programs that speak gRPC without a sidecar. */
 export class GrpcSets {
   readonly #options: GrpcSetsOptions;
   readonly #names: Audience;
   readonly #clusters: Readonly<Record<GrpcSecurity, Audience>>;
-  readonly #zones = new Map<string, Zone>();
+  readonly #zones = new ViewedAudiences();
 
   constructor(options: GrpcSetsOptions) {
     this.#options = options;
@@ -40,19 +35,14 @@ export class GrpcSets {
   }
 
   /** What a stream of this node views; `leave` when it ends. */
-  enter({ security, zone }: GrpcNode): readonly ResourceSet[] {
-    const clusters = this.#clusters[security].set();
-    const known = this.#zoneOf(security, zone);
-    known.streams += 1;
-    return [known.audience.set(), clusters, this.#names.set()];
+  enter(node: GrpcNode): readonly ResourceSet[] {
+    const clusters = this.#clusters[node.security].set();
+    const zone = this.#zones.enter(zoneKey(node), () => this.#audienceFor(node));
+    return [zone.set(), clusters, this.#names.set()];
   }
 
-  leave({ security, zone }: GrpcNode): void {
-    const key = `${security} ${zone}`;
-    const known = this.#zones.get(key);
-    if (known === undefined) return;
-    known.streams -= 1;
-    if (known.streams === 0) this.#zones.delete(key);
+  leave(node: GrpcNode): void {
+    this.#zones.leave(zoneKey(node));
   }
 
   /** How many zones cost an assignment of every service now. */
@@ -60,8 +50,8 @@ export class GrpcSets {
     return this.#zones.size;
   }
 
-  hasZone({ security, zone }: GrpcNode): boolean {
-    return this.#zones.has(`${security} ${zone}`);
+  hasZone(node: GrpcNode): boolean {
+    return this.#zones.has(zoneKey(node));
   }
 
   /** In the order in which they must follow each other. */
@@ -74,28 +64,24 @@ export class GrpcSets {
   }
 
   zones(): readonly Audience[] {
-    return [...this.#zones.values()].map(({ audience }) => audience);
+    return this.#zones.audiences();
   }
 
-  #zoneOf(security: GrpcSecurity, zone: string): Zone {
-    const key = `${security} ${zone}`;
-    const known = this.#zones.get(key);
-    if (known !== undefined) return known;
-    const build = (service: MeshService): ReturnType<typeof grpcZone> =>
-      grpcZone(service, {
-        viewer: this.#options.viewer(zone),
-        security,
-        clusters: this.#clustersOf(security, service.id),
-      });
-    const { services } = this.#options;
-    const isSame = (a: MeshService, b: MeshService): boolean => a === b;
-    const audience = new Audience(`grpc ${security} zone=${zone}`, { services, build, isSame });
-    const added = { audience, streams: 0 };
-    this.#zones.set(key, added);
-    return added;
+  #audienceFor({ security, zone }: GrpcNode): Audience {
+    const { services, viewer } = this.#options;
+    return new Audience(`grpc ${security} zone=${zone}`, {
+      services,
+      build: (service) =>
+        grpcZone(service, {
+          viewer: viewer(zone),
+          security,
+          clusters: this.#clusters[security].get(service.id),
+        }),
+      isSame: (a, b) => a === b,
+    });
   }
+}
 
-  #clustersOf(security: GrpcSecurity, id: ServiceId): ReturnType<Audience["get"]> {
-    return this.#clusters[security].get(id);
-  }
+function zoneKey({ security, zone }: GrpcNode): string {
+  return `${security} ${zone}`;
 }

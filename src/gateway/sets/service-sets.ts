@@ -13,12 +13,7 @@ import { Audience } from "./audience.ts";
 import { type DoorAddress, DoorSets } from "./door-sets.ts";
 import { GrpcSets } from "./grpc-sets.ts";
 import { RoutesOnDemand } from "./routes-on-demand.ts";
-
-interface Zone {
-  readonly audience: Audience;
-  /** Streams of sidecars in this zone. */
-  callers: number;
-}
+import { ViewedAudiences } from "./viewed-audiences.ts";
 
 // Each costs an assignment of every service, and a zone is only a claim. No region has as many.
 const maxZones = 64;
@@ -31,7 +26,8 @@ export class ServiceSets {
   readonly #routes: RoutesOnDemand;
   readonly #doors: DoorSets;
   readonly #grpc: GrpcSets;
-  readonly #zones = new Map<string, Zone>();
+  /** Those of sidecars. */
+  readonly #zones = new ViewedAudiences();
   /** By some proxy: a start takes thousands of services before the first one comes. */
   #isAsked = false;
   #context: ResourceContext;
@@ -103,28 +99,22 @@ export class ServiceSets {
     this.#refuseOneZoneTooMany(node);
     if (node.t === "grpc") return this.#grpc.enter(node);
     const shared = [this.#sidecar.set(), ...(node.engine === "envoy" ? [this.#routes.set()] : [])];
-    const zone = this.#zones.get(node.zone) ?? this.#newZone(node.zone);
-    zone.callers += 1;
-    return [zone.audience.set(), ...shared];
+    const zone = this.#zones.enter(node.zone, () => this.#audienceFor(node.zone));
+    return [zone.set(), ...shared];
   }
 
   leave(node: ProxyNode): void {
     if (node.t === "grpc") return this.#grpc.leave(node);
     if (node.t === "gateway") return this.#doors.leave(node);
-    const known = this.#zones.get(node.zone);
-    if (known === undefined) return;
-    known.callers -= 1;
-    if (known.callers === 0) this.#zones.delete(node.zone);
+    this.#zones.leave(node.zone);
   }
 
   /** May touch the endpoints of every service that this member has in several zones. */
   refreshCallers(): void {
-    const counts = new Map([...this.#zones].map(([zone, { callers }]) => [zone, callers]));
-    const callers = coarseCallers(counts);
+    const callers = coarseCallers(this.#zones.streams());
     if (this.#callers !== undefined && isSameCallers(callers, this.#callers)) return;
     this.#callers = callers;
-    const zones = [...this.#zones.values()].map(({ audience }) => audience);
-    for (const audience of [...zones, ...this.#grpc.zones()]) {
+    for (const audience of [...this.#zones.audiences(), ...this.#grpc.zones()]) {
       audience.rebuild(({ local }) => dependsOnCallers(local));
     }
   }
@@ -133,24 +123,20 @@ export class ServiceSets {
     return this.#audiences().flatMap((audience) => [...audience.withheld()]);
   }
 
-  #newZone(name: string): Zone {
-    const audience = new Audience(`sidecar zone=${name}`, {
+  #audienceFor(zone: string): Audience {
+    return new Audience(`sidecar zone=${zone}`, {
       services: () => this.#services.values(),
       build: (service) => {
         const sidecar = this.#sidecar.get(service.id);
-        return zoneResources(service, { viewer: this.viewer(name), sidecar });
+        return zoneResources(service, { viewer: this.viewer(zone), sidecar });
       },
       isSame: (a, b) => a === b,
     });
-    const zone = { audience, callers: 0 };
-    this.#zones.set(name, zone);
-    return zone;
   }
 
   #audiences(): readonly (Audience | RoutesOnDemand)[] {
-    const zones = [...this.#zones.values()].map(({ audience }) => audience);
     const shared = [...this.#doors.audiences(), this.#sidecar, this.#routes];
-    return [...shared, ...zones, ...this.#grpc.audiences()];
+    return [...shared, ...this.#zones.audiences(), ...this.#grpc.audiences()];
   }
 
   #refuseOneZoneTooMany(node: SidecarNode | GrpcNode): void {
