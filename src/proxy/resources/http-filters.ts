@@ -1,5 +1,4 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Any } from "@bufbuild/protobuf/wkt";
 import { HeaderValueOption_HeaderAppendAction } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { RouteSchema } from "../../xds/gen/envoy/config/route/v3/route_components_pb.ts";
 import { LuaSchema } from "../../xds/gen/envoy/extensions/filters/http/lua/v3/lua_pb.ts";
@@ -10,9 +9,8 @@ import {
   HttpConnectionManagerSchema,
   type ResponseMapperSchema,
 } from "../../xds/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
-import { HttpProtocolOptionsSchema } from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
-import { pack } from "../../xds/pack.ts";
 import { cutHeader, unreachedHeader } from "../settings.ts";
+import { http2Extras } from "./upstream-http.ts";
 import type { Extension } from "./wire.ts";
 import { adsSource, extension, ms } from "./wire.ts";
 
@@ -46,7 +44,7 @@ export function inboundHttp(envoyCluster: string): Extension {
     setCurrentClientCertDetails: { uri: true },
     localReplyConfig: { mappers: [unreached, cut] },
     // Connections through a passthrough cannot be told to go away: they end at their own age.
-    commonHttpProtocolOptions: { maxConnectionDuration: ms(maxConnectionAgeMs) },
+    commonHttpProtocolOptions: { maxConnectionDuration: ms(inboundConnectionAgeMs) },
     http2ProtocolOptions: {
       ...http2Extras,
       // Callers that vanished; they look after themselves much sooner.
@@ -56,7 +54,7 @@ export function inboundHttp(envoyCluster: string): Extension {
 }
 
 const managerName = "envoy.filters.network.http_connection_manager";
-const maxConnectionAgeMs = 600_000;
+const inboundConnectionAgeMs = 600_000;
 
 /** What both ends share: a sidecar is no server of its own and leaves traffic as it is. */
 function common(filters: readonly Extension[] = []) {
@@ -69,9 +67,6 @@ function common(filters: readonly Extension[] = []) {
     http2ProtocolOptions: http2Extras,
   };
 }
-
-/** Between sidecars a WebSocket travels inside HTTP/2 (RFC 8441). */
-const http2Extras = { allowConnect: true } as const;
 
 function appRoute(envoyCluster: string): MessageInitShape<typeof RouteSchema> {
   return {
@@ -129,15 +124,3 @@ const leaveUnreachedScript = `function envoy_on_response(handle)
     info:drainConnectionUponCompletion()
   end
 end`;
-
-/** The application gets the protocol that it speaks, whatever the sidecars speak with each other. */
-export function appProtocolOptions(protocol: "http" | "http2" | "grpc"): Record<string, Any> {
-  const protocolConfig =
-    protocol === "http"
-      ? ({ case: "httpProtocolOptions", value: {} } as const)
-      : ({ case: "http2ProtocolOptions", value: http2Extras } as const);
-  const options = pack(HttpProtocolOptionsSchema, {
-    upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig } },
-  });
-  return { "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options };
-}

@@ -14,9 +14,10 @@ import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/t
 import type { Inbound, SidecarNode } from "../node.ts";
 import { maxInFlight } from "../settings.ts";
 import type { TrustView } from "../trust-view.ts";
-import { appProtocolOptions, inboundHttp } from "./http-filters.ts";
+import { inboundHttp } from "./http-filters.ts";
 import { allowCallers } from "./rbac.ts";
 import { downstreamTls } from "./tls.ts";
+import { appProtocolOptions } from "./upstream-http.ts";
 import { extension, ms, socketAddress } from "./wire.ts";
 
 /** What the application behind an inbound entry speaks, for engines that can use it. */

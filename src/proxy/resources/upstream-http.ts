@@ -37,6 +37,21 @@ export function upstreamHttp(
   }
 }
 
+/** The application gets the protocol that it speaks, whatever the sidecars speak with each other. */
+export function appProtocolOptions(protocol: Exclude<AppProtocol, "tcp">): ProtocolOptions {
+  const protocolConfig =
+    protocol === "http"
+      ? ({ case: "httpProtocolOptions", value: {} } as const)
+      : ({ case: "http2ProtocolOptions", value: http2Extras } as const);
+  const options = pack(HttpProtocolOptionsSchema, {
+    upstreamProtocolOptions: { case: "explicitHttpConfig", value: { protocolConfig } },
+  });
+  return { [httpOptionsName]: options };
+}
+
+/** Between sidecars, and to applications, a WebSocket travels inside HTTP/2 (RFC 8441). */
+export const http2Extras = { allowConnect: true } as const;
+
 type Chosen = NonNullable<
   MessageInitShape<typeof HttpProtocolOptionsSchema>["upstreamProtocolOptions"]
 >;
@@ -66,8 +81,7 @@ function http2With(timeoutMs: number): MessageInitShape<typeof Http2ProtocolOpti
   return {
     // Goes end to end through gateways: the only thing that finds a hung process behind one.
     connectionKeepalive: { interval: ms(pingIntervalMs), timeout: ms(timeoutMs) },
-    // WebSockets are upgraded inside HTTP/2.
-    allowConnect: true,
+    ...http2Extras,
   };
 }
 
