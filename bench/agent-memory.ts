@@ -1,7 +1,8 @@
 /** RSS of an agent with 1,000 services of its own and 10 remote members, alone and with 200 sidecars; and how it grows. */
 import { setTimeout as wait } from "node:timers/promises";
 import type { AgentProcess } from "./load/agent-process.ts";
-import { callers, localName, type RemotePlan, remoteName, wholeMesh } from "./load/mesh-files.ts";
+import { callers, wholeMesh } from "./load/caller-fleet.ts";
+import { localName, type RemotePlan, remoteName } from "./load/made-services.ts";
 import { loadAverage, MeshStage } from "./load/mesh-stage.ts";
 import { Fleet } from "./load/xds-agent.ts";
 import { type Figure, median, report } from "./report.ts";

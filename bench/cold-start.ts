@@ -1,7 +1,7 @@
 /** From the start of an agent's process until it serves proxies: 50 members from a hub, or from disk with no hub. */
 import { join } from "node:path";
 import { AgentProcess } from "./load/agent-process.ts";
-import type { RemotePlan } from "./load/mesh-files.ts";
+import type { RemotePlan } from "./load/made-services.ts";
 import { loadAverage, MeshStage } from "./load/mesh-stage.ts";
 import { type Figure, report } from "./report.ts";
 

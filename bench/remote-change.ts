@@ -1,7 +1,8 @@
 /** CPU of an agent for one endpoint change in another member, with 100 sidecars; and how it grows. */
 import { setTimeout as wait } from "node:timers/promises";
 import type { AgentProcess } from "./load/agent-process.ts";
-import { callers, localName, wholeMesh } from "./load/mesh-files.ts";
+import { callers, wholeMesh } from "./load/caller-fleet.ts";
+import { localName } from "./load/made-services.ts";
 import { loadAverage, MeshStage } from "./load/mesh-stage.ts";
 import { Fleet } from "./load/xds-agent.ts";
 import { type Figure, report } from "./report.ts";

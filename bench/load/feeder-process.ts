@@ -6,7 +6,8 @@ import { realClock, realTimers } from "../../src/app/real-time.ts";
 import { openRedisStore } from "../../src/discovery/io/catalog/redis/redis-store.ts";
 import { parseMeshDomain } from "../../src/mesh/ids.ts";
 import type { Log } from "../../src/mesh/ports.ts";
-import { benchMesh, type RemotePlan } from "./mesh-files.ts";
+import type { RemotePlan } from "./made-services.ts";
+import { benchMesh } from "./mesh-files.ts";
 import { feedShards, type ShardFeeder } from "./shard-feeder.ts";
 
 export interface FeederOrder {

@@ -8,7 +8,8 @@ import { RedisProcess } from "../../test/support/redis/redis-process.ts";
 import { forkHere, ToldProcess } from "../../test/support/told-process.ts";
 import { type AgentOrder, AgentProcess, bundleInto } from "./agent-process.ts";
 import type { FromFeeder, ToFeeder } from "./feeder-process.ts";
-import { type MeshPlan, makeMesh, type RemotePlan } from "./mesh-files.ts";
+import type { RemotePlan } from "./made-services.ts";
+import { type MeshPlan, makeMesh } from "./mesh-files.ts";
 
 export interface StagePlan extends Omit<MeshPlan, "dir"> {
   readonly remote: RemotePlan;

@@ -11,7 +11,8 @@ import { createAgentIdentities } from "../../src/trust/io/agent-identities.ts";
 import { loadMember, type MemberFiles } from "../../src/trust/io/member-files.ts";
 import { createVerifier } from "../../src/trust/verifier.ts";
 import { startFakeGateway } from "./fake-gateway.ts";
-import { type RemotePlan, remoteNames, remoteService, trustDir } from "./mesh-files.ts";
+import { type RemotePlan, remoteService } from "./made-services.ts";
+import { remoteNames, trustDir } from "./mesh-files.ts";
 
 /** Stands in for the agents of remote members: their shards, their signatures, their leases. */
 export interface ShardFeeder extends AsyncDisposable {
