@@ -22,6 +22,17 @@ for (const page of pages) {
   });
 }
 
+test("ARCHITECTURE.md draws only what exists", () => {
+  const rooms = globSync("*", { cwd: "src" }).join("|");
+  const text = readFileSync("ARCHITECTURE.md", "utf8");
+  const drawn = [...text.matchAll(new RegExp(`(?<![\\w/])(?:${rooms})/[\\w/-]+`, "g"))].map(String);
+  assert.ok(drawn.length > 0);
+  const missing = drawn.filter(
+    (path) => !existsSync(`src/${path}`) && !existsSync(`src/${path}.ts`),
+  );
+  assert.deepEqual(missing, []);
+});
+
 test("docs/decisions/README.md leads to every decision", () => {
   const index = readFileSync("docs/decisions/README.md", "utf8");
   const decisions = globSync("*.md", { cwd: "docs/decisions" }).filter(

@@ -16,11 +16,9 @@ const visibleFrom: Readonly<Record<string, readonly string[]>> = {
   trust: words,
   proxy: rooms,
   gateway: [...rooms, "proxy"],
-  drill: [...rooms, "proxy", "gateway"],
   dataplane: [...words, "xds"],
-  console: [...rooms, "proxy", "gateway", "drill"],
-  app: [...rooms, "proxy", "gateway", "drill", "dataplane", "console"],
-  cli: [...rooms, "proxy", "gateway", "drill", "dataplane", "console", "app"],
+  app: [...rooms, "proxy", "gateway", "dataplane"],
+  cli: [...rooms, "proxy", "gateway", "dataplane", "app"],
 };
 
 /** Packages that compute and nothing else, and where pure code may use them ("" is anywhere). */

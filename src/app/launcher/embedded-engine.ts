@@ -4,10 +4,10 @@ import { EngineWorkers } from "../../dataplane/io/workers.ts";
 import type { EngineCounts, LaunchedEngine, RefusalClass } from "./engine-port.ts";
 import { spiffeIdOf } from "./spiffe-id-of.ts";
 
-type EngineParts = Omit<ConstructorParameters<typeof Engine>[0], "spiffeIdOf">;
+type EmbeddedParts = Omit<ConstructorParameters<typeof Engine>[0], "spiffeIdOf">;
 
 /** One engine in this thread, or `workers` of them in their own. */
-export function startEmbedded(workers: number, parts: EngineParts): LaunchedEngine {
+export function startEmbedded(workers: number, parts: EmbeddedParts): LaunchedEngine {
   const engine =
     workers === 1
       ? new Engine({ ...parts, spiffeIdOf })

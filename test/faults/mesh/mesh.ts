@@ -45,8 +45,8 @@ export interface MeshOptions {
 }
 
 /**
- * Three members in regions of their own, each part a process as an operator runs it: an agent, two
- * gateways, two workloads with sidecars, a caller's sidecar with its load, and a hub in each.
+ * Three members in regions of their own, each part a process as an operator runs it: an agent, gateways,
+ * workloads with sidecars, a caller's sidecar with its load, and a hub in each. How many, plan.ts says.
  */
 export class FaultMesh implements AsyncDisposable {
   readonly regions: Regions;

@@ -1,4 +1,4 @@
-// What Envoy counts of a cluster; `sums` says what becomes of it.
+// What Envoy counts of a cluster. cluster-load.ts tells some of it; the rest shows that its hosts are worth reading.
 const counters = [
   "upstream_cx_total",
   "upstream_cx_destroy",
