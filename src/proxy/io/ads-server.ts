@@ -134,11 +134,11 @@ export class AdsServer implements Disposable {
       // Whoever has no name shares one pace, as one lane.
       chargeNames: (peer, count) => {
         const nowMs = clock.monotonicMs();
-        return Math.max(
-          byIdentity.charge(peer?.id ?? "", count, nowMs),
-          byCertificate.charge(peer?.leafSha256 ?? "", count, nowMs),
-        );
+        const debtMs = byCertificate.charge(peer?.leafSha256 ?? "", count, nowMs);
+        // What one workload owes is its own matter: the others of its identity do not pay for it.
+        return debtMs > 0 ? debtMs : byIdentity.charge(peer?.id ?? "", count, nowMs);
       },
+      debtOf: ({ leafSha256 }) => byCertificate.charge(leafSha256, 0, clock.monotonicMs()),
     };
     this.#anonymousPace = new Admission(anonymousPace, clock.monotonicMs());
     this.#perPeer = new PeerCount("streams", { ...defaultPeerLimits, ...options.peerLimits });
@@ -226,8 +226,11 @@ export class AdsServer implements Disposable {
       return stream.end(status.UNAUTHENTICATED, "the connection proved no identity");
     }
     const entry = peer === undefined ? this.#enterAnonymous() : this.#perPeer.enter(peer);
-    if (entry.t === "ok") this.#leave.set(stream, entry.leave);
-    else {
+    if (entry.t === "ok") {
+      this.#leave.set(stream, entry.leave);
+      // Or it would owe nothing as soon as it comes again.
+      if (peer !== undefined) stream.rest(this.#host.debtOf(peer));
+    } else {
       this.#options.observer?.onLimit?.();
       stream.end(status.RESOURCE_EXHAUSTED, entry.reason);
     }

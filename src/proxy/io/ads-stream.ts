@@ -8,7 +8,7 @@ import { decodeNode, type NodeClaim } from "../../xds/node.ts";
 import type { ResourceKey, XdsType } from "../../xds/resource.ts";
 import type { TypeStatus, XdsSession } from "../../xds/session.ts";
 import type { View } from "../../xds/view.ts";
-import type { Decoded } from "../../xds/wire-fields.ts";
+import { type Decoded, maxNames } from "../../xds/wire-fields.ts";
 
 /** What requests of both dialects have in common. */
 export interface AnyRequest {
@@ -66,6 +66,8 @@ export interface StreamHost {
   readonly mayLog: () => boolean;
   /** How long to read nothing more after so many names were asked for, in milliseconds. */
   readonly chargeNames: (peer: Peer | undefined, count: number) => number;
+  /** How long the streams of that certificate are not to be read, in milliseconds. */
+  readonly debtOf: (peer: Peer) => number;
 }
 
 /** A stream of either dialect, as the server that owns it sees it. */
@@ -81,6 +83,7 @@ export type OpenStream = Pick<
   | "peer"
   | "remote"
   | "resettle"
+  | "rest"
   | "status"
   | "stuckMs"
 >;
@@ -214,6 +217,18 @@ export class AdsStream<Request extends AnyRequest> {
     return this.#open === undefined ? [] : [...this.#open.session.heldResources()];
   }
 
+  /** Reads nothing for so long: later requests wait in the client, as they do before a stream is let in. */
+  rest(ms: number): void {
+    if (ms === 0) return;
+    this.#call.pause();
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined;
+      if (!this.#isClosed) this.#call.resume();
+    }, ms);
+    this.#rest.unref();
+  }
+
   /** Ends the stream with a gRPC status. */
   end(code: status, reason: string): void {
     if (this.#isClosed) return;
@@ -248,7 +263,11 @@ export class AdsStream<Request extends AnyRequest> {
 
   #receive(decoded: Decoded<Request>): void {
     if (this.#isClosed) return;
-    if (decoded.t === "refused") return this.end(status.INVALID_ARGUMENT, decoded.reason);
+    if (decoded.t === "refused") {
+      // It cost as much to read.
+      this.#host.chargeNames(this.peer, maxNames);
+      return this.end(status.INVALID_ARGUMENT, decoded.reason);
+    }
     if (this.#open !== undefined) return this.#take(decoded.value);
     // Until it is this stream's turn, later requests wait in the client.
     this.#call.pause();
@@ -260,7 +279,7 @@ export class AdsStream<Request extends AnyRequest> {
   #take(request: Request): void {
     if (this.#open === undefined) return;
     const { session, node } = this.#open;
-    this.#restAfter(this.#host.chargeNames(this.peer, this.#options.countNames(request)));
+    this.rest(this.#host.chargeNames(this.peer, this.#options.countNames(request)));
     const outcome = session.request(request, this.#host.clock.nowMs());
     switch (outcome.t) {
       case "ok":
@@ -283,18 +302,6 @@ export class AdsStream<Request extends AnyRequest> {
         return this.end(status.RESOURCE_EXHAUSTED, outcome.reason);
     }
     this.#host.schedule(this);
-  }
-
-  /** Later requests wait in the client, as they do before a stream is let in. */
-  #restAfter(ms: number): void {
-    if (ms === 0) return;
-    this.#call.pause();
-    clearTimeout(this.#rest);
-    this.#rest = setTimeout(() => {
-      this.#rest = undefined;
-      if (!this.#isClosed) this.#call.resume();
-    }, ms);
-    this.#rest.unref();
   }
 
   #sleep(nowMs: number): void {

@@ -137,6 +137,36 @@ describe("what one peer may hold at the agent's port", () => {
     });
   }
 
+  test("who owes names is not read on a new stream either, and the others of its identity are", async () => {
+    await using agent = await startAgent({
+      namePace: {
+        perCertificate: { perSecond: 1000, burst: 100 },
+        perIdentity: { perSecond: 100, burst: 1000 },
+      },
+    });
+    const upserts = ["a", "b"].map((name) => resource({ type: "endpoint", name }, "1"));
+    agent.set.apply({ upserts, removed: [] });
+    using greedy = dial(agent, await sidecarOf(agent));
+    const names = Array.from({ length: 3000 }, (_, index) => `no-${index}`);
+    const flood = new Stream(greedy);
+    flood.send("endpoint", { resourceNamesSubscribe: ["a", ...names] });
+    await answerWith(flood, "a");
+    flood[Symbol.dispose]();
+    using again = new Stream(greedy);
+    again.send("endpoint", { resourceNamesSubscribe: ["b"] });
+    const order: string[] = [];
+    const late = answerWith(again, "b").then(() => order.push("greedy"));
+    // Another workload of the same service account.
+    using modest = dial(agent, await sidecarOf(agent));
+    using stream = new Stream(modest);
+    stream.send("endpoint", { resourceNamesSubscribe: ["a"] });
+    await answerWith(stream, "a");
+    stream.send("endpoint", { resourceNamesSubscribe: ["b"] });
+    await answerWith(stream, "b").then(() => order.push("modest"));
+    await late;
+    assert.deepEqual(order, ["modest", "greedy"]);
+  });
+
   test("an identity that renews without end is told when to come again, and costs the others nothing", async () => {
     const limited: string[] = [];
     const issued: string[] = [];
