@@ -21,6 +21,7 @@ import type { FoundEnvoy } from "./find-envoy.ts";
 import { parseLogLine } from "./log-line.ts";
 import { Repeats } from "./repeats.ts";
 import { restartDelayMs } from "./restart-delay.ts";
+import { sharedCall } from "./shared-call.ts";
 
 export interface EnvoyEngineOptions {
   readonly envoy: FoundEnvoy;
@@ -52,11 +53,15 @@ type State = "starting" | "ready" | "between-runs" | "draining" | "ended";
 export class EnvoyEngine implements LaunchedEngine {
   readonly ready: Promise<void>;
   readonly admin: EnvoyAdmin;
+  /** Throws MESH_UNREACHABLE. */
+  readonly ownMetrics: () => Promise<string>;
   readonly #options: EnvoyEngineOptions;
   readonly #ready = Promise.withResolvers<void>();
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   readonly #repeats = new Repeats();
+  /** Whoever reaches our admin port may ask without end, and Envoy answers all from its main thread. */
+  readonly #count: () => Promise<EnvoyCounts> = sharedCall(() => this.#askCounts());
   #process: EnvoyProcess | undefined;
   #state: State = "starting";
   #unanswered = 0;
@@ -72,6 +77,9 @@ export class EnvoyEngine implements LaunchedEngine {
     // Whoever does not care for readiness must not die of it.
     this.ready.catch(() => {});
     this.admin = adminAt(adminSocketIn(options.folder));
+    this.ownMetrics = sharedCall(
+      async () => (await this.admin.get("/stats/prometheus?usedonly")).body,
+    );
     this.#running = this.#run();
   }
 
@@ -85,11 +93,6 @@ export class EnvoyEngine implements LaunchedEngine {
 
   pid(): number | undefined {
     return this.#process?.pid;
-  }
-
-  /** Throws MESH_UNREACHABLE. */
-  async ownMetrics(): Promise<string> {
-    return (await this.admin.get("/stats/prometheus?usedonly")).body;
   }
 
   async report(): Promise<EngineReport> {
@@ -233,7 +236,7 @@ export class EnvoyEngine implements LaunchedEngine {
     return new MeshError("MESH_LISTEN_FAILED", `Cannot listen: ${truth}`);
   }
 
-  async #count(): Promise<EnvoyCounts> {
+  async #askCounts(): Promise<EnvoyCounts> {
     const [stats, listeners] = await Promise.all([
       this.admin.get(statsPath),
       this.admin.get("/listeners?format=json"),
