@@ -33,6 +33,8 @@ export interface RunningHttp {
 
 // Questions are small and answers come from memory: whoever is slower than this holds a socket for nothing.
 const requestTimeoutMs = 10_000;
+// Node knows no such limit: whoever asks for much and reads nothing would hold a connection, and the answer, for ever.
+const defaultAnswerTimeoutMs = 30_000;
 const keepAliveMs = 5000;
 const maxConnections = 256;
 const maxHeaderBytes = 8192;
@@ -44,8 +46,10 @@ export async function startHttp(options: {
   readonly listen: HostPort;
   readonly routes: readonly HttpRoute[];
   readonly log: Log;
+  /** How long an asker may take to read an answer. Default 30 s. */
+  readonly answerTimeoutMs?: number;
 }): Promise<RunningHttp> {
-  const { listen, log } = options;
+  const { listen, log, answerTimeoutMs = defaultAnswerTimeoutMs } = options;
   const app = fastify({
     logger: false,
     bodyLimit: 1024,
@@ -57,6 +61,10 @@ export async function startHttp(options: {
     forceCloseConnections: true,
   });
   app.server.maxConnections = maxConnections;
+  app.addHook("onSend", async (_request, { raw }) => {
+    const timer = setTimeout(() => raw.destroy(), answerTimeoutMs);
+    raw.once("close", () => clearTimeout(timer));
+  });
   if (isPrivate(listen.host)) {
     app.addHook("onRequest", async (request, reply) => {
       if (!isLocalName(request.headers.host)) await refuse(reply, askLocally);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { get, type IncomingMessage, request } from "node:http";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { changeHeader, changeRefusal } from "../../src/app/changing-requests.ts";
 import { startHttp } from "../../src/app/http-server.ts";
@@ -46,6 +47,29 @@ for (const host of ["0.0.0.0", "::"]) {
     }
   });
 }
+
+test("who reads nothing of a long answer does not hold its connection", async () => {
+  const body = "x".repeat(32 * 1024 * 1024);
+  const http = await startHttp({
+    listen: { host: "127.0.0.1", port: 0 },
+    routes: [{ path: "/long", answer: () => ({ t: "text", body }) }],
+    log: quiet,
+    answerTimeoutMs: 50,
+  });
+  try {
+    const socket = connect(http.address);
+    socket.pause();
+    socket.on("error", () => {});
+    const cut = new Promise((resolve) => socket.once("close", resolve));
+    socket.write("GET /long HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    // Who does not read learns of the end when it writes; between requests a line break says nothing.
+    const writing = setInterval(() => socket.write("\r\n"), 20);
+    await cut;
+    clearInterval(writing);
+  } finally {
+    await http.close();
+  }
+});
 
 for (const host of ["127.0.0.1", "::1", "0.0.0.0"]) {
   test(`a change at a port on ${host} is taken from a program of this machine, and from no page in its browser`, async () => {
