@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
 import { homedir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import {
@@ -67,10 +67,13 @@ function aboutVersion({ path, version }: FoundEnvoy): string {
   return `${path} is ${formatVersion(version)}, not ${supportedEnvoys}`;
 }
 
-async function look(path: string): Promise<Looked> {
+async function look(name: string): Promise<Looked> {
+  // It is looked at here and run in another folder, where a relative path would lead elsewhere.
+  const path = resolve(name);
   try {
     const { stdout } = await promisify(execFile)(path, ["--version"], {
       timeout: versionTimeoutMs,
+      killSignal: "SIGKILL",
     });
     const version = parseEnvoyVersion(stdout);
     return version === undefined

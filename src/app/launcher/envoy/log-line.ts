@@ -9,21 +9,21 @@ export interface EnvoyLogLine {
 /** For `--log-format`; `%j` is the message, escaped for JSON. */
 export const envoyLogFormat: string = '{"level":"%l","part":"%n","text":"%j"}';
 
-const levels: Readonly<Record<string, EnvoyLogLine["level"]>> = {
-  trace: "debug",
-  debug: "debug",
-  info: "info",
-  warning: "warn",
-  error: "error",
-  critical: "error",
-};
+const levels: ReadonlyMap<string, EnvoyLogLine["level"]> = new Map([
+  ["trace", "debug"],
+  ["debug", "debug"],
+  ["info", "info"],
+  ["warning", "warn"],
+  ["error", "error"],
+  ["critical", "error"],
+]);
 
 /** What is not in that format comes from whatever died before it could keep to it. */
 export function parseLogLine(line: string): EnvoyLogLine {
   try {
     const { level, part, text } = JSON.parse(line) as Readonly<Record<string, unknown>>;
     if (typeof level === "string" && typeof part === "string" && typeof text === "string") {
-      return { level: levels[level] ?? "warn", part, text };
+      return { level: levels.get(level) ?? "warn", part, text };
     }
   } catch {
     // Told as it stands.

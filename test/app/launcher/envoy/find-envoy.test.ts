@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { formatVersion } from "../../../../src/app/launcher/envoy/envoy-version.ts";
 import { findEnvoy } from "../../../../src/app/launcher/envoy/find-envoy.ts";
@@ -40,6 +40,16 @@ suite("findEnvoy()", () => {
   test("takes the first fit one on PATH before the cache, whatever else stands there", async () => {
     const PATH = path("data", "old", "other", "broken", "fit", "next");
     assert.equal((await findEnvoy({ PATH, ISTHMUS_CACHE: at("cache") })).path, at("fit/envoy"));
+  });
+
+  test("names it by a whole path, as it is run in another folder", async () => {
+    const here = (...parts: readonly string[]): string => relative(process.cwd(), at(...parts));
+    for (const environment of [
+      { ISTHMUS_ENVOY: here("fit/envoy"), PATH: path() },
+      { PATH: [dirname("/bin/sh"), here("fit")].join(delimiter) },
+    ]) {
+      assert.equal((await findEnvoy(environment)).path, at("fit/envoy"));
+    }
   });
 
   test("takes the newest of the cache", async () => {

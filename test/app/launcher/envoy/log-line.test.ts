@@ -27,3 +27,8 @@ for (const line of ["Segmentation fault", "", "null", '{"level":1}']) {
     assert.deepEqual(parseLogLine(line), { level: "error", part: "", text: line });
   });
 }
+
+test("parseLogLine() takes a level that nobody has for a warning", () => {
+  const line = '{"level":"constructor","part":"main","text":"x"}';
+  assert.equal(parseLogLine(line).level, "warn");
+});

@@ -83,13 +83,17 @@ interface HostDraft {
   readonly counts: { -readonly [Key in keyof HostCounts]: number };
 }
 
-/** Reads `/clusters`: a line is `<cluster>::<address>::<name>::<value>`, an address may hold `::`, too. */
+/**
+ * Reads `/clusters`: a line is `<cluster>::<address>::<name>::<value>`. An address may hold `::`, too, and so may
+ * a zone, which other members name as they like.
+ */
 export function readHosts(text: string): ReadonlyMap<string, readonly HostReading[]> {
   const clusters = new Map<string, Map<string, HostDraft>>();
   for (const line of text.split("\n")) {
-    const valueAt = line.lastIndexOf("::");
-    const nameAt = line.lastIndexOf("::", valueAt - 1);
     const addressAt = line.indexOf("::");
+    const isIpv6 = line.startsWith("::[", addressAt);
+    const nameAt = line.indexOf("::", isIpv6 ? line.indexOf("]", addressAt) : addressAt + 2);
+    const valueAt = line.indexOf("::", nameAt + 2);
     // Three of them, or it says something of the cluster as a whole.
     if (addressAt < 0 || addressAt >= nameAt || nameAt >= valueAt) continue;
     const name = line.slice(nameAt + 2, valueAt);
