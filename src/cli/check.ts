@@ -4,6 +4,7 @@ import type { Finding } from "../mesh/service.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
 import { counted, stateCell } from "./print/phrases.ts";
+import { printJson } from "./print/print-json.ts";
 import { painted } from "./print/table.ts";
 import { wrapped } from "./print/wrap.ts";
 
@@ -23,11 +24,8 @@ export const check: Command = {
         ? await checkFiles(paths)
         : (await askAgent<FindingsAnswer>("/api/v1/findings", { args, terminal })).findings;
     const sorted = [...findings].sort(byWeight);
-    terminal.out(
-      args.has("json")
-        ? `${JSON.stringify({ findings: sorted }, null, 2)}\n`
-        : page(sorted, terminal),
-    );
+    if (args.has("json")) printJson({ findings: sorted }, terminal);
+    else terminal.out(page(sorted, terminal));
     const hasErrors = findings.some(({ severity }) => severity === "error");
     return hasErrors ? exitCodes.failed : exitCodes.done;
   },

@@ -2,6 +2,7 @@ import type { EndpointAnswer, EndpointsAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
 import { counted, placeOf, stateCell } from "./print/phrases.ts";
+import { printJson } from "./print/print-json.ts";
 import { type Cell, type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
@@ -37,7 +38,7 @@ export const endpoints: Command = {
     }
     const path = `/api/v1/endpoints?${query.toString()}`;
     const answer = await askAgent<{ ports: EndpointsAnswer[] }>(path, { args, terminal });
-    if (args.has("json")) terminal.out(`${JSON.stringify(answer, null, 2)}\n`);
+    if (args.has("json")) printJson(answer, terminal);
     else for (const port of answer.ports) terminal.out(page(port, terminal));
     return exitCodes.done;
   },

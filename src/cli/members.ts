@@ -4,6 +4,7 @@ import { MeshError } from "../mesh/errors.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
 import { rttOf, spanOf, stateCell } from "./print/phrases.ts";
+import { printJson } from "./print/print-json.ts";
 import { type Cell, type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
@@ -43,7 +44,7 @@ export const members: Command = {
     });
     const [name] = args.positionals;
     const chosen = name === undefined ? answer.members : [memberIn(answer.members, name)];
-    if (args.has("json")) terminal.out(`${JSON.stringify({ members: chosen }, null, 2)}\n`);
+    if (args.has("json")) printJson({ members: chosen }, terminal);
     else terminal.out(table(columns, chosen.map(row), terminal));
     if (name !== undefined && !args.has("json")) {
       const gateways = chosen.flatMap((member) => member.gateways.map(gatewayRow));

@@ -1,4 +1,5 @@
 import type { ProxyConfigAnswer } from "../app/api-model.ts";
+import { visibleJson } from "../mesh/visible.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
 import { type Column, table } from "./print/table.ts";
@@ -29,7 +30,7 @@ export const proxyConfig: Command = {
     const type = args.text("type");
     const resources = answer.resources.filter((each) => type === undefined || each.type === type);
     const text = args.has("json")
-      ? `${JSON.stringify({ ...answer, resources }, null, 2)}\n`
+      ? `${visibleJson({ ...answer, resources })}\n`
       : table(
           columns,
           resources.map((each) => [

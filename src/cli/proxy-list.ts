@@ -1,4 +1,5 @@
 import type { ProxyAnswer } from "../app/api-model.ts";
+import { visibleJson } from "../mesh/visible.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
 import { spanOf } from "./print/phrases.ts";
@@ -26,7 +27,7 @@ export const proxyList: Command = {
       terminal,
     });
     const text = args.has("json")
-      ? `${JSON.stringify(answer, null, 2)}\n`
+      ? `${visibleJson(answer)}\n`
       : table(columns, answer.proxies.map(row), terminal);
     terminal.out(text);
     return exitCodes.done;

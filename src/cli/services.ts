@@ -1,4 +1,5 @@
 import type { ServiceAnswer } from "../app/api-model.ts";
+import { visibleJson } from "../mesh/visible.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
 import { healthyOf } from "./print/phrases.ts";
@@ -27,7 +28,7 @@ export const services: Command = {
       terminal,
     });
     const text = args.has("json")
-      ? `${JSON.stringify(answer, null, 2)}\n`
+      ? `${visibleJson(answer)}\n`
       : table(columns, answer.services.map(row), terminal);
     terminal.out(text);
     return exitCodes.done;

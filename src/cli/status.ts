@@ -2,6 +2,7 @@ import type { HubAnswer, StatusAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
 import { counted, spanOf } from "./print/phrases.ts";
+import { printJson } from "./print/print-json.ts";
 import { type Cell, painted } from "./print/table.ts";
 
 export const status: Command = {
@@ -12,9 +13,8 @@ export const status: Command = {
   positionals: { min: 0, max: 0 },
   run: async (args, terminal) => {
     const answer = await askAgent<StatusAnswer>("/api/v1/status", { args, terminal });
-    terminal.out(
-      args.has("json") ? `${JSON.stringify(answer, null, 2)}\n` : page(answer, terminal),
-    );
+    if (args.has("json")) printJson(answer, terminal);
+    else terminal.out(page(answer, terminal));
     return exitCodes.done;
   },
 };

@@ -1,5 +1,6 @@
 import type { LoadAnswer } from "../app/api-model.ts";
 import { MeshError } from "../mesh/errors.ts";
+import { visibleJson } from "../mesh/visible.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Arguments, type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
 import { pause, runLivePage } from "./print/live-page.ts";
@@ -54,11 +55,11 @@ function ask(args: Arguments, terminal: Terminal): Promise<LoadAnswer> {
 
 async function printJson(args: Arguments, terminal: Terminal): Promise<void> {
   if (args.has("once")) {
-    terminal.out(`${JSON.stringify(await ask(args, terminal), null, 2)}\n`);
+    terminal.out(`${visibleJson(await ask(args, terminal))}\n`);
     return;
   }
   while (terminal.isClosed?.() !== true) {
-    terminal.out(`${JSON.stringify(await ask(args, terminal))}\n`);
+    terminal.out(`${visibleJson(await ask(args, terminal), 0)}\n`);
     await pause(everyMs);
   }
 }

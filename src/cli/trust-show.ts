@@ -1,6 +1,7 @@
 import { describeTrust } from "../app/trust-tasks.ts";
 import type { Charter } from "../mesh/charter.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
+import { printJson } from "./print/print-json.ts";
 import { painted } from "./print/table.ts";
 
 type Description = Awaited<ReturnType<typeof describeTrust>>[number]["content"][number];
@@ -16,7 +17,7 @@ export const trustShow: Command = {
   run: async (args, terminal) => {
     const files = await describeTrust(args.positionals);
     const isBroken = files.some(({ content }) => content.some((one) => one.t === "unreadable"));
-    if (args.has("json")) terminal.out(`${JSON.stringify({ files }, null, 2)}\n`);
+    if (args.has("json")) printJson({ files }, terminal);
     else {
       for (const { file, content } of files) {
         terminal.out(`${painted({ text: file, tone: "quiet" }, terminal)}\n`);

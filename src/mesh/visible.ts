@@ -9,10 +9,10 @@ export function visible(text: string, maxLength: number = defaultMaxLength): str
   return shown.replaceAll(unprintable, escapeOf);
 }
 
-/** JSON that is as harmless on a terminal, and the same to programs. */
-export function visibleJson(value: unknown): string {
+/** JSON that is as harmless on a terminal, and the same to programs; `indent` 0: on one line. */
+export function visibleJson(value: unknown, indent = 2): string {
   // Outside strings such characters cannot stand; the line breaks of the layout are ours.
-  return JSON.stringify(value, null, 2).replaceAll(unprintable, (found) =>
+  return JSON.stringify(value, null, indent).replaceAll(unprintable, (found) =>
     found === "\n" ? found : unitsOf(found),
   );
 }
