@@ -25,7 +25,8 @@ export function createEngineWatch(clock: Clock): EngineWatch {
   return {
     note: ({ id, metadata }) => {
       const count = restartsIn(metadata);
-      if (count === 0) return;
+      // gRPC programs have no launcher, and may give themselves any name.
+      if (count === 0 || id.startsWith("grpc/")) return;
       restarted.delete(id);
       restarted.set(id, { count, atMs: clock.monotonicMs() });
       const [oldest] = restarted.keys();

@@ -39,6 +39,12 @@ for (const metadata of [
   });
 }
 
+test("EngineWatch believes no gRPC program, whose name nothing proves", () => {
+  const { watch } = watchAt();
+  watch.note({ id: "grpc/shop/cart-1", metadata: { restarts: 3 } });
+  assert.deepEqual(watch.findings(), []);
+});
+
 test("EngineWatch names no more than twenty, the last ones", () => {
   const { watch } = watchAt();
   for (let index = 0; index < 1_100; index += 1) {
