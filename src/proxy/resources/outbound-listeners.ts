@@ -19,17 +19,23 @@ export type ProtocolOf = (target: ServiceTarget) => AppProtocol;
 /** One listener for each upstream the node asked for, whether the service exists yet or not. */
 export function outboundListeners(node: SidecarNode, protocolOf: ProtocolOf): Listener[] {
   return node.upstreams.map((upstream) => {
-    const protocol = node.engine === "envoy" ? protocolOf(upstream.target) : "tcp";
-    return outboundListener(upstream, protocol);
+    const isEnvoy = node.engine === "envoy";
+    const protocol = isEnvoy ? protocolOf(upstream.target) : "tcp";
+    return outboundListener(upstream, { protocol, isEnvoy });
   });
 }
 
-function outboundListener(upstream: Upstream, protocol: AppProtocol): Listener {
+function outboundListener(
+  upstream: Upstream,
+  { protocol, isEnvoy }: { readonly protocol: AppProtocol; readonly isEnvoy: boolean },
+): Listener {
   const envoyCluster = outboundName(upstream.target);
   return create(ListenerSchema, {
     name: `${envoyCluster}@${formatHostPort(upstream.listen)}`,
     address: socketAddress(upstream.listen),
     trafficDirection: TrafficDirection.OUTBOUND,
+    // Connections from outside, which have proven nothing yet, must not keep the application from calling others.
+    ...(isEnvoy ? { ignoreGlobalConnLimit: true } : {}),
     filterChains: [
       { filters: [protocol === "tcp" ? forwardTo(envoyCluster) : outboundHttp(envoyCluster)] },
     ],
