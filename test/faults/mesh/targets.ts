@@ -51,7 +51,7 @@ const noStrays: Target = {
   value: ({ http }) => http.strays,
   atMost: exactly(0),
 };
-// The times hold within a region: what is answered by another one takes its round trip on top,
+// Times hold within a region: what is answered by another one takes its round trip on top,
 // and three of them on a new connection.
 const onNewConnection =
   (ms: number): Target["atMost"] =>

@@ -15,11 +15,11 @@ export interface SoakResult {
   readonly violations: readonly string[];
   readonly requests: number;
   readonly failed: number;
-  /** Mean bytes of each part at the end. */
+  /** Resident bytes of each part, after each step. */
   readonly rss: ReadonlyMap<string, readonly number[]>;
 }
 
-// From the issue: of what is connected, in ms after the last fault was mended.
+// Of what is connected, in ms after the last fault was mended.
 const acknowledgedWithinMs = 5000;
 // An Envoy that found no agent for long asks again after some seconds.
 const connectedWithinMs = 45_000;
