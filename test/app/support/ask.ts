@@ -27,12 +27,15 @@ export async function askUntil(
   assert.fail(`never answered by ${wanted}`);
 }
 
+// At least 30 s: a proxy may take 15 s to leave an agent that hangs.
+const maxLooks = 3000;
+
 /** Asks an agent until its answer is as wanted. */
 export async function until<Answer>(
   url: string,
   isWanted: (answer: Answer) => boolean,
 ): Promise<Answer> {
-  for (let asked = 0; asked < 1000; asked += 1) {
+  for (let asked = 0; asked < maxLooks; asked += 1) {
     const response = await fetch(url);
     const answer = (await response.json()) as Answer;
     if (isWanted(answer)) return answer;
