@@ -47,6 +47,7 @@ export function inboundHttp(envoyCluster: string): Extension {
     commonHttpProtocolOptions: { maxConnectionDuration: ms(inboundConnectionAgeMs) },
     http2ProtocolOptions: {
       ...http2Extras,
+      ...inboundWindows,
       // Callers that vanished; they look after themselves much sooner.
       connectionKeepalive: { interval: ms(30_000), timeout: ms(10_000) },
     },
@@ -55,6 +56,14 @@ export function inboundHttp(envoyCluster: string): Extension {
 
 const managerName = "envoy.filters.network.http_connection_manager";
 const inboundConnectionAgeMs = 600_000;
+
+// An application that does not read must not fill its sidecar: 10 connections of 20 streams cost 170 MB with
+// Envoy's own values, 35 MB with these and `inboundBufferBytes`. A megabyte in flight is 10 MB/s at 100 ms.
+const inboundWindows = {
+  maxConcurrentStreams: 128,
+  initialStreamWindowSize: 1_048_576,
+  initialConnectionWindowSize: 4_194_304,
+};
 
 /** What both ends share: a sidecar is no server of its own and leaves traffic as it is. */
 function common(filters: readonly Extension[] = []) {

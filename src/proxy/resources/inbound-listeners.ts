@@ -64,6 +64,7 @@ function inboundListener(
     name: `inbound@${formatHostPort(entry.listen)}`,
     address: socketAddress(entry.listen),
     trafficDirection: TrafficDirection.INBOUND,
+    ...(options.protocol === "tcp" ? {} : { perConnectionBufferLimitBytes: inboundBufferBytes }),
     filterChains: [
       {
         filters: [allowCallers(workloadsOf(options.trust)), proxy],
@@ -93,6 +94,9 @@ function alpnOf(protocol: AppProtocol, node: SidecarNode): readonly string[] {
 function canEndConnections({ version }: SidecarNode): boolean {
   return version === undefined || version.major > 1 || version.minor >= 37;
 }
+
+/** What is held of a request's body while the application does not read; see `inboundWindows`. */
+const inboundBufferBytes = 65_536;
 
 // Callers across continents need three round trips of up to 300 ms, with losses.
 const handshakeTimeoutMs = 10_000;
@@ -133,7 +137,9 @@ export function inboundClusters(node: SidecarNode, protocolOf: InboundProtocolOf
         ],
       },
     });
-    if (protocol !== "tcp") cluster.typedExtensionProtocolOptions = appProtocolOptions(protocol);
+    if (protocol === "tcp") return cluster;
+    cluster.typedExtensionProtocolOptions = appProtocolOptions(protocol);
+    cluster.perConnectionBufferLimitBytes = inboundBufferBytes;
     return cluster;
   });
 }
