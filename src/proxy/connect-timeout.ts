@@ -1,25 +1,11 @@
-/** Round trips to the farthest gateway that is in use. */
-export interface WorstRtt {
-  /** Minimum of five minutes. */
-  readonly usualMs: number;
-  /** What it takes just now, when a way has become longer. */
-  readonly presentMs: number;
-}
-
-export const noRtt: WorstRtt = { usualMs: 0, presentMs: 0 };
-
 // Any change of a cluster's own fields rebuilds its connection pools and forgets ejections, so the
 // timeout moves in few, wide steps.
 const timeoutStepsMs = [500, 1_000, 2_000] as const;
 const maxTimeoutMs = 4_000;
 
-/**
- * max(0.5 s, 4 × the usual round trip, 3 × the present one), rounded up to the next step. TCP and TLS take two;
- * what is only so at present gets less to spare, because it comes from few samples.
- */
-export function connectTimeoutMsFor(worst: WorstRtt): number {
-  const wantedMs = Math.max(4 * worst.usualMs, 3 * worst.presentMs);
-  return timeoutStepsMs.find((step) => step >= wantedMs) ?? maxTimeoutMs;
+/** max(0.5 s, 3 × the round trip), rounded up to the next step: TCP and TLS take two. */
+export function connectTimeoutMsFor(rttMs: number): number {
+  return timeoutStepsMs.find((step) => step >= 3 * rttMs) ?? maxTimeoutMs;
 }
 
 /** The timeout in use, and since when a shorter one would do. */
@@ -38,10 +24,10 @@ const steadyMs = 120_000;
  */
 export function nextConnectTimeout(
   now: ConnectTimeout,
-  seen: { readonly worst: WorstRtt; readonly nowMs: number; readonly isFailover: boolean },
+  seen: { readonly rttMs: number; readonly nowMs: number; readonly isFailover: boolean },
 ): ConnectTimeout {
   const { timeoutMs } = now;
-  const wantedMs = connectTimeoutMsFor(seen.worst);
+  const wantedMs = connectTimeoutMsFor(seen.rttMs);
   if (seen.isFailover || wantedMs === timeoutMs) return { timeoutMs };
   if (wantedMs > timeoutMs) return { timeoutMs: wantedMs };
   const shorterSinceMs = now.shorterSinceMs ?? seen.nowMs;

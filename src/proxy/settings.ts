@@ -1,4 +1,4 @@
-import { connectTimeoutMsFor, noRtt } from "./connect-timeout.ts";
+import { connectTimeoutMsFor } from "./connect-timeout.ts";
 
 /**
  * The settings that make failover lossless; each was measured against a real proxy. What depends on
@@ -43,7 +43,7 @@ export const tcpKeepalive = {
 } as const;
 
 export const defaultProxySettings: ProxySettings = {
-  connectTimeoutMs: connectTimeoutMsFor(noRtt),
+  connectTimeoutMs: connectTimeoutMsFor(0),
 };
 
 /** Spill to the next level starts when less than 100/140 = 72 % of a level is healthy. */

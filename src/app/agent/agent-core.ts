@@ -303,7 +303,7 @@ export class AgentCore implements AsyncDisposable {
   #adjustTimeouts(): void {
     const before = this.#timeout.timeoutMs;
     this.#timeout = nextConnectTimeout(this.#timeout, {
-      worst: this.neighbours.worstRtt(),
+      rttMs: this.neighbours.worstRttMs(),
       nowMs: this.#options.clock.monotonicMs(),
       isFailover: this.neighbours.isFailover(),
     });

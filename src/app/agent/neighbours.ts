@@ -18,7 +18,6 @@ import type { CheckClaim } from "../../mesh/claim.ts";
 import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random, VerifyPeer } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
-import type { WorstRtt } from "../../proxy/connect-timeout.ts";
 import { GatewayDirectory } from "./gateways/gateway-directory.ts";
 import { nearestGateways, RegionRanks } from "./gateways/region-ranks.ts";
 import { silenceFinding } from "./gateways/silent-gateway.ts";
@@ -103,13 +102,10 @@ export class Neighbours implements Disposable {
     return nearestGateways(this.reports()).get(member);
   }
 
-  /** The longest way that a connection of ours takes now; 0 before anything was measured. */
-  worstRtt(): WorstRtt {
+  /** The longest way that a connection of ours takes now; 0 before it was measured often enough. */
+  worstRttMs(): number {
     const alive = this.reports().filter((report) => report.isAlive);
-    return {
-      usualMs: Math.max(0, ...alive.map(({ rttMs = 0 }) => rttMs)),
-      presentMs: Math.max(0, ...alive.map(({ presentRttMs = 0 }) => presentRttMs)),
-    };
+    return Math.max(0, ...alive.map(({ presentRttMs = 0 }) => presentRttMs));
   }
 
   reports(): readonly ProbeReport[] {

@@ -24,7 +24,7 @@ export interface ProbeReport extends ProbeTarget {
   readonly isAlive: boolean;
   /** 5-minute minimum of the TCP round trip; undefined until one was measured. */
   readonly rttMs: number | undefined;
-  /** Of the last five round trips the shortest: what the way takes now. */
+  /** Of the last ten round trips the shortest: what the way takes now. */
   readonly presentRttMs: number | undefined;
   /** Of the last probe that failed, also when it answers again. */
   readonly lastFailure: ProbeFailure | undefined;

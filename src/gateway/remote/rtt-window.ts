@@ -13,8 +13,9 @@ interface RttBucket {
 const bucketMs = 30_000;
 const windowMs = 300_000;
 
-// A few slow answers may be a busy machine at either end, five in a row are the way as it is now.
-const presentSamples = 5;
+// A few slow answers may be a busy machine at either end, as when a whole site starts; ten in a row are the way
+// as it is now.
+const presentSamples = 10;
 
 export const emptyRttWindow: RttWindow = { buckets: [], latest: [] };
 
@@ -43,7 +44,7 @@ export function minRtt(window: RttWindow, nowMs: number): number | undefined {
   return values.length === 0 ? undefined : Math.min(...values);
 }
 
-/** What the way takes now, when that is more than the five minutes say: the least of the last five. */
+/** What the way takes now, when that is more than the five minutes say: the least of the last ten. */
 export function presentRtt({ latest }: RttWindow): number | undefined {
   return latest.length < presentSamples ? undefined : Math.min(...latest);
 }
