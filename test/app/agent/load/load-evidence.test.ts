@@ -168,7 +168,12 @@ for (const engine of ["embedded", "envoy"] as const) {
     for (const url of urls) await askUntil(url, "cart of west", { allowed: ["cart of north"] });
     const answers = await asking.stop();
     // Whoever could not connect to west was served by north within the same request.
-    assert.deepEqual([...new Set(answers)].sort(), ["cart of north", "cart of west"]);
+    assert.ok(answers.includes("cart of north"));
+    const served = new Set(["cart of north", "cart of west"]);
+    assert.deepEqual(
+      answers.filter((answer) => !served.has(answer)),
+      [],
+    );
   });
 }
 
