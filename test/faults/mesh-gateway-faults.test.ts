@@ -1,4 +1,8 @@
 import { gatewayFaults } from "./mesh/scenarios/gateway-faults.ts";
 import { strikeEach } from "./mesh/strike-each.ts";
 
-strikeEach("envoy", gatewayFaults);
+// Whole regions are in mesh-link-faults: a member that fell often is held back for minutes.
+strikeEach(
+  "envoy",
+  gatewayFaults.filter(({ name }) => !name.startsWith("region-")),
+);
