@@ -1,4 +1,5 @@
 // `npm start [-- OPTIONS]`: the demo, with an Envoy where it is to run one. Plain JavaScript for any Node >= 20.
+import { fileURLToPath } from "node:url";
 import { provideEnvoy } from "./envoy.mjs";
 
 const options = process.argv.slice(2);
@@ -11,7 +12,8 @@ if (options.some((option, at) => option === "--engine=envoy" || isEnvoy(option, 
     process.stderr.write(`${error.message}\n`);
   }
 }
-process.argv.splice(2, 0, "demo");
+// As if it had been started itself: its parts are started by the same path.
+process.argv.splice(1, 1, fileURLToPath(new URL("../bin/isthmus.mjs", import.meta.url)), "demo");
 await import("../bin/isthmus.mjs");
 
 /**
