@@ -37,6 +37,7 @@ export function provideEnvoy(which = "newest") {
 }
 
 function install({ cache, target, pinFile }) {
+  process.stderr.write("Downloading Envoy (37 MB, once)\n");
   mkdirSync(cache, { recursive: true });
   // Beside its place and moved at the end: an interrupted download must not look like an Envoy.
   const staging = mkdtempSync(join(cache, ".envoy-"));

@@ -1,5 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { join } from "node:path";
 import { MeshError } from "../../mesh/errors.ts";
+import { programDir } from "../program-dir.ts";
 import type { FromPart, Part, ToPart } from "./part-messages.ts";
 import type { Sample } from "./samples.ts";
 
@@ -25,8 +27,8 @@ export class ChildPart implements AsyncDisposable {
   constructor(name: string, options: ChildPartOptions) {
     this.name = name;
     this.#part = options.part;
-    // The program runs itself again, with a hidden command.
-    const entry = process.argv[1] ?? "";
+    // The program runs itself again, with a hidden command, whoever started it here.
+    const entry = join(programDir(), "bin/isthmus.mjs");
     this.#child = fork(entry, ["demo-part", options.part.t, options.logFile], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
