@@ -6,9 +6,8 @@ const remote = { http: "books", tcp: "vault", rttMs: 120 } as const;
 const one = { ...remote, struck: [], allowed: ["us/"] } as const;
 const region = { ...remote, struck: ["us/"], row: "region silent" } as const;
 const gateways = ["us/gateway-1", "us/gateway-2"];
-const heal = (mesh: FaultMesh): Promise<void> => mesh.regions.heal();
 
-/** What happens to gateways of the next region, behind them, and between regions. */
+/** What happens to gateways of the next region, and behind them. */
 export const gatewayFaults: readonly MeshFault[] = [
   {
     ...remote,
@@ -50,27 +49,6 @@ export const gatewayFaults: readonly MeshFault[] = [
     title: "both gateways of the next region hang",
     strike: (mesh) => signalGateways(mesh, "SIGSTOP"),
     mend: (mesh) => signalGateways(mesh, "SIGCONT"),
-  },
-  {
-    ...region,
-    name: "region-silent",
-    title: "the next region is cut off from all others",
-    strike: (mesh) => mesh.regions.isolate("us"),
-    mend: heal,
-  },
-  {
-    ...region,
-    name: "region-no-answers",
-    title: "packets from the next region are lost, those to it arrive",
-    strike: (mesh) => mesh.regions.partition("us", "eu", { isOneWay: true }),
-    mend: heal,
-  },
-  {
-    ...region,
-    name: "region-not-reached",
-    title: "packets to the next region are lost, those from it arrive",
-    strike: (mesh) => mesh.regions.partition("eu", "us", { isOneWay: true }),
-    mend: heal,
   },
 ];
 

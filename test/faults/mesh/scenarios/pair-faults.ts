@@ -2,9 +2,16 @@ import type { MeshFault } from "../fault.ts";
 import { controlFaults } from "./control-faults.ts";
 import { gatewayFaults } from "./gateway-faults.ts";
 import { linkFaults } from "./link-faults.ts";
+import { regionFaults } from "./region-faults.ts";
 import { workloadFaults } from "./workload-faults.ts";
 
-const singles = [...workloadFaults, ...gatewayFaults, ...controlFaults, ...linkFaults];
+const singles = [
+  ...workloadFaults,
+  ...gatewayFaults,
+  ...regionFaults,
+  ...controlFaults,
+  ...linkFaults,
+];
 
 /**
  * Two at once: the first is already there when the second strikes, whose targets count. Each pair takes away

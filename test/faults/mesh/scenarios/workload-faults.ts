@@ -40,7 +40,14 @@ export const workloadFaults: readonly MeshFault[] = [
   },
   { ...each, name: "locals-killed", title: "all local workloads are killed", ...killed(all) },
   { ...one, name: "local-hung", title: "one of four local workloads hangs", ...hung(first) },
-  { ...each, name: "locals-hung", title: "all local workloads hang", ...hung(all) },
+  {
+    ...each,
+    name: "locals-hung",
+    // What meets one hung workload after the other fails twice now and then: a miss that the table shows.
+    isRare: true,
+    title: "all local workloads hang",
+    ...hung(all),
+  },
   {
     ...one,
     name: "local-dropped",
