@@ -63,6 +63,8 @@ suite("a real Envoy sends requests where levelsFor() says", { skip: skipWithoutE
   const gateway = (address: string, isAlive = true, zone?: string) => {
     return { address, port, isAlive, ...(zone === undefined ? {} : { zone }) };
   };
+  /** Refuses. */
+  const dead = (address: string) => ({ ...gateway(address), port: 1 });
   const cart = (number: number, health: "healthy" | "unhealthy" | "draining", zone = "a") => {
     const address = `127.0.1.${number}`;
     const sidecars = { http: { address, port } };
@@ -157,6 +159,46 @@ suite("a real Envoy sends requests where levelsFor() says", { skip: skipWithoutE
         const actual = (seen.get(address) ?? 0) / requests;
         assert.ok(Math.abs(actual - share) <= tolerance, `${address}: ${actual}, not ${share}`);
       }
+      close();
+    });
+  }
+
+  const surprises: Record<string, () => Partial<MeshService>> = {
+    "one of two gateways": () => ({
+      remotes: [near({ gateways: [gateway("127.0.2.1"), dead("127.0.2.2")] }), far()],
+    }),
+    "the gateway of a zone with most endpoints": () => ({
+      remotes: [
+        near({
+          gateways: [gateway("127.0.2.1", true, "1"), { ...dead("127.0.2.2"), zone: "2" }],
+          zones: [
+            { zone: "1", healthy: 2, total: 2 },
+            { zone: "2", healthy: 6, total: 6 },
+          ],
+        }),
+        far(),
+      ],
+    }),
+    "one of two gateways of a member with some endpoints missing": () => ({
+      remotes: [
+        near({
+          gateways: [gateway("127.0.2.1"), dead("127.0.2.2")],
+          zones: [{ zone: "1", healthy: 6, total: 8 }],
+        }),
+        far(),
+      ],
+    }),
+  };
+
+  for (const [name, made] of Object.entries(surprises)) {
+    test(`${name} dies unknown to the agent: nothing fails, nothing leaves the region`, async () => {
+      resources.update(cartId, meshService(made()));
+      const { view, close } = resources.open(node);
+      assert.deepEqual(await envoy.hold(toldIn(view)), []);
+      const at = node.upstreams[0]?.listen.port ?? 0;
+      await until(() => isListening(at));
+      const seen = await whereTo(at, agent);
+      assert.deepEqual(Object.fromEntries(seen), { "127.0.2.1": requests });
       close();
     });
   }

@@ -11,7 +11,10 @@ import {
   LbEndpointSchema,
   LocalityLbEndpointsSchema,
 } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts";
-import type { ClusterLoadAssignment } from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type {
+  ClusterLoadAssignment,
+  ClusterLoadAssignment_Policy,
+} from "../../xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import {
   ClusterLoadAssignment_PolicySchema,
   ClusterLoadAssignmentSchema,
@@ -19,9 +22,11 @@ import {
 import { shared } from "../../xds/shared.ts";
 import { levelsFor } from "../levels/levels.ts";
 import type { PlannedHost, PlannedLevel, PlannedLocality } from "../levels/plan.ts";
+import { type SparedLevels, withSpareGateways } from "../levels/spare-gateways.ts";
 import { overprovisioningFactor } from "../settings.ts";
 import { isSameOffer, type TargetPlan } from "../targets.ts";
 import type { Viewer } from "../viewer.ts";
+import { remembered } from "./remembered.ts";
 import { socketAddress } from "./wire.ts";
 
 /** The EDS answers of a service's targets, in their order, for sidecars in the viewer's zone. */
@@ -29,13 +34,13 @@ export function sidecarEndpoints(
   plans: readonly TargetPlan[],
   viewer: Viewer,
 ): ClusterLoadAssignment[] {
-  let last: { readonly plan: TargetPlan; readonly localities: Localities } | undefined;
+  let last: { readonly plan: TargetPlan; readonly content: Content } | undefined;
   return plans.map((plan) => {
     // Both names of an exported port mostly lead to the same hosts.
     if (last === undefined || !isSameOffer(last.plan, plan)) {
-      last = { plan, localities: localitiesOf(levelsFor(plan, viewer)) };
+      last = { plan, content: contentOf(withSpareGateways(levelsFor(plan, viewer))) };
     }
-    return assignment(outboundName(plan.target), last.localities);
+    return assignment(outboundName(plan.target), last.content);
   });
 }
 
@@ -44,25 +49,31 @@ export function assignmentOf(
   clusterName: string,
   levels: readonly PlannedLevel[],
 ): ClusterLoadAssignment {
-  return assignment(clusterName, localitiesOf(levels));
+  return assignment(clusterName, contentOf({ levels, factor: overprovisioningFactor }));
 }
 
-type Localities = LocalityLbEndpoints[];
-
-function assignment(clusterName: string, endpoints: Localities): ClusterLoadAssignment {
-  return create(ClusterLoadAssignmentSchema, { clusterName, endpoints, policy });
+interface Content {
+  readonly endpoints: LocalityLbEndpoints[];
+  readonly policy: ClusterLoadAssignment_Policy;
 }
 
-function localitiesOf(levels: readonly PlannedLevel[]): Localities {
-  return levels.flatMap((level, priority) =>
+function assignment(clusterName: string, content: Content): ClusterLoadAssignment {
+  return create(ClusterLoadAssignmentSchema, { clusterName, ...content });
+}
+
+function contentOf({ levels, factor }: SparedLevels): Content {
+  const endpoints = levels.flatMap((level, priority) =>
     level.localities.map((locality) => localityEndpoints(locality, priority)),
   );
+  return { endpoints, policy: policyWith(factor) };
 }
 
-const policy = shared(ClusterLoadAssignment_PolicySchema, {
-  overprovisioningFactor,
-  weightedPriorityHealth: true,
-});
+const policyWith = remembered((factor: number) =>
+  shared(ClusterLoadAssignment_PolicySchema, {
+    overprovisioningFactor: factor,
+    weightedPriorityHealth: true,
+  }),
+);
 
 function localityEndpoints(locality: PlannedLocality, priority: number): LocalityLbEndpoints {
   return create(LocalityLbEndpointsSchema, {
