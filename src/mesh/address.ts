@@ -44,6 +44,11 @@ export function isIp(text: string): boolean {
   return parseIp(text) !== undefined;
 }
 
+/** An IP literal in its one shortest spelling (RFC 5952): IPv6 has many of one address. */
+export function canonicalIp(text: string): string {
+  return text.includes(":") ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
+}
+
 function parseV4(text: string): IpBits | undefined {
   const parts = text.split(".");
   if (parts.length !== 4) return undefined;

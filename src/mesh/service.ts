@@ -76,6 +76,8 @@ export interface LocalService {
   /** Present when a ServiceExport offers it to the mesh. */
   readonly exported?: { readonly createdAtMs: number };
   readonly sessionAffinity?: "ClientIP";
+  /** Where applications of this member dial it: IP literals, canonical. Absent: headless, or its source gives none. */
+  readonly clusterIps?: readonly string[];
   readonly trafficDistribution?: string;
 }
 

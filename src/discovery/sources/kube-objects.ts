@@ -20,6 +20,8 @@ export interface KubeService {
   readonly ports: readonly ServicePort[];
   readonly primaryFamily: "IPv4" | "IPv6";
   readonly workloads: WorkloadAnnotations;
+  /** IP literals, canonical; empty when it has none. */
+  readonly clusterIps: readonly string[];
   readonly sessionAffinity?: "ClientIP";
   readonly trafficDistribution?: string;
 }

@@ -18,6 +18,7 @@ export function localServiceOf(objects: ServiceObjects): LocalService | undefine
     type: service.type === "headless" ? "Headless" : "ClusterSetIP",
     ports: service.ports,
     endpoints: endpointsOf(service, slices),
+    ...(service.clusterIps.length === 0 ? {} : { clusterIps: service.clusterIps }),
     ...(exported === undefined ? {} : { exported }),
     ...(service.sessionAffinity === undefined ? {} : { sessionAffinity: service.sessionAffinity }),
     ...(service.trafficDistribution === undefined

@@ -1,3 +1,4 @@
+import { canonicalIp, isIp } from "../../mesh/address.ts";
 import { serviceIdOf } from "../../mesh/ids.ts";
 import type { ServicePort } from "../../mesh/service.ts";
 import { readWorkloadAnnotations } from "./annotations.ts";
@@ -8,6 +9,8 @@ import type { Metadata } from "./metadata.ts";
 import { portNameRule, readProtocol } from "./read-port.ts";
 
 const maxPorts = 100;
+// One for each family.
+const maxClusterIps = 2;
 const portFields = ["name", "port", "protocol", "appProtocol", "targetPort", "nodePort"];
 const types: Readonly<Record<string, KubeService["type"]>> = {
   ClusterIP: "virtual",
@@ -39,6 +42,7 @@ export function readService(object: Fields, metadata: Metadata, problems: Proble
     id: serviceIdOf(metadata.namespace, metadata.name),
     type,
     ports,
+    clusterIps: spec === undefined || type !== "virtual" ? [] : clusterIpsOf(spec),
     primaryFamily: spec === undefined ? "IPv4" : primaryFamilyOf(spec),
     workloads: readWorkloadAnnotations(metadata.fields),
     ...(affinity === "ClientIP" ? { sessionAffinity: affinity } : {}),
@@ -71,6 +75,19 @@ function portsOf(spec: Fields, problems: Problem[]): ServicePort[] {
   }
   refuseTwins(spec, ports);
   return ports;
+}
+
+/** The API server fills in both fields; who writes a file needs the short one only. */
+function clusterIpsOf(spec: Fields): string[] {
+  const items = spec.list("clusterIPs", maxClusterIps).map(({ value }) => value);
+  const [only, key] =
+    items.length > 0 ? [items, "clusterIPs"] : [[spec.raw("clusterIP")], "clusterIP"];
+  return only.flatMap((item) => {
+    if (item === undefined || item === "") return [];
+    if (typeof item === "string" && isIp(item)) return [canonicalIp(item)];
+    spec.refuse(key, "it is no IP address; write it in quotes, or None for a headless service");
+    return [];
+  });
 }
 
 function portOf(fields: Fields, problems: Problem[]): ServicePort | undefined {

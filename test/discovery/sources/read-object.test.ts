@@ -265,3 +265,25 @@ test("readObject() leaves out an SCTP port and says so", () => {
     [{ code: "SOURCE_PORT_UNSUPPORTED", severity: "warning" }],
   );
 });
+
+test("readObject() reads where a Service is dialled, in one spelling for each address", () => {
+  const ipsOf = (spec: string): readonly string[] | undefined =>
+    readFolder({ "a.yaml": service(`ports: [{ port: 80 }]\n  ${spec}`) }).services[0]?.clusterIps;
+  assert.deepEqual(ipsOf("clusterIP: 10.96.0.1"), ["10.96.0.1"]);
+  assert.deepEqual(ipsOf('clusterIP: 10.96.0.1\n  clusterIPs: [10.96.0.1, "fd00:0::1"]'), [
+    "10.96.0.1",
+    "fd00::1",
+  ]);
+  assert.equal(ipsOf("clusterIP: None"), undefined);
+  assert.equal(ipsOf('clusterIP: ""'), undefined);
+});
+
+test("readObject() refuses a cluster IP that is none", () => {
+  const { findings } = readFolder({
+    "a.yaml": service("ports: [{ port: 80 }]\n  clusterIP: cart"),
+  });
+  assert.deepEqual(
+    findings.map(({ code }) => code),
+    ["SOURCE_OBJECT_INVALID"],
+  );
+});
