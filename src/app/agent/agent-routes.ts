@@ -11,7 +11,6 @@ import { statusOf } from "./answers/status.ts";
 
 /** `/api/v1/`, `/metrics`, `/healthz`, `/readyz`: from memory; all but one only read. */
 export function agentRoutes(view: AgentView): readonly HttpRoute[] {
-  const { core, telemetry } = view;
   return [
     json("/api/v1/status", () => statusOf(view)),
     json("/api/v1/members", () => ({ members: membersOf(view) })),
@@ -23,6 +22,13 @@ export function agentRoutes(view: AgentView): readonly HttpRoute[] {
     json("/api/v1/proxies", () => ({ proxies: proxiesOf(view) })),
     json("/api/v1/proxies/:node/config", (query) => proxyConfigOf(view, query)),
     json("/api/v1/findings", (): FindingsAnswer => ({ findings: findingsOf(view) })),
+    ...healthRoutes(view),
+  ];
+}
+
+/** `/metrics`, `/healthz`, `/readyz`: what those may ask who are not on this machine. */
+export function healthRoutes({ core, telemetry }: AgentView): readonly HttpRoute[] {
+  return [
     {
       path: "/metrics",
       answer: async () => ({

@@ -12,7 +12,7 @@ import { realClock } from "../real-time.ts";
 import { AgentCore } from "./agent-core.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
 import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
-import { agentRoutes } from "./agent-routes.ts";
+import { agentRoutes, healthRoutes } from "./agent-routes.ts";
 import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
@@ -184,6 +184,11 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const routes = agentRoutes(view);
   const http = await startHttp({ listen: config.http.listen, routes, log });
   opened.defer(() => http.close());
+  if (config.http.health !== undefined) {
+    const listen = config.http.health;
+    const health = await startHttp({ listen, routes: healthRoutes(view), log });
+    opened.defer(() => health.close());
+  }
   await core.start(parts.signal ?? ending.signal);
   log.info({ address: http.url, charter: trust.charter().charter.number }, "Agent runs");
 

@@ -226,7 +226,14 @@ export const agentConfigParser: Parser<AgentConfig> = object<AgentConfig>({
     { listen: defaultXds },
   ),
   http: optional<AgentConfig["http"]>(
-    object<{ listen: HostPort }>({ listen: optional(address, defaultHttp) }),
+    mapped(
+      object<{ listen: HostPort; health: HostPort | undefined }>({
+        listen: optional(address, defaultHttp),
+        // A kubelet and a metrics collector ask from outside; they need not see who calls whom.
+        health: optional<HostPort | undefined>(address, undefined),
+      }),
+      ({ listen, health }) => ({ listen, ...(health === undefined ? {} : { health }) }),
+    ),
     { listen: defaultHttp },
   ),
   logLevel: optional<LogLevel>(oneOf(logLevels), defaultLogLevel),

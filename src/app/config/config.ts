@@ -18,7 +18,7 @@ export interface AgentConfig {
     readonly maxClientHelloBytes?: number;
   };
   readonly xds: { readonly listen: HostPort; readonly socket?: XdsSocket };
-  readonly http: { readonly listen: HostPort };
+  readonly http: { readonly listen: HostPort; readonly health?: HostPort };
   readonly logLevel: LogLevel;
 }
 

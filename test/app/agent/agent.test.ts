@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import type { ServiceAnswer, StatusAnswer } from "../../../src/app/api-model.ts";
 import type { SidecarConfig } from "../../../src/app/config/config.ts";
+import { freePorts } from "../../../src/app/demo/free-ports.ts";
 import { startSidecar } from "../../../src/app/launcher/engine-launcher.ts";
 import { realClock } from "../../../src/app/real-time.ts";
 import { makeWorkload } from "../../../src/app/trust-tasks.ts";
@@ -212,6 +213,24 @@ test("the HTTP API on loopback refuses a browser that was rebound to it", async 
   assert.equal(await statusFor("evil.example"), 403);
   assert.equal(await statusFor("localhost:15080"), 200);
   assert.equal(await statusFor("127.0.0.1"), 200);
+});
+
+test("http.health answers what a kubelet and a metrics collector ask, and no more", async () => {
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "us-east-1");
+  await mkdir(mesh.servicesDir("east"), { recursive: true });
+  const [port = 0] = await freePorts(1);
+  const config = mesh.agentConfig("east", "us-east-1", 1);
+  const agent = await mesh.startAgent({
+    ...config,
+    http: { ...config.http, health: { host: "127.0.0.1", port } },
+  });
+  await agent.whenWarm;
+  const paths = ["/readyz", "/healthz", "/metrics", "/api/v1/status", "/api/v1/proxies"];
+  const statuses = await Promise.all(
+    paths.map(async (path) => (await fetch(`http://127.0.0.1:${port}${path}`)).status),
+  );
+  assert.deepEqual(statuses, [200, 200, 200, 404, 404]);
 });
 
 test("an agent says what it waits for until it is warm, and measures itself", async () => {
