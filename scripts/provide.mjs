@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { provideEnvoy } from "./envoy.mjs";
+import { provideKubernetes } from "./kubernetes.mjs";
 
 /** @typedef {{ what: string, probe: readonly string[], packages: readonly string[] }} Tool */
 
@@ -113,6 +114,15 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     process.exit(2);
   }
   const { env, problems } = provide(purpose);
+  // The gate builds it beside its checks; whoever asks here waits.
+  if (purpose === "test") {
+    await provideKubernetes().then(
+      (folder) => {
+        env.ISTHMUS_KUBERNETES = folder;
+      },
+      (error) => problems.push(error.message),
+    );
+  }
   for (const [name, value] of Object.entries(env)) console.log(`${name}=${value}`);
   for (const problem of problems) console.error(problem);
   process.exitCode = problems.length > 0 ? 69 : 0;

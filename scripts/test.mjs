@@ -5,11 +5,13 @@
 //   npm run check                all but the tests
 //
 // With CI set nothing may be missing and nothing may be skipped.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hasKubernetes } from "./kubernetes.mjs";
 import { node24 } from "./node24.mjs";
 import { provide } from "./provide.mjs";
 
@@ -30,8 +32,19 @@ const checks = [
   ["dead code", "knip", []],
 ];
 
-for (const [title, command, commandArgs] of checks) check(title, command, commandArgs);
-if (!args.includes("--without-tests")) runTests(args);
+if (args.includes("--without-tests")) {
+  runChecks();
+} else {
+  const env = provideTools();
+  const turns = turnsOf(args);
+  const kubernetes = turns.some(({ needs }) => needs) ? startKubernetes() : undefined;
+  runChecks();
+  await runTests(turns, { env, kubernetes });
+}
+
+function runChecks() {
+  for (const [title, command, commandArgs] of checks) check(title, command, commandArgs);
+}
 
 /** Prints a check's output only when it is red. */
 function check(title, command, commandArgs) {
@@ -54,10 +67,16 @@ function check(title, command, commandArgs) {
   process.exit(1);
 }
 
-function runTests(files) {
+/** @returns {Record<string, string>} what to add to the environment of tests */
+function provideTools() {
   const startedMs = Date.now();
   process.stdout.write("tools      ");
   const { env, problems } = provide("test");
+  report(startedMs, problems);
+  return env;
+}
+
+function report(startedMs, problems) {
   const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
   process.stdout.write(
     `${problems.length === 0 ? "ok" : strict ? "RED" : "incomplete"} ${seconds} s\n`,
@@ -65,10 +84,42 @@ function runTests(files) {
   for (const problem of problems) process.stdout.write(`  ${problem}\n`);
   if (problems.length > 0 && strict) process.exit(1);
   if (problems.length > 0) process.stdout.write("  Tests that need these are skipped\n");
+}
 
+/**
+ * Built on a machine for the first time it takes minutes, in which checks and most tests can run.
+ *
+ * @returns {{ wait: () => Promise<{ env: Record<string, string>, problems: string[] }> }}
+ */
+function startKubernetes() {
+  if (!hasKubernetes()) process.stdout.write("kubernetes is built meanwhile, once\n");
+  const script = join(root, "scripts/kubernetes.mjs");
+  const child = spawn("nice", [process.execPath, script], { stdio: ["ignore", "pipe", "pipe"] });
+  // A red check ends this process at once, and the build with it.
+  process.on("exit", () => child.kill());
+  let folder = "";
+  let said = "";
+  child.stdout.on("data", (text) => {
+    folder += text;
+  });
+  child.stderr.on("data", (text) => {
+    said += text;
+  });
+  const closed = once(child, "close");
+  return {
+    wait: async () => {
+      const [code] = await closed;
+      if (code === 0) return { env: { ISTHMUS_KUBERNETES: folder.trim() }, problems: [] };
+      return { env: {}, problems: [said.trim()] };
+    },
+  };
+}
+
+async function runTests(turns, { env, kubernetes }) {
   const scratch = mkdtempSync(join(tmpdir(), "isthmus-test-"));
   try {
-    for (const [at, { paths, atOnce }] of turnsOf(files).entries()) {
+    for (const [at, { paths, atOnce, needs }] of turns.entries()) {
+      if (needs === "kubernetes") Object.assign(env, await waitFor(kubernetes));
       const tapFile = join(scratch, `${at}.tap`);
       const result = spawnSync(node, [...testFlags(tapFile, atOnce), ...paths], {
         cwd: root,
@@ -84,25 +135,48 @@ function runTests(files) {
   }
 }
 
+/** @returns {Promise<Record<string, string>>} */
+async function waitFor(kubernetes) {
+  const startedMs = Date.now();
+  process.stdout.write("kubernetes ");
+  const { env, problems } = await kubernetes.wait();
+  report(startedMs, problems);
+  return env;
+}
+
 /**
- * A mesh of three regions under load fills a small machine: those tests come last, and one after the other.
+ * A mesh of three regions under load fills a small machine: those tests come last, and one after the other. Those with a
+ * real Kubernetes come after what needs none, as that may still be building.
  *
  * @param {string[]} files
- * @returns {{ paths: string[], atOnce: number }[]}
+ * @returns {{ paths: string[], atOnce: number, needs?: "kubernetes" }[]}
  */
 function turnsOf(files) {
   // Node's default is one less than the cores: one file at a time on a small machine.
   const atOnce = Math.max(2, availableParallelism() - 1);
-  if (files.length > 0) return [{ paths: files, atOnce }];
+  if (files.length > 0) return [{ paths: files, atOnce, ...needsOf(files) }];
   const all = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" })
     .filter((path) => path.endsWith(".test.ts"))
     .map((path) => join("test", path))
     .sort();
   const isMesh = (path) => dirname(path) === "test/faults" && basename(path).startsWith("mesh-");
+  const clusters = all.filter(usesKubernetes);
+  const others = all.filter((path) => !usesKubernetes(path));
   return [
-    { paths: all.filter((path) => !isMesh(path)), atOnce },
-    { paths: all.filter(isMesh), atOnce: 1 },
+    { paths: others.filter((path) => !isMesh(path)), atOnce },
+    { paths: clusters, atOnce, ...needsOf(clusters) },
+    { paths: others.filter(isMesh), atOnce: 1 },
   ];
+}
+
+function needsOf(paths) {
+  return paths.some(usesKubernetes) ? { needs: "kubernetes" } : {};
+}
+
+/** It says itself that it is skipped without. */
+function usesKubernetes(path) {
+  const isThere = existsSync(resolve(root, path));
+  return isThere && readFileSync(resolve(root, path), "utf8").includes("skipWithoutKubernetes");
 }
 
 function testFlags(tapFile, atOnce) {
