@@ -28,6 +28,7 @@ const pureModules: Readonly<Record<string, string>> = {
   "@bufbuild/protobuf/reflect": "",
   "@bufbuild/protobuf/wire": "",
   "@bufbuild/protobuf/wkt": "",
+  jose: "trust/tokens/",
   "node-forge": "trust/der.ts",
   "node:crypto": "",
   "node:util": "",
