@@ -1,4 +1,5 @@
 import type { ServiceId } from "./ids.ts";
+import type { ObjectMetadata } from "./object-metadata.ts";
 
 export interface ServicePort {
   /** Empty for the only, unnamed port of a service. */
@@ -63,6 +64,8 @@ export interface Endpoint {
   readonly serviceAccount?: string;
   /** By service port name. Absent or lacking the port: plaintext inside the member, counts 0 in exports. */
   readonly sidecars?: Readonly<Record<string, SidecarProof>>;
+  /** Its own name in the service's DNS, where that is not the workload's; a DNS label. */
+  readonly hostname?: string;
   /** Only between a source and the health prober, which takes it off and folds the result into `health`. */
   readonly probe?: HealthProbe;
 }
@@ -73,12 +76,45 @@ export interface LocalService {
   readonly type: ServiceType;
   readonly ports: readonly ServicePort[];
   readonly endpoints: readonly Endpoint[];
-  /** Present when a ServiceExport offers it to the mesh. */
-  readonly exported?: { readonly createdAtMs: number };
-  readonly sessionAffinity?: "ClientIP";
   /** Where applications of this member dial it: IP literals, canonical. Absent: headless, or its source gives none. */
   readonly clusterIps?: readonly string[];
+  /** Present when a ServiceExport offers it to the mesh. */
+  readonly exported?: ExportTerms;
+  readonly sessionAffinity?: "ClientIP";
+  /** 1..86400; absent: Kubernetes' own three hours. Only with `sessionAffinity`. */
+  readonly sessionAffinityTimeoutSeconds?: number;
+  /** Absent: callers of all nodes are served alike. */
+  readonly internalTrafficPolicy?: "Local";
   readonly trafficDistribution?: string;
+}
+
+/** How callers are to be spread, as the owner of a service wishes it. */
+export type TrafficTerms = Pick<
+  LocalService,
+  | "sessionAffinity"
+  | "sessionAffinityTimeoutSeconds"
+  | "internalTrafficPolicy"
+  | "trafficDistribution"
+>;
+
+/** Those of something that says more, without the absent ones. */
+export function trafficTermsOf(from: TrafficTerms): TrafficTerms {
+  const { sessionAffinity, sessionAffinityTimeoutSeconds } = from;
+  const { internalTrafficPolicy, trafficDistribution } = from;
+  return {
+    ...(sessionAffinity === undefined ? {} : { sessionAffinity }),
+    ...(sessionAffinityTimeoutSeconds === undefined ? {} : { sessionAffinityTimeoutSeconds }),
+    ...(internalTrafficPolicy === undefined ? {} : { internalTrafficPolicy }),
+    ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
+  };
+}
+
+/** What a ServiceExport says. */
+export interface ExportTerms {
+  readonly createdAtMs: number;
+  /** What its ServiceImports are labelled with; absent: nothing. */
+  readonly labels?: ObjectMetadata;
+  readonly annotations?: ObjectMetadata;
 }
 
 /** Something an operator should know about an input; `check` and the API show them. */

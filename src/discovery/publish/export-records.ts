@@ -1,7 +1,12 @@
 import { hash } from "node:crypto";
 import type { SpiffeId, TrustDomain } from "../../mesh/ids.ts";
 import { namespaceOf, workloadSpiffeId } from "../../mesh/ids.ts";
-import type { Endpoint, LocalService } from "../../mesh/service.ts";
+import {
+  type Endpoint,
+  type ExportTerms,
+  type LocalService,
+  trafficTermsOf,
+} from "../../mesh/service.ts";
 import type { ZoneCount } from "../mesh-service.ts";
 import { endpointsKey, serviceKey } from "../shards/record-key.ts";
 import type { ServiceRecord } from "../shards/records.ts";
@@ -30,10 +35,7 @@ export interface ExportOptions {
 /** Undefined when the service is not exported. */
 export function exportOf(service: LocalService, options: ExportOptions): ExportContent | undefined {
   if (service.exported === undefined) return undefined;
-  const record = serviceRecordOf(service, {
-    createdAtMs: service.exported.createdAtMs,
-    options,
-  });
+  const record = serviceRecordOf(service, { terms: service.exported, options });
   const isListed = options.isNetworkShared || service.type === "Headless";
   const endpoints = isListed ? service.endpoints.filter(hasSidecar) : [];
   const encoded = new Map([[serviceKey(service.id), encodeRecord(record)]]);
@@ -46,19 +48,20 @@ export function exportOf(service: LocalService, options: ExportOptions): ExportC
 
 function serviceRecordOf(
   service: LocalService,
-  from: { readonly createdAtMs: number; readonly options: ExportOptions },
+  from: { readonly terms: ExportTerms; readonly options: ExportOptions },
 ): ServiceRecord {
-  const { sessionAffinity, trafficDistribution } = service;
+  const { createdAtMs, labels, annotations } = from.terms;
   return {
     t: "service",
     id: service.id,
     type: service.type,
     ports: service.ports,
-    createdAtMs: from.createdAtMs,
+    createdAtMs,
     identities: identitiesOf(service, from.options),
     zones: zoneCountsOf(service.endpoints),
-    ...(sessionAffinity === undefined ? {} : { sessionAffinity }),
-    ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
+    ...trafficTermsOf(service),
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
   };
 }
 

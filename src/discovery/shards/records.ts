@@ -1,13 +1,14 @@
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { MemberName, ServiceId, SpiffeId } from "../../mesh/ids.ts";
 import { nameOf, namespaceOf, parseMemberName, parseSpiffeId } from "../../mesh/ids.ts";
+import { isAnnotation, isLabel, type ObjectMetadata } from "../../mesh/object-metadata.ts";
 import type { Endpoint, ServicePort, ServiceType } from "../../mesh/service.ts";
 import type { ZoneCount } from "../mesh-service.ts";
 import type { JsonObject } from "./json-fields.ts";
 import { integerIn, listIn, objectIn, oneOf, optionalTextIn, textIn } from "./json-fields.ts";
 import type { RecordKey } from "./record-key.ts";
 import { parseRecordKey } from "./record-key.ts";
-import { endpointFrom, portFrom } from "./record-parts.ts";
+import { endpointFrom, metadataIn, portFrom } from "./record-parts.ts";
 
 /** One east-west gateway as its member states it. */
 export interface GatewayRecord {
@@ -56,7 +57,13 @@ export interface ServiceRecord {
   readonly identities: readonly SpiffeId[];
   readonly zones: readonly ZoneCount[];
   readonly sessionAffinity?: "ClientIP";
+  /** 1..86400 */
+  readonly sessionAffinityTimeoutSeconds?: number;
+  readonly internalTrafficPolicy?: "Local";
   readonly trafficDistribution?: string;
+  /** For its ServiceImports. */
+  readonly labels?: ObjectMetadata;
+  readonly annotations?: ObjectMetadata;
 }
 
 export interface EndpointsRecord {
@@ -203,6 +210,9 @@ function serviceFrom(id: ServiceId, fields: JsonObject): ServiceRecord {
   requireName(id, fields);
   const trafficDistribution = optionalTextIn(fields, "trafficDistribution", { max: 63 });
   const hasAffinity = optionalTextIn(fields, "sessionAffinity", { max: 63 }) === "ClientIP";
+  const isNodeLocal = optionalTextIn(fields, "internalTrafficPolicy", { max: 63 }) === "Local";
+  const labels = metadataIn(fields, "labels", isLabel);
+  const annotations = metadataIn(fields, "annotations", isAnnotation);
   return {
     t: "service",
     id,
@@ -212,7 +222,18 @@ function serviceFrom(id: ServiceId, fields: JsonObject): ServiceRecord {
     identities: listIn(fields, "identities", { max: maxIdentities, read: identityFrom }),
     zones: listIn(fields, "zones", { max: maxZones, read: zoneFrom }),
     ...(hasAffinity ? { sessionAffinity: "ClientIP" } : {}),
+    ...(fields["sessionAffinityTimeoutSeconds"] === undefined
+      ? {}
+      : {
+          sessionAffinityTimeoutSeconds: integerIn(fields, "sessionAffinityTimeoutSeconds", {
+            min: 1,
+            max: 86_400,
+          }),
+        }),
+    ...(isNodeLocal ? { internalTrafficPolicy: "Local" } : {}),
     ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
   };
 }
 

@@ -7,7 +7,8 @@ export type ProblemCode =
   | "SOURCE_OBJECT_INVALID"
   | "SOURCE_KIND_UNSUPPORTED"
   | "SOURCE_FIELD_UNKNOWN"
-  | "SOURCE_PORT_UNSUPPORTED";
+  | "SOURCE_PORT_UNSUPPORTED"
+  | "SOURCE_EXPORT_METADATA_DROPPED";
 
 /** A mistake in an object, before file and line are known. */
 export interface Problem {
@@ -39,6 +40,8 @@ export interface Fields {
   readonly integer: (key: string, range: IntegerRange) => number | undefined;
   readonly flag: (key: string) => boolean | undefined;
   readonly fields: (key: string) => Fields | undefined;
+  /** All of it, for a map whose keys are free. */
+  readonly entries: () => readonly (readonly [string, unknown])[];
   /** Each item with its own path; an absent list is empty. */
   readonly list: (key: string, maxItems: number) => readonly Item[];
   readonly refuse: (key: string, message: string) => undefined;
@@ -106,6 +109,7 @@ export function fieldsOf(item: Item, problems: Problem[]): Fields | undefined {
         ? undefined
         : fieldsOf({ path: [...path, key], value: found }, problems);
     },
+    entries: () => Object.entries(value),
     list(key, maxItems) {
       const found = raw(key);
       if (found === undefined) return [];

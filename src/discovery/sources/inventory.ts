@@ -3,11 +3,10 @@ import type { LocalService } from "../../mesh/service.ts";
 import type { SourceChange } from "../source.ts";
 import type { ObjectKey } from "./kube-objects.ts";
 import { serviceOf } from "./kube-objects.ts";
-import { localServiceOf } from "./local-service.ts";
 import type { Manifest, SourcedObject } from "./manifest.ts";
 import { duplicateFinding } from "./manifest.ts";
-import type { Placed, ServiceView } from "./service-findings.ts";
-import { serviceFindings } from "./service-findings.ts";
+import type { Built } from "./service-build.ts";
+import { buildService } from "./service-build.ts";
 import type { SourceFinding } from "./source-finding.ts";
 
 /**
@@ -30,12 +29,6 @@ const none: ReadonlyMap<ObjectKey, SourcedObject> = new Map();
 /** A document that did not change is the very same object, so this is cheap and exact. */
 function isSame(a: SourcedObject, b: SourcedObject | undefined): boolean {
   return a.object === b?.object && a.origin.line === b.origin.line;
-}
-
-interface Built {
-  readonly local?: LocalService;
-  readonly content?: string;
-  readonly findings: readonly SourceFinding[];
 }
 
 export function createInventory(): Inventory {
@@ -118,39 +111,8 @@ function build(definitions: readonly (readonly SourcedObject[])[]): Built {
   const duplicates = definitions.flatMap(([used, ...unused]) =>
     used === undefined ? [] : unused.map((other) => duplicateFinding(other, used)),
   );
-  const used = definitions.flatMap((all) => all.slice(0, 1));
-  const view = viewOf(used);
-  const findings = [...duplicates, ...serviceFindings(view)];
-  const { local } = view;
-  return local === undefined ? { findings } : { local, content: JSON.stringify(local), findings };
-}
-
-function viewOf(objects: readonly SourcedObject[]): ServiceView {
-  const slices: Placed<Extract<SourcedObject["object"], { t: "slice" }>>[] = [];
-  const parts: { -readonly [K in keyof ServiceView]?: ServiceView[K] } = {};
-  let createdAtMs = 0;
-  for (const { object, origin, firstSeenMs } of objects) {
-    switch (object.t) {
-      case "service":
-        parts.service = { object, origin };
-        break;
-      case "slice":
-        slices.push({ object, origin });
-        break;
-      case "export":
-        parts.exported = { object, origin };
-        createdAtMs = object.createdAtMs ?? firstSeenMs;
-        break;
-    }
-  }
-  const view: ServiceView = { ...parts, slices };
-  if (view.service === undefined) return view;
-  const local = localServiceOf({
-    service: view.service.object,
-    slices: slices.map(({ object }) => object),
-    ...(view.exported === undefined ? {} : { exported: { createdAtMs } }),
-  });
-  return local === undefined ? view : { ...view, local };
+  const built = buildService(definitions.flatMap((all) => all.slice(0, 1)));
+  return { ...built, findings: [...duplicates, ...built.findings] };
 }
 
 function byFile(a: SourcedObject, b: SourcedObject): number {

@@ -1,5 +1,6 @@
 import type { ServiceId } from "../../mesh/ids.ts";
-import type { Health, HealthProbe, ServicePort } from "../../mesh/service.ts";
+import type { ObjectMetadata } from "../../mesh/object-metadata.ts";
+import type { Health, HealthProbe, ServicePort, TrafficTerms } from "../../mesh/service.ts";
 
 /** `<kind>/<namespace>/<name>`: one object of a member, wherever it is read. */
 export type ObjectKey = string;
@@ -19,11 +20,11 @@ export interface KubeService {
   readonly type: "virtual" | "headless" | "external";
   readonly ports: readonly ServicePort[];
   readonly primaryFamily: "IPv4" | "IPv6";
-  readonly workloads: WorkloadAnnotations;
   /** IP literals, canonical; empty when it has none. */
   readonly clusterIps: readonly string[];
-  readonly sessionAffinity?: "ClientIP";
-  readonly trafficDistribution?: string;
+  readonly workloads: WorkloadAnnotations;
+  /** How callers are to be spread. */
+  readonly traffic: TrafficTerms;
 }
 
 /** A port of an EndpointSlice; its name is the name of the service port it stands for. */
@@ -39,6 +40,14 @@ export interface KubeEndpoint {
   readonly address: string;
   readonly zone: string;
   readonly health: Health;
+  /** Where it is not the workload's name. */
+  readonly hostname?: string;
+  /** Pod of the slice's namespace that stands behind it. */
+  readonly pod?: string;
+  /** Node on which it runs. */
+  readonly node?: string;
+  /** What its pod runs as; absent: the annotations say, or nobody does. */
+  readonly serviceAccount?: string;
 }
 
 /** `discovery.k8s.io/v1` EndpointSlice. */
@@ -59,6 +68,8 @@ export interface KubeExport {
   readonly service: ServiceId;
   /** Absent: the object carries no creation time, so the time it was first seen counts. */
   readonly createdAtMs?: number;
+  readonly labels?: ObjectMetadata;
+  readonly annotations?: ObjectMetadata;
 }
 
 export type KubeObject = KubeService | KubeSlice | KubeExport;

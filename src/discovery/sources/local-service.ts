@@ -1,4 +1,4 @@
-import type { Endpoint, LocalService, ServicePort } from "../../mesh/service.ts";
+import type { Endpoint, ExportTerms, LocalService, ServicePort } from "../../mesh/service.ts";
 import { worseHealth } from "./endpoint-health.ts";
 import type { KubeEndpoint, KubeService, KubeSlice } from "./kube-objects.ts";
 
@@ -6,7 +6,7 @@ import type { KubeEndpoint, KubeService, KubeSlice } from "./kube-objects.ts";
 export interface ServiceObjects {
   readonly service: KubeService;
   readonly slices: readonly KubeSlice[];
-  readonly exported?: { readonly createdAtMs: number };
+  readonly exported?: ExportTerms;
 }
 
 /** One service as the mesh sees it; undefined for an ExternalName service, which has no workloads. */
@@ -20,10 +20,7 @@ export function localServiceOf(objects: ServiceObjects): LocalService | undefine
     endpoints: endpointsOf(service, slices),
     ...(service.clusterIps.length === 0 ? {} : { clusterIps: service.clusterIps }),
     ...(exported === undefined ? {} : { exported }),
-    ...(service.sessionAffinity === undefined ? {} : { sessionAffinity: service.sessionAffinity }),
-    ...(service.trafficDistribution === undefined
-      ? {}
-      : { trafficDistribution: service.trafficDistribution }),
+    ...service.traffic,
   };
 }
 
@@ -79,7 +76,8 @@ interface EndpointContext {
 
 function endpointOf(found: KubeEndpoint, { ports, slice, service }: EndpointContext): Endpoint {
   // A slice may speak for one version of the service only, so it knows better.
-  const serviceAccount = slice.workloads.serviceAccount ?? service.workloads.serviceAccount;
+  const serviceAccount =
+    found.serviceAccount ?? slice.workloads.serviceAccount ?? service.workloads.serviceAccount;
   const probe = slice.workloads.probe ?? service.workloads.probe;
   return {
     workload: found.workload,
@@ -88,6 +86,7 @@ function endpointOf(found: KubeEndpoint, { ports, slice, service }: EndpointCont
     zone: found.zone,
     health: found.health,
     ...(serviceAccount === undefined ? {} : { serviceAccount }),
+    ...(found.hostname === undefined ? {} : { hostname: found.hostname }),
     ...(probe === undefined ? {} : { probe }),
   };
 }

@@ -91,6 +91,6 @@ function readAs(kind: Kind, { fields, metadata, problems }: Reading): KubeObject
     case "EndpointSlice":
       return readSlice(fields, metadata, problems);
     case "ServiceExport":
-      return readExport(fields, metadata);
+      return readExport(fields, metadata, problems);
   }
 }

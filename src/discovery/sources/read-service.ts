@@ -1,6 +1,6 @@
 import { canonicalIp, isIp } from "../../mesh/address.ts";
 import { serviceIdOf } from "../../mesh/ids.ts";
-import type { ServicePort } from "../../mesh/service.ts";
+import { type ServicePort, type TrafficTerms, trafficTermsOf } from "../../mesh/service.ts";
 import { readWorkloadAnnotations } from "./annotations.ts";
 import type { Fields, Problem } from "./fields.ts";
 import { fieldsOf } from "./fields.ts";
@@ -20,6 +20,7 @@ const types: Readonly<Record<string, KubeService["type"]>> = {
 };
 const familyRule = { pattern: /^IPv[46]$/, wants: "IPv4 or IPv6" };
 const affinityRule = { pattern: /^(?:ClientIP|None)$/, wants: "ClientIP or None" };
+const policyRule = { pattern: /^(?:Cluster|Local)$/, wants: "Cluster or Local" };
 const typeRule = {
   pattern: /^(?:ClusterIP|NodePort|LoadBalancer|ExternalName)$/,
   wants: "ClusterIP, NodePort, LoadBalancer or ExternalName",
@@ -34,20 +35,33 @@ export function readService(object: Fields, metadata: Metadata, problems: Proble
   if (spec !== undefined && type === "virtual" && ports.length === 0) {
     spec.require("ports", "name at least one port, or set clusterIP to None");
   }
-  const affinity = spec?.text("sessionAffinity", affinityRule);
-  const distribution = spec?.text("trafficDistribution");
   return {
     t: "service",
     key: `Service/${metadata.namespace}/${metadata.name}`,
     id: serviceIdOf(metadata.namespace, metadata.name),
     type,
     ports,
-    clusterIps: spec === undefined || type !== "virtual" ? [] : clusterIpsOf(spec),
     primaryFamily: spec === undefined ? "IPv4" : primaryFamilyOf(spec),
+    clusterIps: spec === undefined || type !== "virtual" ? [] : clusterIpsOf(spec),
     workloads: readWorkloadAnnotations(metadata.fields),
-    ...(affinity === "ClientIP" ? { sessionAffinity: affinity } : {}),
-    ...(distribution === undefined ? {} : { trafficDistribution: distribution }),
+    traffic: spec === undefined ? {} : trafficOf(spec),
   };
+}
+
+function trafficOf(spec: Fields): TrafficTerms {
+  const hasAffinity = spec.text("sessionAffinity", affinityRule) === "ClientIP";
+  const timeout = spec
+    .fields("sessionAffinityConfig")
+    ?.fields("clientIP")
+    ?.integer("timeoutSeconds", { min: 1, max: 86_400 });
+  const isNodeLocal = spec.text("internalTrafficPolicy", policyRule) === "Local";
+  const trafficDistribution = spec.text("trafficDistribution");
+  return trafficTermsOf({
+    ...(hasAffinity ? { sessionAffinity: "ClientIP" } : {}),
+    ...(hasAffinity && timeout !== undefined ? { sessionAffinityTimeoutSeconds: timeout } : {}),
+    ...(isNodeLocal ? { internalTrafficPolicy: "Local" } : {}),
+    ...(trafficDistribution === undefined ? {} : { trafficDistribution }),
+  });
 }
 
 function typeOf(spec: Fields): KubeService["type"] {
@@ -63,6 +77,19 @@ function primaryFamilyOf(spec: Fields): "IPv4" | "IPv6" {
   return "IPv4";
 }
 
+/** The API server fills in both fields; who writes a file needs the short one only. */
+function clusterIpsOf(spec: Fields): string[] {
+  const items = spec.list("clusterIPs", maxClusterIps).map(({ value }) => value);
+  const [only, key] =
+    items.length > 0 ? [items, "clusterIPs"] : [[spec.raw("clusterIP")], "clusterIP"];
+  return only.flatMap((item) => {
+    if (item === undefined || item === "") return [];
+    if (typeof item === "string" && isIp(item)) return [canonicalIp(item)];
+    spec.refuse(key, "it is no IP address; write it in quotes, or None for a headless service");
+    return [];
+  });
+}
+
 function portsOf(spec: Fields, problems: Problem[]): ServicePort[] {
   const items = spec.list("ports", maxPorts);
   const ports = items.flatMap((item) => {
@@ -75,19 +102,6 @@ function portsOf(spec: Fields, problems: Problem[]): ServicePort[] {
   }
   refuseTwins(spec, ports);
   return ports;
-}
-
-/** The API server fills in both fields; who writes a file needs the short one only. */
-function clusterIpsOf(spec: Fields): string[] {
-  const items = spec.list("clusterIPs", maxClusterIps).map(({ value }) => value);
-  const [only, key] =
-    items.length > 0 ? [items, "clusterIPs"] : [[spec.raw("clusterIP")], "clusterIP"];
-  return only.flatMap((item) => {
-    if (item === undefined || item === "") return [];
-    if (typeof item === "string" && isIp(item)) return [canonicalIp(item)];
-    spec.refuse(key, "it is no IP address; write it in quotes, or None for a headless service");
-    return [];
-  });
 }
 
 function portOf(fields: Fields, problems: Problem[]): ServicePort | undefined {

@@ -109,11 +109,25 @@ function endpointOf(item: Item, { family, problems }: EndpointContext): KubeEndp
     serving: conditions?.flag("serving"),
     terminating: conditions?.flag("terminating"),
   });
-  const named = fields.fields("targetRef")?.text("name", nameRule);
-  const workload = named ?? fields.text("hostname", nameRule) ?? address;
+  const target = fields.fields("targetRef");
+  const named = target?.text("name", nameRule);
+  const hostname = fields.text("hostname", serviceRule);
+  const workload = named ?? hostname ?? address;
   const zone = fields.text("zone", zoneRule) ?? "";
+  const node = fields.text("nodeName", nameRule);
   if (address === undefined || workload === undefined) return [];
-  return [{ workload, address, zone, health }];
+  const isOwnName = hostname !== undefined && hostname !== workload;
+  return [
+    {
+      workload,
+      address,
+      zone,
+      health,
+      ...(isOwnName ? { hostname } : {}),
+      ...(named === undefined || target?.raw("kind") !== "Pod" ? {} : { pod: named }),
+      ...(node === undefined ? {} : { node }),
+    },
+  ];
 }
 
 /** The first address: the API calls the others interchangeable and clients may use the first only. */

@@ -8,6 +8,12 @@ export const sourceFindingCodes = [
   "SOURCE_FILE_UNREADABLE",
   "SOURCE_FILE_TOO_LARGE",
   "SOURCE_WATCH_DEGRADED",
+  "SOURCE_API_UNREACHABLE",
+  "SOURCE_API_UNAUTHENTICATED",
+  "SOURCE_API_FORBIDDEN",
+  "SOURCE_API_KIND_MISSING",
+  "SOURCE_API_REFUSED",
+  "SOURCE_API_ANSWER_UNREADABLE",
   "SOURCE_YAML_INVALID",
   "SOURCE_OBJECT_INVALID",
   "SOURCE_OBJECT_DUPLICATE",
@@ -16,6 +22,7 @@ export const sourceFindingCodes = [
   "SOURCE_SLICE_UNUSED",
   "SOURCE_PORT_UNSERVED",
   "SOURCE_PORT_UNSUPPORTED",
+  "SOURCE_EXPORT_METADATA_DROPPED",
   "SOURCE_ENDPOINT_CONFLICT",
   "SOURCE_EXPORT_WITHOUT_SERVICE",
   "SOURCE_EXPORT_TYPE_REFUSED",
@@ -32,14 +39,15 @@ export interface SourceFinding extends Finding {
 
 /** Where an object was read, as findings name it. */
 export interface Origin {
-  /** Path of a file as the operator wrote it. */
+  /** Path of a file as the operator wrote it, or the name of an object of an API server. */
   readonly file: string;
-  /** Counted from 1. */
+  /** Counted from 1; 0 where there are no lines. */
   readonly line: number;
 }
 
 export function originText(origin: Origin): string {
-  return `${printable(origin.file)}:${origin.line}`;
+  const file = printable(origin.file);
+  return origin.line === 0 ? file : `${file}:${origin.line}`;
 }
 
 const maxMessageChars = 500;

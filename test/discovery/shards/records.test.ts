@@ -44,7 +44,11 @@ const service: ServiceRecord = {
     { zone: "a", healthy: 2, total: 3, capacity: 100 },
   ],
   sessionAffinity: "ClientIP",
+  sessionAffinityTimeoutSeconds: 60,
+  internalTrafficPolicy: "Local",
   trafficDistribution: "PreferClose",
+  labels: { "example.com/tier": "front" },
+  annotations: { note: "two\nlines" },
 };
 const endpoints: EndpointsRecord = {
   t: "endpoints",
@@ -185,4 +189,16 @@ test("a port map with a hostile key stays a plain map", () => {
     ["__proto__", 80],
     ["constructor", 81],
   ]);
+});
+
+test("labels and annotations that Kubernetes would not take are left out, the service stays", () => {
+  const written = {
+    ...service,
+    labels: { "a b": "x", ok: "yes", "two/slashes/x": "y", bad: "-", ["l".repeat(64)]: "z" },
+    annotations: { big: "x".repeat(5000), __proto__x: "y" },
+  };
+  const parsed = parseRecord(serviceKey(cart), encodeRecord(written));
+  assert.equal(parsed.t, "ok");
+  const { labels, annotations } = (parsed as { record: ServiceRecord }).record;
+  assert.deepEqual([labels, annotations], [{ ok: "yes" }, undefined]);
 });

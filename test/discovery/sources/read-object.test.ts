@@ -287,3 +287,45 @@ test("readObject() refuses a cluster IP that is none", () => {
     ["SOURCE_OBJECT_INVALID"],
   );
 });
+
+test("readObject() exports the labels and annotations that Kubernetes takes and names the others", () => {
+  const yaml = `${service("ports: [{ port: 80 }]")}---
+apiVersion: multicluster.x-k8s.io/v1beta1
+kind: ServiceExport
+metadata: { name: cart, creationTimestamp: "2026-01-01T00:00:00Z" }
+spec:
+  exportedLabels: { tier: front, "not a label": x }
+  exportedAnnotations: { example.com/note: "two words" }
+`;
+  const { services, findings } = readFolder({ "a.yaml": yaml });
+  assert.deepEqual(services[0]?.exported, {
+    createdAtMs: Date.parse("2026-01-01T00:00:00Z"),
+    labels: { tier: "front" },
+    annotations: { "example.com/note": "two words" },
+  });
+  assert.deepEqual(
+    findings.map(({ code, severity }) => ({ code, severity })),
+    [{ code: "SOURCE_EXPORT_METADATA_DROPPED", severity: "warning" }],
+  );
+});
+
+test("readObject() reads how callers are to be spread", () => {
+  const yaml = service(
+    "ports: [{ port: 80 }]\n  sessionAffinity: ClientIP\n" +
+      "  sessionAffinityConfig: { clientIP: { timeoutSeconds: 60 } }\n" +
+      "  internalTrafficPolicy: Local\n  trafficDistribution: PreferClose",
+  );
+  const { services, findings } = readFolder({ "a.yaml": yaml });
+  assert.deepEqual(findings, []);
+  const { sessionAffinity, sessionAffinityTimeoutSeconds } = services[0] ?? {};
+  const { internalTrafficPolicy, trafficDistribution } = services[0] ?? {};
+  assert.deepEqual(
+    { sessionAffinity, sessionAffinityTimeoutSeconds, internalTrafficPolicy, trafficDistribution },
+    {
+      sessionAffinity: "ClientIP",
+      sessionAffinityTimeoutSeconds: 60,
+      internalTrafficPolicy: "Local",
+      trafficDistribution: "PreferClose",
+    },
+  );
+});
