@@ -1,0 +1,59 @@
+import type { Problem } from "../fields.ts";
+import { pathText } from "../fields.ts";
+import type { KubeObject, ObjectKey } from "../kube-objects.ts";
+import { readObject } from "../read-object.ts";
+import type { SourceFinding } from "../source-finding.ts";
+import { printable } from "../source-finding.ts";
+import type { JsonMap } from "./json-map.ts";
+import { mapIn, textIn } from "./json-map.ts";
+
+export type ApiObjectReading =
+  | {
+      readonly t: "object";
+      readonly object: KubeObject;
+      readonly findings: readonly SourceFinding[];
+    }
+  /** What was known of it before stays. */
+  | { readonly t: "invalid"; readonly findings: readonly SourceFinding[] }
+  /** None of the mesh's business. */
+  | { readonly t: "foreign" };
+
+const serviceNameLabel = "kubernetes.io/service-name";
+
+/**
+ * Reads an object as an API server wrote it, with the reader that files have. A field that this version
+ * does not know is one of a newer API; in an annotation of ours it is misspelt.
+ */
+export function readApiObject(key: ObjectKey, object: JsonMap): ApiObjectReading {
+  if (isForeign(object)) return { t: "foreign" };
+  const problems: Problem[] = [];
+  const reading = readObject({ path: [], value: object }, problems);
+  if (reading.t === "foreign") return reading;
+  const findings = problems.filter(isOfUse).map((problem) => findingOf(key, problem));
+  // What a list says it is and what the object says must not differ: it would be removed under another key.
+  if (reading.t === "object" && reading.object.key === key) return { ...reading, findings };
+  return { t: "invalid", findings };
+}
+
+/** Slices of others' making: by address of no workload, or for no Service of this cluster. */
+function isForeign(object: JsonMap): boolean {
+  if (textIn(object, "kind") !== "EndpointSlice") return false;
+  if (textIn(object, "addressType") === "FQDN") return true;
+  const labels = mapIn(mapIn(object, "metadata") ?? {}, "labels") ?? {};
+  return textIn(labels, serviceNameLabel) === undefined;
+}
+
+function isOfUse({ code, path }: Problem): boolean {
+  return code !== "SOURCE_FIELD_UNKNOWN" || path.includes("annotations");
+}
+
+function findingOf(key: ObjectKey, { code, path, message }: Problem): SourceFinding {
+  const isError = code === "SOURCE_OBJECT_INVALID" || code === "SOURCE_KIND_UNSUPPORTED";
+  const kept = isError ? "; its last good content stays in use" : "";
+  return {
+    code,
+    severity: isError ? "error" : "warning",
+    subject: printable(key),
+    message: printable(`Cannot use ${pathText(path)}: ${message}${kept}`),
+  };
+}
