@@ -45,7 +45,7 @@ suite("a real Kubernetes", { skip: skipWithoutKubernetes }, () => {
   test("pods of a deployment become ready endpoints, and leave when they are deleted", async () => {
     await east.createNamespace("shop");
     let last = 0;
-    await using _kubelet = startFakeKubelet({
+    await using _kubelet = await startFakeKubelet({
       api: east.api,
       ipsOf: ({ metadata }) => {
         if (metadata.namespace !== "shop") return undefined;

@@ -221,6 +221,8 @@ function createControllers(options: {
       `--root-ca-file=${dir}/pki/apiserver.crt`,
       "--leader-elect=false",
       "--use-service-account-credentials=true",
+      // No kubelet renews a lease for its node: after 50 s all pods would be held for lost.
+      "--controllers=*,-node-lifecycle-controller,-taint-eviction-controller",
       // With its default of 20/s, 1,000 pods would take 50 s.
       "--kube-api-qps=500",
       "--kube-api-burst=1000",

@@ -15,12 +15,21 @@ export interface Pod {
   readonly status?: { readonly podIP?: string };
 }
 
+export interface NodePlace {
+  readonly name: string;
+  readonly region?: string;
+  readonly zone?: string;
+}
+
 export interface KubeletOptions {
   readonly api: AdminClient;
   /** Addresses of a pod, the first of them its primary one; undefined: leave this pod alone. */
   readonly ipsOf: (pod: Pod) => readonly string[] | undefined;
-  /** Where a pod without a node goes, as there is no scheduler; undefined: it runs without one. */
-  readonly nodeOf?: (pod: Pod) => string | undefined;
+  /**
+   * Nodes that it makes; pods without one are spread over them, as there is no scheduler. Default: one without a zone.
+   * A pod is no endpoint until its node exists.
+   */
+  readonly nodes?: readonly NodePlace[];
   /** How long a pod that is to be deleted stays, in ms. Default: it goes at once. */
   readonly graceMs?: number;
 }
@@ -29,7 +38,14 @@ const maxInFlight = 16;
 const retryMs = 100;
 
 /** Marks pods running and ready as soon as they exist, and lets those go that are deleted; for all nodes at once. */
-export function startFakeKubelet(options: KubeletOptions): AsyncDisposable {
+export async function startFakeKubelet(options: KubeletOptions): Promise<AsyncDisposable> {
+  const { api, nodes = [{ name: "node-1" }] } = options;
+  await Promise.all(nodes.map((node) => createNode(api, node)));
+  let bound = 0;
+  const nextNode = (): string => {
+    bound += 1;
+    return nodes[bound % nodes.length]?.name ?? "";
+  };
   const ending = new AbortController();
   const { signal } = ending;
   const tasks = createLimit(maxInFlight);
@@ -37,11 +53,11 @@ export function startFakeKubelet(options: KubeletOptions): AsyncDisposable {
   const watch = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
-        for await (const line of options.api.lines("/api/v1/pods?watch=1", signal)) {
+        for await (const line of api.lines("/api/v1/pods?watch=1", signal)) {
           const event = JSON.parse(line) as { type: string; object: Pod };
           if (event.type === "ERROR") break;
           if (event.type === "DELETED") continue;
-          tasks.add(() => see(options, event.object, signal));
+          tasks.add(() => see(event.object, { ...options, nextNode, signal }));
         }
       } catch {
         // The API server is away, or the test is over.
@@ -59,8 +75,11 @@ export function startFakeKubelet(options: KubeletOptions): AsyncDisposable {
   };
 }
 
-async function see(options: KubeletOptions, pod: Pod, signal: AbortSignal): Promise<void> {
-  const { api } = options;
+async function see(
+  pod: Pod,
+  options: KubeletOptions & { readonly nextNode: () => string; readonly signal: AbortSignal },
+): Promise<void> {
+  const { api, signal } = options;
   const { name, namespace, deletionTimestamp, uid } = pod.metadata;
   const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
   const ips = options.ipsOf(pod);
@@ -72,12 +91,25 @@ async function see(options: KubeletOptions, pod: Pod, signal: AbortSignal): Prom
       return;
     }
     if (pod.status?.podIP !== undefined) return;
-    const node = pod.spec.nodeName === undefined ? options.nodeOf?.(pod) : undefined;
-    if (node !== undefined) await bind(api, { path, name, node });
+    if (pod.spec.nodeName === undefined) await bind(api, { path, name, node: options.nextNode() });
     await setReady(api, { namespace, name, ips });
   } catch (error) {
     // It went in between, or the next sight of it brings it forward.
     if (!(error instanceof RefusedError) && !signal.aborted) await delay(retryMs);
+  }
+}
+
+async function createNode(api: AdminClient, { name, region, zone }: NodePlace): Promise<void> {
+  const labels = {
+    "kubernetes.io/hostname": name,
+    ...(region === undefined ? {} : { "topology.kubernetes.io/region": region }),
+    ...(zone === undefined ? {} : { "topology.kubernetes.io/zone": zone }),
+  };
+  try {
+    await api.call("POST", "/api/v1/nodes", { metadata: { name, labels } });
+  } catch (error) {
+    const isThere = error instanceof RefusedError && error.status === 409;
+    if (!isThere) throw error;
   }
 }
 
