@@ -1,6 +1,8 @@
 // Launchers with a real agent and real Envoys, in this process.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
@@ -38,6 +40,14 @@ async function until(what: string, isTrue: () => boolean | Promise<boolean>): Pr
   }
 }
 
+async function isOpen(port: number): Promise<boolean> {
+  const socket = connectTcp(port, "127.0.0.1");
+  return (await new Promise((resolve) => {
+    socket.once("connect", () => resolve(true));
+    socket.once("error", () => resolve(false));
+  }).finally(() => socket.destroy())) as boolean;
+}
+
 for (const { what, binary } of envoys) {
   suite(`a sidecar by ${what}`, { skip: whyNot(binary) }, () => {
     const before_ = process.env["ISTHMUS_ENVOY"];
@@ -72,6 +82,7 @@ for (const { what, binary } of envoys) {
         workload: "frontend-1",
         serviceAccount: "frontend",
         upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: local(port(4)) }],
+        inbound: [{ endpoint: local(port(6)), listen: local(port(5)), app: local(port(0)) }],
       });
       await Promise.all([...carts, frontend].map(({ whenReady }) => whenReady));
     });
@@ -89,7 +100,8 @@ for (const { what, binary } of envoys) {
       const trust = join(mesh.dir, "east", "trust");
       // Backdated by a quarter of an hour, and renewed at half its life.
       const lifeMs = 15 * 60_000 + 20_000;
-      await issueWorkload({ dir: trust, out: dir, account, nowMs: Date.now(), lifeMs });
+      const isNew = !existsSync(dir);
+      if (isNew) await issueWorkload({ dir: trust, out: dir, account, nowMs: Date.now(), lifeMs });
       const appAt = local(port(index));
       const sidecar = await startSidecar(
         {
@@ -118,7 +130,10 @@ for (const { what, binary } of envoys) {
     test("is ready when it carries requests, whichever of its agents is there", async () => {
       assert.equal((await fetch(`${frontend.adminUrl}/readyz`)).status, 200);
       assert.match(await (await fetch(url())).text(), /^cart-[01]\n$/);
-      assert.deepEqual([...frontend.listening().values()], [local(port(4))]);
+      assert.deepEqual(
+        new Set(frontend.listening().values()),
+        new Set([local(port(4)), local(port(5))]),
+      );
       const [cart] = carts;
       assert.ok(cart);
       assert.equal((await told(cart)).isConnected, true);
@@ -162,6 +177,16 @@ for (const { what, binary } of envoys) {
       assert.equal(cart.enginePid(), undefined);
     });
 
+    test("a newer build at the same port takes over its part: no request fails", async () => {
+      await using load = new SteadyLoad(url(), { callers: 4, pauseMs: 5 });
+      await load.more(50);
+      const successor = await startCart(0);
+      await successor.whenReady;
+      await until("it is called", async () => (await told(successor)).counts.accepted > 0);
+      await load.more(50);
+      assert.deepEqual(load.failures, []);
+    });
+
     test("is started again when it is killed", async () => {
       const pid = frontend.enginePid();
       assert.ok(pid);
@@ -187,6 +212,21 @@ for (const { what, binary } of envoys) {
         own.map(({ subject }) => subject),
         ["shop/frontend-1"],
       );
+    });
+
+    test("lets its own application call others until it ends", async () => {
+      await using load = new SteadyLoad(url(), { callers: 4, pauseMs: 5 });
+      await load.more(50);
+      // Whatever is open keeps it from ending before its time: a caller that has not yet said anything.
+      const caller = connectTcp(port(5), "127.0.0.1").on("error", () => undefined);
+      const stopped = frontend.stop({ deadlineMs: 60_000 });
+      await until("it lets nobody in", async () => !(await isOpen(port(5))));
+      await load.more(50);
+      assert.deepEqual(load.failures, []);
+      await load[Symbol.asyncDispose]();
+      caller.destroy();
+      await stopped;
+      assert.equal(frontend.enginePid(), undefined);
     });
 
     test("keeps keys from others", async () => {

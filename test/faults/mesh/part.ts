@@ -126,19 +126,18 @@ export class Part implements AsyncDisposable {
   }
 }
 
-/** A process and its descendants, itself first. */
+/** A process and its descendants, itself first. Asks no other process: those of a busy machine take long to read. */
 async function treeOf(root: number): Promise<readonly number[]> {
-  const children = new Map<number, number[]>();
-  for (const entry of await readdir("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
-    const stat = await readFile(`/proc/${entry}/stat`, "utf8").catch(() => "");
-    // The second field is a name in brackets that may hold spaces.
-    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
-    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  const tree = [root].filter((pid) => pid > 0);
+  for (const pid of tree) {
+    const tasks = await readdir(`/proc/${pid}/task`).catch(() => []);
+    for (const task of tasks) {
+      const file = `/proc/${pid}/task/${task}/children`;
+      const children = await readFile(file, "utf8").catch(() => "");
+      tree.push(...children.split(" ").filter(Boolean).map(Number));
+    }
   }
-  const tree = [root];
-  for (const pid of tree) tree.push(...(children.get(pid) ?? []));
-  return tree.filter((pid) => pid > 0);
+  return tree;
 }
 
 function signalPid(pid: number, name: NodeJS.Signals): void {

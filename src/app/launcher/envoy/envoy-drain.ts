@@ -9,6 +9,8 @@ export interface DrainOptions {
   readonly count: () => Promise<EnvoyCounts>;
   /** Over which callers are asked to leave. */
   readonly drainSeconds: number;
+  /** A sidecar's: its own application may call others until it ends. */
+  readonly keepsOutbound: boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -21,13 +23,14 @@ const lookMs = 50;
  * then, Envoy's end cuts.
  */
 export async function drainEnvoy(options: DrainOptions, graceMs: number): Promise<void> {
-  const { clock, drainSeconds } = options;
+  const { clock, drainSeconds, keepsOutbound } = options;
+  const doors = keepsOutbound ? "&inboundonly" : "";
   const endMs = clock.monotonicMs() + graceMs;
   const askedMs = Math.min(endMs, clock.monotonicMs() + drainSeconds * 1000);
   await tell(options, "/healthcheck/fail");
-  await tell(options, "/drain_listeners?graceful&skip_exit");
+  await tell(options, `/drain_listeners?graceful&skip_exit${doors}`);
   await until(options, { endMs: askedMs, isDone: ({ counts }) => counts.open === 0 });
-  await tell(options, "/drain_listeners");
+  await tell(options, `/drain_listeners?${doors}`);
   await until(options, { endMs, isDone: ({ busy }) => busy === 0 });
 }
 

@@ -31,6 +31,8 @@ export interface EnvoyEngineOptions {
   readonly loads: Disposable;
   readonly workers: number;
   readonly drainSeconds: number;
+  /** See `DrainOptions`. */
+  readonly keepsOutbound: boolean;
   readonly logLevel: LogLevel;
   readonly log: Log;
   readonly clock: Clock;

@@ -53,6 +53,7 @@ export async function startEnvoy(config: EngineConfig, parts: EngineParts): Prom
     loads,
     workers,
     drainSeconds,
+    keepsOutbound: metadata["role"] === "sidecar",
     logLevel,
     log,
     clock,

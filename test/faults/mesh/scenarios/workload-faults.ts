@@ -75,6 +75,14 @@ export const workloadFaults: readonly MeshFault[] = [
   },
   {
     ...one,
+    name: "sidecar-replaced",
+    title: "the sidecar of one local workload is replaced",
+    row: "local gone in good order",
+    strike: (mesh) => mesh.part("eu/shop-1").end("SIGTERM"),
+    mend: (mesh) => mesh.part("eu/shop-1").start(),
+  },
+  {
+    ...one,
     name: "sidecar-killed",
     title: "the sidecar of one local workload is killed",
     row: "local killed",
