@@ -37,6 +37,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./sidecar.ts")).sidecar,
   },
   {
+    name: "capture apply",
+    summary: "lead this machine's connections to its sidecar",
+    load: async () => (await import("./capture-apply.ts")).captureApply,
+  },
+  {
+    name: "capture remove",
+    summary: "lead them there no more",
+    load: async () => (await import("./capture-remove.ts")).captureRemove,
+  },
+  {
+    name: "capture show",
+    summary: "the rules of capture that are in force",
+    load: async () => (await import("./capture-show.ts")).captureShow,
+  },
+  {
     name: "trust init",
     summary: "make the root and the first charter of a mesh",
     load: async () => (await import("./trust-init.ts")).trustInit,
@@ -55,6 +70,11 @@ export const commands: readonly CommandEntry[] = [
     name: "trust issue workload",
     summary: "issue the first identity of a workload",
     load: async () => (await import("./trust-issue-workload.ts")).trustIssueWorkload,
+  },
+  {
+    name: "trust copy",
+    summary: "copy a member's folder out of a Secret volume",
+    load: async () => (await import("./trust-copy.ts")).trustCopy,
   },
   {
     name: "trust show",
@@ -125,6 +145,16 @@ export const commands: readonly CommandEntry[] = [
     name: "catalog verify",
     summary: "whether what the hubs hold is signed, whole and allowed",
     load: async () => (await import("./catalog-verify.ts")).catalogVerify,
+  },
+  {
+    name: "install",
+    summary: "print the manifests that make a cluster a member",
+    load: async () => (await import("./install.ts")).install,
+  },
+  {
+    name: "uninstall",
+    summary: "print what to delete of a cluster",
+    load: async () => (await import("./uninstall.ts")).uninstall,
   },
   {
     name: "version",
