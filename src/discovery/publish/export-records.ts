@@ -1,4 +1,3 @@
-import { hash } from "node:crypto";
 import type { SpiffeId, TrustDomain } from "../../mesh/ids.ts";
 import { namespaceOf, workloadSpiffeId } from "../../mesh/ids.ts";
 import {
@@ -10,8 +9,9 @@ import {
 import type { ZoneCount } from "../mesh-service.ts";
 import { endpointsKey, serviceKey } from "../shards/record-key.ts";
 import type { ServiceRecord } from "../shards/records.ts";
-import { encodeRecord, maxEndpointsPerSlice } from "../shards/records.ts";
+import { encodeRecord } from "../shards/records.ts";
 import type { RawRecords } from "../shards/store.ts";
+import { slicesOf } from "./slices.ts";
 
 /** What this member publishes of one service. */
 export interface ExportContent {
@@ -101,28 +101,4 @@ export function zoneCountsOf(endpoints: readonly Endpoint[]): readonly ZoneCount
 
 function hasSidecar(endpoint: Endpoint): boolean {
   return endpoint.sidecars !== undefined && Object.keys(endpoint.sidecars).length > 0;
-}
-
-/**
- * Cut by a hash of the workload's name, so that one that comes or goes changes one slice and not all
- * that follow it.
- */
-function slicesOf(endpoints: readonly Endpoint[]): readonly (readonly Endpoint[])[] {
-  if (endpoints.length === 0) return [];
-  // Two entries that nothing tells apart would share a slice for ever, however many slices.
-  const distinct = new Map(endpoints.map((endpoint) => [orderOf(endpoint), endpoint]));
-  const sorted = [...distinct.keys()].sort().flatMap((key) => distinct.get(key) ?? []);
-  for (let count = 1; ; count *= 2) {
-    const slices = Array.from({ length: count }, (): Endpoint[] => []);
-    for (const endpoint of sorted) slices[placeOf(endpoint) % count]?.push(endpoint);
-    if (slices.every((slice) => slice.length <= maxEndpointsPerSlice)) return slices;
-  }
-}
-
-function orderOf(endpoint: Endpoint): string {
-  return `${endpoint.workload} ${endpoint.address}`;
-}
-
-function placeOf(endpoint: Endpoint): number {
-  return hash("sha256", orderOf(endpoint), "buffer").readUInt32BE(0);
 }
