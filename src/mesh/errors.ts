@@ -47,6 +47,7 @@ export const errorCodes = [
   "MESH_ENGINE_MISSING",
   "MESH_ENGINE_UNSUPPORTED",
   "MESH_ENGINE_FOLDER",
+  "MESH_CAPTURE_FAILED",
   "MESH_INTERNAL",
 ] as const;
 

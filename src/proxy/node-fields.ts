@@ -19,6 +19,11 @@ export interface Fields {
   /** `shop/cart`, or a whole host name when the suffix matters. */
   readonly target: (key: string, port: number) => ServiceTarget;
   /** Absent is empty. */
+  readonly texts: (key: string, maxItems: number) => readonly string[];
+  /** As `port` each; absent is empty. */
+  readonly ports: (key: string, maxItems: number) => readonly number[];
+  readonly fields: (key: string) => Fields;
+  /** Absent is empty. */
   readonly list: (key: string, maxItems: number) => readonly Fields[];
 }
 
@@ -40,7 +45,19 @@ export function fieldsOf(value: unknown, where: string): Fields {
     port: (key) => portOf(at(key), `${where}.${key}`),
     address: (key) => addressOf(text(key), `${where}.${key}`),
     target: (key, port) => targetOf(text(key), { port, where: `${where}.${key}` }),
-    list: (key, maxItems) => listOf(at(key), { maxItems, where: `${where}.${key}` }),
+    texts: (key, maxItems) =>
+      itemsOf(at(key), { maxItems, where: `${where}.${key}` }).map(({ item, at: place }) =>
+        textOf(item, place),
+      ),
+    ports: (key, maxItems) =>
+      itemsOf(at(key), { maxItems, where: `${where}.${key}` }).map(({ item, at: place }) =>
+        portOf(item, place),
+      ),
+    fields: (key) => fieldsOf(at(key), `${where}.${key}`),
+    list: (key, maxItems) =>
+      itemsOf(at(key), { maxItems, where: `${where}.${key}` }).map(({ item, at: place }) =>
+        fieldsOf(item, place),
+      ),
   };
 }
 
@@ -94,13 +111,13 @@ function targetOf(
   return target ?? refuse(at.where, text, "it is neither namespace/name nor a service's host name");
 }
 
-function listOf(
+function itemsOf(
   value: unknown,
   limit: { readonly maxItems: number; readonly where: string },
-): Fields[] {
+): { readonly item: unknown; readonly at: string }[] {
   if (value === undefined) return [];
   if (!Array.isArray(value) || value.length > limit.maxItems) {
     refuse(limit.where, typeof value, `it is not a list of at most ${limit.maxItems}`);
   }
-  return value.map((item: unknown, index) => fieldsOf(item, `${limit.where}[${index}]`));
+  return value.map((item: unknown, index) => ({ item, at: `${limit.where}[${index}]` }));
 }

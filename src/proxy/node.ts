@@ -5,6 +5,7 @@ import type { Namespace, SpiffeId, TrustDomain } from "../mesh/ids.ts";
 import { parseNamespace, spiffePartsOf } from "../mesh/ids.ts";
 import type { ServiceTarget } from "../mesh/names.ts";
 import type { BuildVersion } from "../xds/node.ts";
+import { type Capture, captureOf } from "./capture.ts";
 import type { Fields } from "./node-fields.ts";
 import { fieldsOf, refuse } from "./node-fields.ts";
 
@@ -26,6 +27,8 @@ export interface SidecarNode {
   readonly zone: string;
   readonly upstreams: readonly Upstream[];
   readonly inbound: readonly Inbound[];
+  /** Absent: the application dials `upstreams`, others dial `inbound`, and nothing is redirected. */
+  readonly capture?: Capture;
 }
 
 /** An east-west gateway of this member. */
@@ -150,7 +153,7 @@ function sidecarOf({ id, version }: NodeInput, { fields, path }: Claim): Sidecar
   const wanted = `/ns/${namespace}/sa/${serviceAccount}`;
   if (path !== wanted) refuse("identity", path, `the node says it is ${wanted}`);
   checkId(id, `sidecar/${namespace}/${workload}/`);
-  if (fields.optionalText("capture") !== undefined) fields.oneOf("capture", ["ports"] as const);
+  const capture = capturedBy(fields);
   const node: SidecarNode = {
     t: "sidecar",
     id,
@@ -162,9 +165,20 @@ function sidecarOf({ id, version }: NodeInput, { fields, path }: Claim): Sidecar
     zone: fields.optionalText("zone") === undefined ? "" : fields.name("zone"),
     upstreams: fields.list("upstreams", maxUpstreams).map(upstreamOf),
     inbound: fields.list("inbound", maxInbound).map(inboundOf),
+    ...(capture === undefined ? {} : { capture }),
   };
   refuseSharedListen(node);
+  if (capture !== undefined && node.inbound.length > 0) {
+    refuse("inbound", node.inbound.length, "what comes in is captured, whatever its port");
+  }
   return node;
+}
+
+function capturedBy(fields: Fields): Capture | undefined {
+  if (fields.optionalText("capture") === undefined) return undefined;
+  if (fields.oneOf("capture", ["ports", "transparent"] as const) === "ports") return undefined;
+  if (engineOf(fields) === "envoy") return captureOf(fields.fields("transparent"));
+  return refuse("capture", "transparent", "this engine cannot learn what was dialled");
 }
 
 function gatewayOf(id: string, { fields, path }: Claim): GatewayNode {

@@ -1,4 +1,5 @@
 import type { MeshService } from "../discovery/mesh-service.ts";
+import { capturedServiceListeners, directClusters } from "./resources/captured-outbound.ts";
 import { sidecarCluster } from "./resources/clusters.ts";
 import { sidecarEndpoints } from "./resources/endpoints.ts";
 import { sidecarRoute } from "./resources/routes.ts";
@@ -24,6 +25,28 @@ export function sidecarResources(service: MeshService, context: ResourceContext)
     return { t: "cluster", message: sidecarCluster(service, { plan, settings: context.settings }) };
   });
   return seal([...secrets, ...clusters]);
+}
+
+/**
+ * What sidecars get besides whose applications dial services by their own addresses: LDS, and CDS for headless
+ * services.
+ */
+export function capturedResources(service: MeshService, { settings }: ResourceContext): Sealed {
+  return seal([
+    ...directClusters(service, settings).map((message): Draft => ({ t: "cluster", message })),
+    ...capturedServiceListeners(service).map((message): Draft => ({ t: "listener", message })),
+  ]);
+}
+
+/** Whether those come out the same for both in one context. */
+export function isSameCaptured(a: MeshService, b: MeshService): boolean {
+  return JSON.stringify(capturedShapeOf(a)) === JSON.stringify(capturedShapeOf(b));
+}
+
+function capturedShapeOf({ id, type, ports, local }: MeshService): unknown {
+  const workloads = type === "Headless" ? local?.endpoints : undefined;
+  const doors = workloads?.map(({ address, ports: own, sidecars }) => [address, own, sidecars]);
+  return [id, type, ports, local?.clusterIps, doors];
 }
 
 /** What engines get besides that speak HTTP: RDS. */

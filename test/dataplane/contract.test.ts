@@ -95,7 +95,12 @@ function sidecarParts(): Sealed[] {
       upstreams: [{ target, listen: at(15101) }],
       inbound: [{ endpoint: { host: "10.0.0.7", port: 8080 }, listen: at(15006), app: at(8080) }],
     },
-    { trust, outboundProtocolOf: () => "http", inboundProtocolOf: () => "http" },
+    {
+      trust,
+      outboundProtocolOf: () => "http",
+      inboundProtocolOf: () => "http",
+      capturedPorts: () => [],
+    },
   );
   return [sidecar, zoneResources(service, { viewer, sidecar }), node, meshResources(trust)];
 }

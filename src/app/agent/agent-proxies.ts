@@ -24,7 +24,7 @@ import type { AgentTrust } from "./agent-trust.ts";
 import { registerReplicas } from "./replicas/replica-service.ts";
 import { resourceJson } from "./resource-json.ts";
 import { type Served, servedBy } from "./served-by.ts";
-import type { SidecarClaim, SidecarProofs } from "./sidecars/sidecar-proofs.ts";
+import { anyPort, type SidecarClaim, type SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
 export interface AgentProxiesOptions {
   readonly listen: HostPort;
@@ -257,7 +257,14 @@ function opens(
 }
 
 function claimsOf(node: SidecarNode): readonly SidecarClaim[] {
-  const { namespace, serviceAccount } = node;
+  const { namespace, serviceAccount, capture } = node;
+  if (capture !== undefined) {
+    const exceptPorts = capture.openPorts;
+    return capture.addresses.map((host) => {
+      const at = { host, port: anyPort };
+      return { namespace, serviceAccount, endpoint: at, listen: at, exceptPorts };
+    });
+  }
   return node.inbound.flatMap((entry) => {
     const { endpoint } = entry;
     const listen = doorOf(entry);

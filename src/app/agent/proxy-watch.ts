@@ -3,6 +3,7 @@ import type { Clock } from "../../mesh/ports.ts";
 import type { Finding, LocalService } from "../../mesh/service.ts";
 import type { ConnectedProxy } from "./agent-proxies.ts";
 import { endpointKey, gatewayKey, type Served, servedBy } from "./served-by.ts";
+import { anyPort } from "./sidecars/sidecar-proofs.ts";
 
 /** Notices proxies of this member that should be connected and are not. */
 export interface ProxyWatch {
@@ -68,7 +69,9 @@ function* missingWorkloads(services: Iterable<LocalService>, served: Served): It
       // An unhealthy one has stopped with its application: nothing is expected of it.
       if (health !== "healthy") continue;
       const proven = Object.keys(sidecars);
-      const isServed = proven.some((name) => served.has(endpointKey(address, ports[name] ?? 0)));
+      const isServed = [anyPort, ...proven.map((name) => ports[name] ?? anyPort)].some((port) =>
+        served.has(endpointKey(address, port)),
+      );
       if (proven.length > 0 && !isServed) yield `${namespaceOf(service.id)}/${workload}`;
     }
   }

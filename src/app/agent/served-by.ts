@@ -1,5 +1,5 @@
 import type { ProxyNode } from "../../proxy/node.ts";
-import { ipKey } from "./sidecars/sidecar-proofs.ts";
+import { anyPort, ipKey } from "./sidecars/sidecar-proofs.ts";
 
 /** What proxies that have a stream stand for: endpoints as `endpointKey` names them, and `gatewayKey`. */
 export type Served = ReadonlySet<string>;
@@ -15,6 +15,7 @@ export function servedBy(proxies: Iterable<{ readonly node: ProxyNode | undefine
   for (const { node } of proxies) {
     if (node?.t === "gateway") served.add(gatewayKey);
     if (node?.t !== "sidecar") continue;
+    for (const host of node.capture?.addresses ?? []) served.add(endpointKey(host, anyPort));
     for (const { endpoint } of node.inbound) served.add(endpointKey(endpoint.host, endpoint.port));
   }
   return served;

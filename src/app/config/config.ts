@@ -1,6 +1,7 @@
 import type { RedisHub } from "../../discovery/io/catalog/redis/redis-hub.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import type { MemberName, MeshDomain, Namespace, NetworkName, ServiceId } from "../../mesh/ids.ts";
+import type { UnknownDestination } from "../../proxy/capture.ts";
 import type { LogLevel } from "../../telemetry/names.ts";
 
 /** What an agent is told; made by `loadAgentConfig` from `agent.yaml`, or by the demo. */
@@ -100,7 +101,8 @@ export interface SidecarConfig extends EngineConfig {
   readonly namespace: Namespace;
   readonly serviceAccount: string;
   readonly zone?: string;
-  readonly capture: "ports";
+  /** How connections get into the sidecar: by `upstreams` and `inbound`, or by redirection. */
+  readonly capture: "ports" | TransparentCapture;
   readonly upstreams: readonly SidecarUpstream[];
   readonly inbound: readonly SidecarInbound[];
 }
@@ -121,3 +123,18 @@ export interface SidecarInbound {
   /** Where the application itself listens. */
   readonly app: HostPort;
 }
+/** Connections that the kernel redirects (`isthmus capture apply`); only for `engine: envoy`. */
+export interface TransparentCapture {
+  /** The workload's own, as its endpoints stand in the sources; absent: all that this machine has. */
+  readonly addresses?: readonly string[];
+  /** As the rules say. */
+  readonly outboundPort: number;
+  readonly inboundPort: number;
+  /** What becomes of destinations that are no service of this member's. */
+  readonly unknown: UnknownDestination;
+  /** From where callers without mTLS are let through, in CIDR form. */
+  readonly plaintextFrom: readonly string[];
+  /** Ports that the rules leave alone. */
+  readonly openPorts: readonly number[];
+}
+

@@ -2,6 +2,7 @@ import { type HostPort, isIp } from "../../mesh/address.ts";
 import { type Namespace, parseNamespace, parseServiceId } from "../../mesh/ids.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
 import { defaultLogLevel } from "./agent-config.ts";
+import { capture, uncapturable } from "./capture-config.ts";
 import type {
   EngineConfig,
   EngineKind,
@@ -124,11 +125,11 @@ export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
       namespace: required(text<Namespace>(parseNamespace)),
       serviceAccount: required(text()),
       zone: optional<string | undefined>(text(), undefined),
-      capture: optional<"ports">(oneOf(["ports"], ["transparent"]), "ports"),
+      capture: optional<SidecarConfig["capture"]>(capture, "ports"),
       upstreams: optional<readonly SidecarUpstream[]>(list(upstream), []),
       inbound: optional<readonly SidecarInbound[]>(list(inbound), []),
     }),
-    doubleListen,
+    (config) => doubleListen(config) ?? uncapturable(config),
   ),
   ({ zone, ...rest }) =>
     withAgents<SidecarConfig>({ ...rest, ...(zone === undefined ? {} : { zone }) }),

@@ -10,6 +10,7 @@ import { holdIdentity, type IdentityHolder, renewIdentity } from "../../trust/io
 import type { EngineConfig, GatewayConfig, SidecarConfig } from "../config/config.ts";
 import { startHttp } from "../http-server.ts";
 import { realClock } from "../real-time.ts";
+import { captureListens, captureMetadata } from "./capture-metadata.ts";
 import { engineRoutes } from "./engine-routes.ts";
 import { Farewell } from "./farewell.ts";
 import { loadLauncherIdentity } from "./launcher-identity.ts";
@@ -78,7 +79,10 @@ export async function startSidecar(
     id: `sidecar/${config.namespace}/${nodeWord(config.workload)}`,
     metadata: sidecarMetadata(config),
     zone: config.zone ?? "",
-    listens: [...config.upstreams, ...config.inbound].map(({ listen }) => listen),
+    listens: [
+      ...[...config.upstreams, ...config.inbound].map(({ listen }) => listen),
+      ...captureListens(config.capture),
+    ],
   });
 }
 
@@ -174,7 +178,7 @@ function sidecarMetadata(config: SidecarConfig): JsonObject {
     workload: config.workload,
     serviceAccount: config.serviceAccount,
     ...(config.zone === undefined ? {} : { zone: config.zone }),
-    capture: config.capture,
+    ...captureMetadata(config.capture),
     upstreams: config.upstreams.map(({ service, port, listen }) => ({
       service,
       port,

@@ -5,11 +5,16 @@ import { nothingSealed } from "../../proxy/seal.ts";
 import { SubjectSet } from "../../proxy/subject-set.ts";
 import type { ResourceSet } from "../../xds/resource-set.ts";
 
+/** What holds an audience's resources, service by service. */
+type Content = Pick<SubjectSet, "set" | "put" | "get" | "withheld">;
+
 export interface AudienceOptions {
   readonly services: () => Iterable<MeshService>;
   readonly build: (service: MeshService) => Sealed;
   /** Whether both give the same resources in one context. */
   readonly isSame: (a: MeshService, b: MeshService) => boolean;
+  /** Default: one where each resource can only ever be one service's. */
+  readonly content?: Content;
 }
 
 /**
@@ -18,12 +23,12 @@ export interface AudienceOptions {
  */
 export class Audience {
   readonly #options: AudienceOptions;
-  readonly #content: SubjectSet;
+  readonly #content: Content;
   #isWanted = false;
 
   constructor(name: string, options: AudienceOptions) {
     this.#options = options;
-    this.#content = new SubjectSet(name);
+    this.#content = options.content ?? new SubjectSet(name);
   }
 
   /** Builds all of it at the first call. */

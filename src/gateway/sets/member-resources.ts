@@ -1,7 +1,9 @@
 import type { MeshService } from "../../discovery/mesh-service.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
+import type { Capture } from "../../proxy/capture.ts";
+import { AddressIndex, capturedPorts, keysFor } from "../../proxy/captured-ports.ts";
 import { meshResources } from "../../proxy/mesh-resources.ts";
-import type { ProxyNode } from "../../proxy/node.ts";
+import type { ProxyNode, SidecarNode } from "../../proxy/node.ts";
 import { sidecarNodeResources } from "../../proxy/node-resources.ts";
 import { dependsOn, inboundProtocolIn, outboundProtocolIn } from "../../proxy/protocols.ts";
 import { nothingSealed, type Sealed, type Withheld } from "../../proxy/seal.ts";
@@ -37,6 +39,8 @@ interface KnownNode {
   readonly content: SubjectSet;
 }
 
+type CapturedNode = SidecarNode & { readonly capture: Capture };
+
 /**
  * Everything that the proxies of one member are told, as sets that streams share. A change of a
  * service touches its own resources, a node its own listeners; only the charter, a bundle or a
@@ -48,6 +52,8 @@ export class MemberResources {
   readonly #services: ServiceSets;
   /** By `nodeKey`. */
   readonly #nodes = new Map<string, KnownNode>();
+  /** Made for the first captured node: others need none. */
+  #addresses: AddressIndex | undefined;
   #context: ResourceContext;
 
   constructor(options: MemberResourcesOptions) {
@@ -60,9 +66,15 @@ export class MemberResources {
 
   /** Undefined: the service is gone for this member. */
   update(id: ServiceId, service: MeshService | undefined): void {
+    const before = this.#services.service(id);
     this.#services.update(id, service);
+    const moved = this.#addresses?.update(changeOf(before, service));
     for (const known of this.#nodes.values()) {
-      if (known.node.t === "sidecar" && dependsOn(known.node, id)) this.#build(known);
+      const { node } = known;
+      if (node.t !== "sidecar") continue;
+      const isBehind =
+        moved !== undefined && isCapturedNode(node) && keysFor(node).some((key) => moved.has(key));
+      if (isBehind || dependsOn(node, id)) this.#build(known);
     }
   }
 
@@ -159,8 +171,33 @@ export class MemberResources {
       trust,
       outboundProtocolOf: outboundProtocolIn(this.#services),
       inboundProtocolOf: inboundProtocolIn(this.#services, node),
+      capturedPorts: (capture) =>
+        capturedPorts(capture, this.#servicesBehind({ ...node, capture })),
     });
   }
+
+  #servicesBehind(node: CapturedNode): readonly MeshService[] {
+    this.#addresses ??= indexOf(this.#services.services());
+    const ids = this.#addresses.servicesAt(keysFor(node));
+    return ids.flatMap((id) => this.#services.service(id) ?? []);
+  }
+}
+
+function isCapturedNode(node: SidecarNode): node is CapturedNode {
+  return node.capture !== undefined;
+}
+
+function indexOf(services: Iterable<MeshService>): AddressIndex {
+  const index = new AddressIndex();
+  for (const service of services) index.update({ to: service });
+  return index;
+}
+
+function changeOf(
+  from: MeshService | undefined,
+  to: MeshService | undefined,
+): { readonly from?: MeshService; readonly to?: MeshService } {
+  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
 }
 
 /** An id is only a claim: who borrows another account's must not replace that one's listeners. */

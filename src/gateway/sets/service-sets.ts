@@ -1,12 +1,19 @@
 import type { MeshService } from "../../discovery/mesh-service.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
+import { ClaimedSet } from "../../proxy/claimed-set.ts";
 import type { Callers } from "../../proxy/levels/callers.ts";
 import { coarseCallers, dependsOnCallers, isSameCallers } from "../../proxy/levels/callers.ts";
 import type { GrpcNode, ProxyNode, SidecarNode } from "../../proxy/node.ts";
 import type { Withheld } from "../../proxy/seal.ts";
 import type { ResourceContext } from "../../proxy/service-resources.ts";
-import { isSameShape, sidecarResources, zoneResources } from "../../proxy/service-resources.ts";
+import {
+  capturedResources,
+  isSameCaptured,
+  isSameShape,
+  sidecarResources,
+  zoneResources,
+} from "../../proxy/service-resources.ts";
 import type { Viewer } from "../../proxy/viewer.ts";
 import type { ResourceSet } from "../../xds/resource-set.ts";
 import { Audience } from "./audience.ts";
@@ -23,6 +30,8 @@ export class ServiceSets {
   readonly #place: Omit<Viewer, "zone" | "callers">;
   readonly #services = new Map<ServiceId, MeshService>();
   readonly #sidecar: Audience;
+  /** For sidecars whose applications dial services by their own addresses. */
+  readonly #captured: Audience;
   readonly #routes: RoutesOnDemand;
   readonly #doors: DoorSets;
   readonly #grpc: GrpcSets;
@@ -44,6 +53,12 @@ export class ServiceSets {
       services,
       build: (service) => sidecarResources(service, this.#context),
       isSame: isSameShape,
+    });
+    this.#captured = new Audience("captured", {
+      services,
+      build: (service) => capturedResources(service, this.#context),
+      isSame: isSameCaptured,
+      content: new ClaimedSet("captured"),
     });
     this.#routes = new RoutesOnDemand((id) => this.#services.get(id));
     this.#doors = new DoorSets({
@@ -98,7 +113,11 @@ export class ServiceSets {
     if (node.t === "gateway") return [this.#doors.enter(node)];
     this.#refuseOneZoneTooMany(node);
     if (node.t === "grpc") return this.#grpc.enter(node);
-    const shared = [this.#sidecar.set(), ...(node.engine === "envoy" ? [this.#routes.set()] : [])];
+    const shared = [
+      this.#sidecar.set(),
+      ...(node.engine === "envoy" ? [this.#routes.set()] : []),
+      ...(node.capture === undefined ? [] : [this.#captured.set()]),
+    ];
     const zone = this.#zones.enter(node.zone, () => this.#audienceFor(node.zone));
     return [zone.set(), ...shared];
   }
@@ -135,7 +154,7 @@ export class ServiceSets {
   }
 
   #audiences(): readonly (Audience | RoutesOnDemand)[] {
-    const shared = [...this.#doors.audiences(), this.#sidecar, this.#routes];
+    const shared = [...this.#doors.audiences(), this.#sidecar, this.#captured, this.#routes];
     return [...shared, ...this.#zones.audiences(), ...this.#grpc.audiences()];
   }
 

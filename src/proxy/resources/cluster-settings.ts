@@ -29,6 +29,7 @@ export function edsCluster(name: string, settings: ProxySettings): Cluster {
     name,
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     ...everyCluster,
+    ...everyUpstream,
     ...timeouts(settings),
     // Health in an assignment closes no connection, ejection does.
     closeConnectionsOnHostHealthFailure: true,
@@ -43,6 +44,10 @@ const everyCluster = {
     healthyPanicThreshold: { value: panicThresholdPercent },
     localityConfigSpecifier: { case: "localityWeightedLbConfig", value: {} },
   }),
+};
+
+/** What every way out has, however its hosts are found. */
+export const everyUpstream: Pick<Cluster, "circuitBreakers" | "upstreamConnectionOptions"> = {
   circuitBreakers: shared(CircuitBreakersSchema, {
     thresholds: [
       {
@@ -58,7 +63,10 @@ const everyCluster = {
   }),
 };
 
-const timeouts = remembered((settings: ProxySettings) => ({
+/** How long another sidecar is waited for. */
+export const timeouts: (
+  settings: ProxySettings,
+) => Pick<Cluster, "connectTimeout" | "upstreamBindConfig"> = remembered((settings) => ({
   connectTimeout: shared(DurationSchema, ms(settings.connectTimeoutMs)),
   upstreamBindConfig: shared(BindConfigSchema, {
     socketOptions: [tcpUserTimeout(tcpUserTimeoutMs(settings))],

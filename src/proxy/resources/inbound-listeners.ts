@@ -2,15 +2,19 @@ import { create } from "@bufbuild/protobuf";
 import { formatHostPort } from "../../mesh/address.ts";
 import { inboundName } from "../../mesh/names.ts";
 import type { AppProtocol } from "../../mesh/service.ts";
+import { CircuitBreakersSchema } from "../../xds/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import {
   Cluster_DiscoveryType,
   ClusterSchema,
 } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { TrafficDirection } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { FilterChain } from "../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
+import { FilterChainSchema } from "../../xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import type { Listener } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
 import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { shared } from "../../xds/shared.ts";
 import type { Inbound, SidecarNode } from "../node.ts";
 import { maxInFlight } from "../settings.ts";
 import type { TrustView } from "../trust-view.ts";
@@ -18,6 +22,7 @@ import { inboundHttp } from "./http-filters.ts";
 import { allowCallers } from "./rbac.ts";
 import { downstreamTls } from "./tls.ts";
 import { appProtocolOptions } from "./upstream-http.ts";
+import type { Extension } from "./wire.ts";
 import { extension, ms, socketAddress } from "./wire.ts";
 
 /** What the application behind an inbound entry speaks, for engines that can use it. */
@@ -52,27 +57,39 @@ function inboundListener(
     readonly alpn: readonly string[];
   },
 ): Listener {
-  const envoyCluster = inboundClusterName(entry);
-  const proxy =
-    options.protocol === "tcp"
-      ? extension("envoy.filters.network.tcp_proxy", TcpProxySchema, {
-          statPrefix: envoyCluster,
-          clusterSpecifier: { case: "cluster", value: envoyCluster },
-        })
-      : inboundHttp(envoyCluster);
   return create(ListenerSchema, {
     name: `inbound@${formatHostPort(entry.listen)}`,
     address: socketAddress(entry.listen),
     trafficDirection: TrafficDirection.INBOUND,
     ...(options.protocol === "tcp" ? {} : { perConnectionBufferLimitBytes: inboundBufferBytes }),
-    filterChains: [
-      {
-        filters: [allowCallers(workloadsOf(options.trust)), proxy],
-        transportSocket: downstreamTls(options.alpn),
-        // A caller that connects and says nothing must not hold a connection.
-        transportSocketConnectTimeout: ms(handshakeTimeoutMs),
-      },
-    ],
+    filterChains: [mtlsChain({ ...options, envoyCluster: inboundClusterName(entry) })],
+  });
+}
+
+/** Callers that prove themselves, and what they are led to. */
+export function mtlsChain(to: {
+  readonly trust: TrustView;
+  readonly protocol: AppProtocol;
+  readonly alpn: readonly string[];
+  readonly envoyCluster: string;
+}): FilterChain {
+  return create(FilterChainSchema, {
+    filters: [allowCallers(workloadsOf(to.trust)), inboundProxy(to)],
+    transportSocket: downstreamTls(to.alpn),
+    // A caller that connects and says nothing must not hold a connection.
+    transportSocketConnectTimeout: ms(handshakeTimeoutMs),
+  });
+}
+
+/** What hands connections to the application. */
+export function inboundProxy(to: {
+  readonly protocol: AppProtocol;
+  readonly envoyCluster: string;
+}): Extension {
+  if (to.protocol !== "tcp") return inboundHttp(to.envoyCluster);
+  return extension("envoy.filters.network.tcp_proxy", TcpProxySchema, {
+    statPrefix: to.envoyCluster,
+    clusterSpecifier: { case: "cluster", value: to.envoyCluster },
   });
 }
 
@@ -83,7 +100,8 @@ function inboundListener(
 const spokenProtocols = ["h2", "http/1.1"];
 const forwardedProtocols = ["http/1.1", "h2"];
 
-function alpnOf(protocol: AppProtocol, node: SidecarNode): readonly string[] {
+/** What both ends are to speak, in order of preference. */
+export function alpnOf(protocol: AppProtocol, node: SidecarNode): readonly string[] {
   return protocol === "tcp" || !canEndConnections(node) ? forwardedProtocols : spokenProtocols;
 }
 
@@ -96,7 +114,7 @@ function canEndConnections({ version }: SidecarNode): boolean {
 }
 
 /** What is held of a request's body while the application does not read; see `inboundWindows`. */
-const inboundBufferBytes = 65_536;
+export const inboundBufferBytes = 65_536;
 
 // Callers across continents need three round trips of up to 300 ms, with losses.
 const handshakeTimeoutMs = 10_000;
@@ -111,10 +129,10 @@ function workloadsOf(trust: TrustView): { readonly case: "prefix"; readonly valu
 export function inboundClusters(node: SidecarNode, protocolOf: InboundProtocolOf): Cluster[] {
   return node.inbound.map((entry) => {
     const protocol = spokenAt(entry, { node, protocolOf });
-    const cluster = create(ClusterSchema, {
+    return create(ClusterSchema, {
       name: inboundClusterName(entry),
       clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
-      connectTimeout: ms(appConnectTimeoutMs),
+      ...everyApp,
       loadAssignment: {
         clusterName: inboundClusterName(entry),
         endpoints: [
@@ -127,25 +145,32 @@ export function inboundClusters(node: SidecarNode, protocolOf: InboundProtocolOf
           },
         ],
       },
-      circuitBreakers: {
-        thresholds: [
-          {
-            maxConnections: maxInFlight,
-            maxPendingRequests: maxInFlight,
-            maxRequests: maxInFlight,
-          },
-        ],
-      },
+      ...appOptions(protocol),
     });
-    if (protocol === "tcp") return cluster;
-    cluster.typedExtensionProtocolOptions = appProtocolOptions(protocol);
-    cluster.perConnectionBufferLimitBytes = inboundBufferBytes;
-    return cluster;
   });
 }
 
-// The application is on this very machine: a slow connect is a full backlog.
-const appConnectTimeoutMs = 1_000;
+/** What every application behind a sidecar is spoken to with. */
+export const everyApp: Pick<Cluster, "connectTimeout" | "circuitBreakers"> = {
+  // It is on this very machine: a slow connect is a full backlog.
+  connectTimeout: ms(1_000),
+  circuitBreakers: shared(CircuitBreakersSchema, {
+    thresholds: [
+      { maxConnections: maxInFlight, maxPendingRequests: maxInFlight, maxRequests: maxInFlight },
+    ],
+  }),
+};
+
+/** What it is spoken to with by its protocol. */
+export function appOptions(
+  protocol: AppProtocol,
+): Partial<Pick<Cluster, "typedExtensionProtocolOptions" | "perConnectionBufferLimitBytes">> {
+  if (protocol === "tcp") return {};
+  return {
+    typedExtensionProtocolOptions: appProtocolOptions(protocol),
+    perConnectionBufferLimitBytes: inboundBufferBytes,
+  };
+}
 
 function inboundClusterName(entry: Inbound): string {
   return inboundName({ address: entry.endpoint.host, port: entry.endpoint.port });

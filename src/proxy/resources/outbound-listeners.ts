@@ -36,14 +36,19 @@ function outboundListener(
     trafficDirection: TrafficDirection.OUTBOUND,
     // Connections from outside, which have proven nothing yet, must not keep the application from calling others.
     ...(isEnvoy ? { ignoreGlobalConnLimit: true } : {}),
-    filterChains: [
-      { filters: [protocol === "tcp" ? forwardTo(envoyCluster) : outboundHttp(envoyCluster)] },
-    ],
+    filterChains: [{ filters: [outboundProxy(envoyCluster, protocol)] }],
   });
 }
 
-// Bytes can be sent again as long as none was: a refused connect is retried on other hosts and levels.
-function forwardTo(envoyCluster: string): Extension {
+/** What carries an application's connections to a service. */
+export function outboundProxy(envoyCluster: string, protocol: AppProtocol): Extension {
+  return protocol === "tcp" ? forwardTo(envoyCluster) : outboundHttp(envoyCluster);
+}
+
+/**
+ * Bytes can be sent again as long as none was: a refused connect is retried on other hosts and levels.
+ */
+export function forwardTo(envoyCluster: string): Extension {
   return extension("envoy.filters.network.tcp_proxy", TcpProxySchema, {
     statPrefix: envoyCluster,
     clusterSpecifier: { case: "cluster", value: envoyCluster },

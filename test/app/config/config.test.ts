@@ -184,13 +184,57 @@ suite("sidecar.yaml", () => {
     ]);
   });
 
-  test("refuses names where addresses are needed, engines there are none of, and captures that are not there yet", () => {
-    const text = `${sidecarYaml.replace("127.0.0.1:15101", "localhost:15101")}engine: nginx\ncapture: transparent\n`;
+  test("refuses names where addresses are needed, engines and captures there are none of", () => {
+    const text = `${sidecarYaml.replace("127.0.0.1:15101", "localhost:15101")}engine: nginx\ncapture: magic\n`;
     assert.deepEqual(problemsOf(sidecarConfigParser, text), [
       "8 engine: it is not one of embedded, envoy",
-      '9 capture: "transparent" is not in this version yet',
+      "9 capture: it is not one of ports, transparent",
       '6 upstreams[0].listen: "localhost" is no IP address',
     ]);
+  });
+});
+
+suite("sidecar.yaml with `capture: transparent`", () => {
+  const bare = sidecarYaml.replace(/^inbound:.*\n/m, "");
+
+  test("needs no more than an Envoy", () => {
+    const parsed = parse(sidecarConfigParser, `${bare}engine: envoy\ncapture: transparent\n`);
+    assert.ok(parsed.t === "ok" && parsed.config.capture !== "ports");
+    const { outboundPort, inboundPort, unknown, openPorts, addresses } = parsed.config.capture;
+    assert.deepEqual([outboundPort, inboundPort, unknown], [15_001, 15_006, "pass"]);
+    assert.deepEqual(openPorts, [22, 15_021, 15_090]);
+    assert.equal(addresses, undefined);
+  });
+
+  test("says what differs, and never captures the sidecar's own ports", () => {
+    const stated =
+      '{ transparent: { addresses: ["fd00:0::7"], unknown: block, openPorts: [9100] } }';
+    const parsed = parse(sidecarConfigParser, `${bare}engine: envoy\ncapture: ${stated}\n`);
+    assert.ok(parsed.t === "ok" && parsed.config.capture !== "ports");
+    const { unknown, openPorts, addresses } = parsed.config.capture;
+    assert.deepEqual([unknown, openPorts], ["block", [9100, 15_021, 15_090]]);
+    assert.deepEqual(addresses, ["fd00::7"]);
+  });
+
+  test("is refused with the embedded engine, and with inbound entries", () => {
+    const [engine = ""] = problemsOf(sidecarConfigParser, `${bare}capture: transparent\n`);
+    assert.match(engine, /needs `engine: envoy`/);
+    const whole = `${sidecarYaml}engine: envoy\ncapture: transparent\n`;
+    assert.match(problemsOf(sidecarConfigParser, whole)[0] ?? "", /needs no `inbound`/);
+  });
+
+  test("refuses ranges, ports and addresses that are none", () => {
+    const wrong =
+      "{ transparent: { addresses: [cart], plaintextFrom: [10.0.0.0/40], openPorts: [0] } }";
+    const problems = problemsOf(sidecarConfigParser, `${bare}engine: envoy\ncapture: ${wrong}\n`);
+    assert.deepEqual(
+      problems.map((problem) => problem.split(" ")[1]),
+      [
+        "capture.transparent.addresses[0]:",
+        "capture.transparent.plaintextFrom[0]:",
+        "capture.transparent.openPorts[0]:",
+      ],
+    );
   });
 });
 

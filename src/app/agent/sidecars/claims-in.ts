@@ -12,7 +12,17 @@ export function claimsIn(value: unknown): readonly SidecarClaim[] {
       serviceAccount: String(claim.serviceAccount),
       endpoint: addressIn(claim.endpoint),
       listen: addressIn(claim.listen),
+      ...(claim.exceptPorts === undefined ? {} : { exceptPorts: portsIn(claim.exceptPorts) }),
     };
+  });
+}
+
+function portsIn(value: unknown): readonly number[] {
+  const ports: readonly unknown[] = Array.isArray(value) ? value : [undefined];
+  return ports.map((port) => {
+    if (typeof port === "number" && Number.isInteger(port) && port > 0 && port < 65_536)
+      return port;
+    throw new TypeError("its ports are no list of ports");
   });
 }
 

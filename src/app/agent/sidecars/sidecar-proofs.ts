@@ -8,11 +8,16 @@ import type { Endpoint, LocalService, SidecarProof } from "../../../mesh/service
 export interface SidecarClaim {
   readonly namespace: Namespace;
   readonly serviceAccount: string;
-  /** The workload's own address and port, as sources know it. */
+  /** The workload's own address and port, as sources know it. Port 0: whatever the port is. */
   readonly endpoint: HostPort;
-  /** Where the sidecar takes mTLS for it; IP literal. */
+  /** Where the sidecar takes mTLS for it; IP literal. Port 0: at the very port of the endpoint. */
   readonly listen: HostPort;
+  /** With port 0: ports that it does not stand before. Absent: none. */
+  readonly exceptPorts?: readonly number[];
 }
+
+/** In a claim of a sidecar that all connections of its workload go through. */
+export const anyPort = 0;
 
 /** Every proof this agent has seen. Losing a stream revokes none: probes and readiness decide. */
 export interface SidecarProofs {
@@ -42,9 +47,12 @@ export function createSidecarProofs(): SidecarProofs {
   ): SidecarProof | undefined => {
     const { address, serviceAccount } = endpoint;
     if (serviceAccount === undefined) return undefined;
-    const account = accountKey({ namespace: namespaceOf(service.id), serviceAccount });
-    const claim = accounts.get(account)?.get(endpointKey({ host: address, port }));
-    return claim && { address: claim.listen.host, port: claim.listen.port };
+    const claims = accounts.get(accountKey({ namespace: namespaceOf(service.id), serviceAccount }));
+    const claim = claims?.get(endpointKey({ host: address, port }));
+    if (claim !== undefined) return { address: claim.listen.host, port: claim.listen.port };
+    const whole = claims?.get(endpointKey({ host: address, port: anyPort }));
+    if (whole === undefined || whole.exceptPorts?.includes(port) === true) return undefined;
+    return { address, port };
   };
   return {
     add: (claim) => {
@@ -54,6 +62,7 @@ export function createSidecarProofs(): SidecarProofs {
       const key = endpointKey(claim.endpoint);
       const isKnown = JSON.stringify(claims.get(key)) === JSON.stringify(plain(claim));
       if (isKnown) return false;
+      forgetOtherWay(claims, claim);
       const oldest = claims.keys().next().value;
       if (claims.size >= maxProofsPerAccount && oldest !== undefined) claims.delete(oldest);
       claims.set(key, plain(claim));
@@ -85,6 +94,7 @@ export function createSidecarProofs(): SidecarProofs {
           for (const port of Object.values(ports)) {
             kept.add(`${account} ${endpointKey({ host: address, port })}`);
           }
+          kept.add(`${account} ${endpointKey({ host: address, port: anyPort })}`);
         }
       }
       for (const [account, claims] of accounts) {
@@ -93,6 +103,18 @@ export function createSidecarProofs(): SidecarProofs {
       }
     },
   };
+}
+
+/** A sidecar that is started anew in the other way of capture stands no longer where it stood before. */
+function forgetOtherWay(claims: Map<string, SidecarClaim>, { endpoint }: SidecarClaim): void {
+  if (endpoint.port !== anyPort) {
+    claims.delete(endpointKey({ host: endpoint.host, port: anyPort }));
+    return;
+  }
+  const host = ipKey(endpoint.host);
+  for (const [key, known] of claims) {
+    if (known.endpoint.port !== anyPort && ipKey(known.endpoint.host) === host) claims.delete(key);
+  }
 }
 
 /** Where the services of an endpoint are looked up. */
@@ -120,11 +142,12 @@ export function ipKey(address: string): string {
 }
 
 function plain(claim: SidecarClaim): SidecarClaim {
-  const { namespace, serviceAccount, endpoint, listen } = claim;
+  const { namespace, serviceAccount, endpoint, listen, exceptPorts = [] } = claim;
   return {
     namespace,
     serviceAccount,
     endpoint: { host: endpoint.host, port: endpoint.port },
     listen: { host: listen.host, port: listen.port },
+    ...(exceptPorts.length === 0 ? {} : { exceptPorts: [...exceptPorts] }),
   };
 }

@@ -1,0 +1,106 @@
+import { create } from "@bufbuild/protobuf";
+import type { MeshService } from "../../discovery/mesh-service.ts";
+import { formatHostPort, type HostPort, parseIp } from "../../mesh/address.ts";
+import { outboundName } from "../../mesh/names.ts";
+import { appProtocolOf, type Endpoint } from "../../mesh/service.ts";
+import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
+import { TrafficDirection } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
+import type { Listener } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import { ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
+import type { Capture } from "../capture.ts";
+import type { ProxySettings } from "../settings.ts";
+import { atPort, type TargetPlan, targetsOf } from "../targets.ts";
+import { blackHole } from "./captured-inbound.ts";
+import {
+  blackHoleName,
+  directCluster,
+  directName,
+  passthroughName,
+} from "./original-dst-clusters.ts";
+import { forwardTo, outboundProxy } from "./outbound-listeners.ts";
+import type { Extension } from "./wire.ts";
+import { socketAddress } from "./wire.ts";
+
+/** All that the application dials. Envoy hands a connection on to the listener of what was dialled. */
+export function capturedOutboundListener(capture: Capture): Listener {
+  const { addresses, outboundPort, unknown } = capture;
+  const hasV6 = addresses.some((address) => parseIp(address)?.bits === 128);
+  const additional = hasV6 ? [{ host: "::1", port: outboundPort }] : [];
+  return create(ListenerSchema, {
+    name: "virtualOutbound",
+    // On loopback: the kernel leads connections of this machine here, nobody else needs to get in.
+    address: socketAddress({ host: "127.0.0.1", port: outboundPort }),
+    additionalAddresses: additional.map((address) => ({ address: socketAddress(address) })),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    ignoreGlobalConnLimit: true,
+    useOriginalDst: true,
+    filterChains: [blackHole(outboundPort)],
+    defaultFilterChain: {
+      name: "unknown destination",
+      filters: [forwardTo(unknown === "pass" ? passthroughName : blackHoleName)],
+    },
+  });
+}
+
+/**
+ * A listener for each address and port under which applications of this member dial a service; nothing binds
+ * it. It depends on no endpoint, but for headless services, whose workloads are dialled each by itself.
+ */
+export function capturedServiceListeners(service: MeshService): Listener[] {
+  return targetsOf(service).flatMap((plan) =>
+    [...dialledAt(service, plan)].map(([at, filter]) => listenerAt(at, filter)),
+  );
+}
+
+/** What headless services need besides. */
+export function directClusters(service: MeshService, settings: ProxySettings): Cluster[] {
+  return targetsOf(service)
+    .filter((plan) => directAddresses(service, plan).length > 0)
+    .map((plan) => directCluster(plan.target, settings));
+}
+
+function dialledAt(
+  service: MeshService,
+  plan: TargetPlan,
+): readonly (readonly [HostPort, Extension])[] {
+  const { target } = plan;
+  const virtual = virtualAddresses(service, plan).map((host) => {
+    const at = { host, port: target.port };
+    return [at, outboundProxy(outboundName(target), appProtocolOf(plan.port))] as const;
+  });
+  const direct = directAddresses(service, plan).map(
+    (at) => [at, forwardTo(directName(target))] as const,
+  );
+  return [...virtual, ...direct];
+}
+
+function virtualAddresses(service: MeshService, { target }: TargetPlan): readonly string[] {
+  return target.suffix === "svc.cluster.local" ? (service.local?.clusterIps ?? []) : [];
+}
+
+/** Workloads that take mTLS at the address that their callers dial; all others are met as they are. */
+function directAddresses(service: MeshService, { target, port, local }: TargetPlan): HostPort[] {
+  if (service.type !== "Headless" || target.suffix !== "svc.cluster.local") return [];
+  return (local?.endpoints ?? []).flatMap((endpoint) => ownDoor(endpoint, port.name) ?? []);
+}
+
+function ownDoor({ address, ports, sidecars }: Endpoint, name: string): HostPort | undefined {
+  const port = atPort(ports, name);
+  const proof = atPort(sidecars, name);
+  const isOwn = port !== undefined && proof?.port === port && proof.address === address;
+  return isOwn ? { host: address, port } : undefined;
+}
+
+function listenerAt(at: HostPort, filter: Extension): Listener {
+  return create(ListenerSchema, {
+    // By its address: whoever has that address next replaces it.
+    name: `outbound@${formatHostPort(at)}`,
+    address: socketAddress(at),
+    bindToPort: false,
+    trafficDirection: TrafficDirection.OUTBOUND,
+    ignoreGlobalConnLimit: true,
+    // One set of counters for all: its own would be a third of a listener's memory.
+    statPrefix: "captured",
+    filterChains: [{ filters: [filter] }],
+  });
+}
