@@ -3,7 +3,6 @@ import { applyCapture } from "../app/capture/nft.ts";
 import { applyScript } from "../app/capture/nft-rules.ts";
 import { type Command, exitCodes } from "./command.ts";
 import { printProblems } from "./hub-options.ts";
-import { optionalConfig } from "./service.ts";
 
 export const captureApply: Command = {
   name: "capture apply",
@@ -14,7 +13,12 @@ export const captureApply: Command = {
     "goes its way, and so do DNS and what dials its own machine. Needs nft and CAP_NET_ADMIN.\n" +
     "Connections fail while no sidecar runs; those that are open stay as they are.",
   options: {
-    config: { ...optionalConfig, about: "sidecar.yaml: ports and open ports as it says" },
+    config: {
+      type: "string",
+      hint: "FILE",
+      about: "sidecar.yaml: ports and open ports as it says",
+      short: "c",
+    },
     "exclude-uids": {
       type: "string",
       hint: "ID,…",
