@@ -2,14 +2,15 @@ import type { Ran } from "../app/agent/run-agent.ts";
 import { formatProblem } from "../app/config/load-config.ts";
 import { exitCodes, type Option, type Terminal } from "./command.ts";
 
+export const optionalConfig: Option = {
+  type: "string",
+  hint: "FILE",
+  about: "the configuration file",
+  short: "c",
+};
+
 export const configOption: Readonly<Record<"config", Option>> = {
-  config: {
-    type: "string",
-    hint: "FILE",
-    about: "the configuration file",
-    required: true,
-    short: "c",
-  },
+  config: { ...optionalConfig, required: true },
 };
 
 /** The exit code of a service; a wrong configuration is told in full, one line for each problem. */

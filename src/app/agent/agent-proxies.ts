@@ -5,8 +5,13 @@ import { infrastructureSpiffeId } from "../../mesh/ids.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { AdsServer } from "../../proxy/io/ads-server.ts";
 import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
-import { AgentServer } from "../../proxy/io/agent-server.ts";
+import { AgentServer, type AgentServerOptions } from "../../proxy/io/agent-server.ts";
 import { type AnnounceOptions, registerAnnounce } from "../../proxy/io/announce-service.ts";
+import {
+  type IssueOptions,
+  type IssueResult,
+  registerIssuing,
+} from "../../proxy/io/issue-service.ts";
 import { type LoadAdmitted, type LoadReporter, LoadService } from "../../proxy/io/load-service.ts";
 import { registerRenewal } from "../../proxy/io/renewal-service.ts";
 import { SocketServer } from "../../proxy/io/socket-server.ts";
@@ -47,6 +52,8 @@ export interface AgentProxiesOptions {
   readonly onAdmitted: (node: NodeClaim) => void;
   /** Takes what a proxy reports of its traffic. */
   readonly openLoad: (node: ProxyNode, witness: string) => LoadReporter;
+  /** Whose identity a caller without a certificate proves; absent: there is nothing that proves one. */
+  readonly prove?: IssueOptions["prove"];
   /** Takes what a gateway says of itself. */
   readonly announced: AnnounceOptions["announced"];
 }
@@ -142,6 +149,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       });
       registerRenewal(grpc, { clock, log, peerOf, renew, onLimit });
     },
+    ...issuing(options),
   });
   peers.server = server;
   const socket = await openSocket(options, ads).catch(async (thrown: unknown) => {
@@ -172,6 +180,22 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       loads[Symbol.dispose]();
       await Promise.all([server.close(graceMs), socket?.close(graceMs)]);
     },
+  };
+}
+
+/** What is served to callers without a certificate. */
+function issuing({
+  prove,
+  trust,
+  clock,
+  log,
+  telemetry,
+}: AgentProxiesOptions): Pick<AgentServerOptions, "registerUnproven"> {
+  if (prove === undefined) return {};
+  const { issue } = trust;
+  const onAnswer = (result: IssueResult): void => telemetry.count("issues", { result });
+  return {
+    registerUnproven: (grpc) => registerIssuing(grpc, { clock, log, prove, issue, onAnswer }),
   };
 }
 

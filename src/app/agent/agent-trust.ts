@@ -9,7 +9,7 @@ import { judgeCharter, type TrustedCharter } from "../../trust/charter.ts";
 import { judgeClaim } from "../../trust/claims.ts";
 import { type AgentIdentities, createAgentIdentities } from "../../trust/io/agent-identities.ts";
 import { loadMember, type MemberFiles, saveCharter } from "../../trust/io/member-files.ts";
-import { renewSvid } from "../../trust/issuer.ts";
+import { issueProven, renewSvid } from "../../trust/issuer.ts";
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
 import type { AgentConfig } from "../config/config.ts";
@@ -35,6 +35,8 @@ export interface AgentTrust {
   readonly view: () => TrustView;
   /** Issues the peer's own identity again for a new key. */
   readonly renew: (peer: Peer, csr: Uint8Array) => Promise<RenewResponse>;
+  /** Issues an identity that somebody proved without a certificate. */
+  readonly issue: (id: SpiffeId, csr: Uint8Array) => Promise<RenewResponse>;
   /** Judges charters that hubs hold; true when a newer one is in force now. */
   readonly offer: (charters: readonly SignedCharter[]) => boolean;
   /** Resolves when the charter in force is on disk, or could not be written. */
@@ -122,6 +124,12 @@ export async function openAgentTrust(
       const { bundle } = current;
       const renewed = await renewSvid({ csrDer, peer }, { issuer, bundle, nowMs });
       return { chain: renewed.chainDer, bundle: renewed.bundleDer };
+    },
+    issue: async (id, csrDer) => {
+      const nowMs = clock.nowMs();
+      const { bundle } = current;
+      const issued = await issueProven({ csrDer, id }, { issuer, bundle, nowMs });
+      return { chain: issued.chainDer, bundle: issued.bundleDer };
     },
     offer: (charters) => charters.map(offerOne).includes(true),
     whenSaved: () => saving,

@@ -135,6 +135,8 @@ async function checkLauncher(
   parsed: Parsed<GatewayConfig | SidecarConfig>,
 ): Promise<readonly Finding[]> {
   if (parsed.t === "invalid") return problemsOf(parsed);
+  // What it gets for its token is there when it runs.
+  if (parsed.config.identity.token !== undefined) return checkEngine(file, parsed.config.engine);
   const identity = await loadLauncherIdentity(parsed.config, Date.now()).then(
     () => [],
     (thrown: unknown) => [mismatch(file, `identity.dir: ${reasonOf(thrown)}`)],

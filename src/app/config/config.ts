@@ -1,6 +1,13 @@
 import type { RedisHub } from "../../discovery/io/catalog/redis/redis-hub.ts";
 import type { HostPort } from "../../mesh/address.ts";
-import type { MemberName, MeshDomain, Namespace, NetworkName, ServiceId } from "../../mesh/ids.ts";
+import type {
+  MemberName,
+  MeshDomain,
+  Namespace,
+  NetworkName,
+  ServiceId,
+  TrustDomain,
+} from "../../mesh/ids.ts";
 import type { UnknownDestination } from "../../proxy/capture.ts";
 import type { LogLevel } from "../../telemetry/names.ts";
 
@@ -78,8 +85,7 @@ export interface EngineConfig {
   readonly agent: HostPort;
   /** Asked in this order while that one does not answer: the replicas of the member's agent. */
   readonly otherAgents?: readonly HostPort[];
-  /** Holds `svid.pem`, `svid.key` and `bundle.pem`; renewed in place. Absolute. */
-  readonly identity: { readonly dir: string };
+  readonly identity: IdentityConfig;
   readonly engine: EngineKind;
   /** Threads of the embedded engine, or Envoy's own. */
   readonly workers: number;
@@ -94,6 +100,25 @@ export interface GatewayConfig extends EngineConfig {
   readonly address?: HostPort;
   /** How long it takes to end in good order; absent: `lifecycle.ts` says. */
   readonly drainMs?: number;
+}
+
+export interface IdentityConfig {
+  /** Holds `svid.pem`, `svid.key` and `bundle.pem`; renewed in place. Absolute. */
+  readonly dir: string;
+  /** How the first one is got; absent: an operator has put it there. */
+  readonly token?: TokenIdentityConfig;
+}
+
+/** A pod proves itself by the token that Kubernetes gave it. */
+export interface TokenIdentityConfig {
+  /** Of a projected `serviceAccountToken` volume; read again for each use. Absolute. */
+  readonly file: string;
+  /** Of the member whose agent is asked: nobody else may answer. */
+  readonly trustDomain: TrustDomain;
+  /** Whom the agent's certificate has to come from. */
+  readonly roots:
+    | { readonly t: "file"; readonly file: string }
+    | { readonly t: "pem"; readonly pem: string };
 }
 
 export interface SidecarConfig extends EngineConfig {

@@ -19,15 +19,14 @@ import {
   integer,
   list,
   mapped,
-  notYet,
   object,
   oneOf,
   optional,
   type Parser,
-  path,
   required,
   text,
 } from "./config-parser.ts";
+import { identity } from "./identity-config.ts";
 
 // Readiness and metrics are for this machine; a kubelet probes by exec or asks for more.
 const defaultAdmin: HostPort = { host: "127.0.0.1", port: 15_021 };
@@ -36,14 +35,6 @@ const defaultWorkers = 1;
 const maxWorkers = 64;
 // Every port of the mesh, on every address: other members come from anywhere.
 const defaultGatewayListen: HostPort = { host: "0.0.0.0", port: 15_443 };
-
-const identity: Parser<EngineConfig["identity"]> = mapped(
-  object<{ dir: string; tokenFile?: undefined }>({
-    dir: required(path),
-    tokenFile: notYet("use `dir` with files made by `isthmus trust issue`"),
-  }),
-  ({ dir }) => ({ dir }),
-);
 
 // As many as an agent has replicas.
 const maxAgents = 9;

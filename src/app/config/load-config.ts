@@ -18,6 +18,16 @@ export function loadSidecarConfig(file: string): Parsed<SidecarConfig> {
   return load(file, sidecarConfigParser);
 }
 
+/** Of a text that stands in a variable, because nobody can put a file into a foreign pod. */
+export function readSidecarConfig(input: {
+  /** Of the variable, for messages. */
+  readonly name: string;
+  readonly text: string;
+}): Parsed<SidecarConfig> {
+  const { name, text } = input;
+  return parseConfig({ file: name, folder: process.cwd(), text }, sidecarConfigParser);
+}
+
 /** `agent.yaml:7: catalog.leaseMs: it is not …` */
 export function formatProblem(problem: ConfigProblem): string {
   const line = problem.line === 0 ? "" : `:${problem.line}`;

@@ -7,14 +7,13 @@ import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { createTelemetry } from "../../telemetry/registry.ts";
 import { saveIdentity } from "../../trust/io/identity-store.ts";
 import { holdIdentity, type IdentityHolder, renewIdentity } from "../../trust/io/renewal.ts";
-import type { EngineConfig, GatewayConfig, SidecarConfig } from "../config/config.ts";
+import type { GatewayConfig, SidecarConfig } from "../config/config.ts";
 import { startHttp } from "../http-server.ts";
 import { realClock } from "../real-time.ts";
 import { captureListens, captureMetadata } from "./capture-metadata.ts";
 import { engineRoutes } from "./engine-routes.ts";
 import { Farewell } from "./farewell.ts";
-import { loadLauncherIdentity } from "./launcher-identity.ts";
-import { renewFrom } from "./renew-client.ts";
+import { type FirstIdentityParts, firstIdentity, nextIdentity } from "./first-identity.ts";
 import { startEngine } from "./start-engine.ts";
 
 /** What the world around a launcher is made of. */
@@ -22,6 +21,8 @@ export interface LauncherParts {
   readonly log: Log;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Ends a start that waits for its first identity. */
+  readonly signal?: AbortSignal;
 }
 
 export interface RunningEngine extends AsyncDisposable {
@@ -45,8 +46,7 @@ export async function startGateway(
   config: GatewayConfig,
   parts: LauncherParts,
 ): Promise<RunningEngine> {
-  const nowMs = (parts.clock ?? realClock).nowMs();
-  const identity = holdIdentity(await loadLauncherIdentity(config, nowMs));
+  const identity = holdIdentity(await firstIdentity(config, partsOf(parts)));
   const address = config.address ?? config.listen;
   return launch(config, parts, {
     identity,
@@ -72,8 +72,7 @@ export async function startSidecar(
   config: SidecarConfig,
   parts: LauncherParts,
 ): Promise<RunningEngine> {
-  const nowMs = (parts.clock ?? realClock).nowMs();
-  const identity = holdIdentity(await loadLauncherIdentity(config, nowMs));
+  const identity = holdIdentity(await firstIdentity(config, partsOf(parts)));
   return launch(config, parts, {
     identity,
     id: `sidecar/${config.namespace}/${nodeWord(config.workload)}`,
@@ -84,6 +83,11 @@ export async function startSidecar(
       ...captureListens(config.capture),
     ],
   });
+}
+
+function partsOf(parts: LauncherParts): FirstIdentityParts {
+  const { clock = realClock, random = Math.random, log } = parts;
+  return { clock, random, log, signal: parts.signal ?? new AbortController().signal };
 }
 
 interface Node {
@@ -100,7 +104,7 @@ interface Node {
 }
 
 async function launch(
-  config: EngineConfig,
+  config: GatewayConfig | SidecarConfig,
   parts: LauncherParts,
   node: Node,
 ): Promise<RunningEngine> {
@@ -113,7 +117,7 @@ async function launch(
   const agentId = infrastructureSpiffeId(spiffePartsOf(identity.current().id).trustDomain, "agent");
   const renewing = renewIdentity({
     holder: identity,
-    requestSvid: renewFrom({ ...config, agentId, identity }),
+    requestSvid: nextIdentity(config, { agentId, identity, clock }),
     save: (next) => saveIdentity(config.identity.dir, next),
     clock,
     random,

@@ -1,5 +1,10 @@
 import { MeshError } from "../../mesh/errors.ts";
-import { infrastructureSpiffeId, workloadSpiffeId } from "../../mesh/ids.ts";
+import {
+  infrastructureSpiffeId,
+  type SpiffeId,
+  type TrustDomain,
+  workloadSpiffeId,
+} from "../../mesh/ids.ts";
 import type { Identity } from "../../mesh/ports.ts";
 import { homeOf } from "../../trust/identity.ts";
 import { loadIdentity } from "../../trust/io/identity-store.ts";
@@ -17,11 +22,7 @@ export async function loadLauncherIdentity(
   const { dir } = config.identity;
   const identity = await loadIdentity(dir);
   const { id, notAfterMs } = identity;
-  const { trustDomain } = homeOf(id);
-  const wanted =
-    "workload" in config
-      ? workloadSpiffeId(trustDomain, config)
-      : infrastructureSpiffeId(trustDomain, "gateway");
+  const wanted = wantedId(config, config.identity.token?.trustDomain ?? homeOf(id).trustDomain);
   if (notAfterMs <= nowMs) {
     const ended = new Date(notAfterMs).toISOString();
     throw new MeshError(
@@ -34,4 +35,11 @@ export async function loadLauncherIdentity(
     "MESH_CONFIG_INVALID",
     `Cannot use identity in ${dir}: it is ${id}, but this configuration needs ${wanted}`,
   );
+}
+
+/** Who this gateway or sidecar has to be. Throws MESH_ID_INVALID. */
+export function wantedId(config: GatewayConfig | SidecarConfig, home: TrustDomain): SpiffeId {
+  return "workload" in config
+    ? workloadSpiffeId(home, config)
+    : infrastructureSpiffeId(home, "gateway");
 }

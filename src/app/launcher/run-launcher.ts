@@ -1,12 +1,16 @@
-import type { Log } from "../../mesh/ports.ts";
 import { createLog } from "../../telemetry/io/log.ts";
 import { redact } from "../../telemetry/redact.ts";
 import type { Ran } from "../agent/run-agent.ts";
 import type { EngineConfig } from "../config/config.ts";
 import type { Parsed } from "../config/config-parser.ts";
-import { loadGatewayConfig, loadSidecarConfig } from "../config/load-config.ts";
+import { loadGatewayConfig, loadSidecarConfig, readSidecarConfig } from "../config/load-config.ts";
 import { runService } from "../lifecycle.ts";
-import { type RunningEngine, startGateway, startSidecar } from "./engine-launcher.ts";
+import {
+  type LauncherParts,
+  type RunningEngine,
+  startGateway,
+  startSidecar,
+} from "./engine-launcher.ts";
 
 /** `isthmus gateway`: runs until a signal. Throws what `startGateway` throws. */
 export function runGateway(file: string): Promise<Ran> {
@@ -15,17 +19,22 @@ export function runGateway(file: string): Promise<Ran> {
   return run(parsed, {
     fields: { role: "gateway" },
     ...(drainMs === undefined ? {} : { deadlineMs: drainMs }),
-    start: (config, log) => startGateway(config, { log }),
+    start: (config, parts) => startGateway(config, parts),
   });
 }
 
+/** A file, or the text of one that stands in a variable. */
+export type SidecarConfigPlace =
+  | { readonly file: string }
+  | { readonly name: string; readonly text: string };
+
 /** `isthmus sidecar`: runs until a signal. Throws what `startSidecar` throws. */
-export function runSidecar(file: string): Promise<Ran> {
-  const parsed = loadSidecarConfig(file);
+export function runSidecar(where: SidecarConfigPlace): Promise<Ran> {
+  const parsed = "file" in where ? loadSidecarConfig(where.file) : readSidecarConfig(where);
   const name = parsed.t === "ok" ? { name: parsed.config.workload } : {};
   return run(parsed, {
     fields: { role: "sidecar", ...name },
-    start: (config, log) => startSidecar(config, { log }),
+    start: (config, parts) => startSidecar(config, parts),
   });
 }
 
@@ -35,7 +44,7 @@ async function run<Config extends EngineConfig>(
     readonly fields: object;
     /** For a good end; default: that of all processes. */
     readonly deadlineMs?: number;
-    readonly start: (config: Config, log: Log) => Promise<RunningEngine>;
+    readonly start: (config: Config, parts: LauncherParts) => Promise<RunningEngine>;
   },
 ): Promise<Ran> {
   if (parsed.t === "invalid") return { t: "misconfigured", problems: parsed.problems };
@@ -43,8 +52,8 @@ async function run<Config extends EngineConfig>(
   const log = createLog({ level: config.logLevel, fields: how.fields });
   log.info({ config: redact(config) }, "Configuration read");
   const code = await runService(
-    async () => {
-      const engine = await how.start(config, log);
+    async (signal) => {
+      const engine = await how.start(config, { log, signal });
       engine.whenReady.then(
         () => log.info({}, "Ready"),
         // The engine has said why and tries again.

@@ -3,7 +3,7 @@ import { formatHostPort, type HostPort, isIp } from "../../mesh/address.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import type { SpiffeIdOf } from "./tls-contexts.ts";
-import { secureContextFor } from "./tls-contexts.ts";
+import { secureContextFor, unprovenContext } from "./tls-contexts.ts";
 
 export interface AgentChannelOptions {
   readonly agent: HostPort;
@@ -13,9 +13,14 @@ export interface AgentChannelOptions {
   readonly spiffeIdOf: SpiffeIdOf;
 }
 
+/** For a caller that has no identity yet: the roots that it was given. */
+export interface UnprovenChannelOptions extends Omit<AgentChannelOptions, "identity"> {
+  readonly identity: { readonly bundlePem: string };
+}
+
 /** A gRPC client of the agent, on a connection of its own with the identity that counts now. */
 export function openAgentChannel(
-  options: AgentChannelOptions,
+  options: AgentChannelOptions | UnprovenChannelOptions,
   channelOptions: ChannelOptions = {},
 ): Client {
   return new Client(targetOf(options.agent), channelCredentials(options), {
@@ -35,8 +40,13 @@ function channelCredentials({
   identity,
   agentId,
   spiffeIdOf,
-}: AgentChannelOptions): ReturnType<typeof credentials.createFromSecureContext> {
-  const context = secureContextFor(identity, identity.current().bundlePem);
+}: AgentChannelOptions | UnprovenChannelOptions): ReturnType<
+  typeof credentials.createFromSecureContext
+> {
+  const context =
+    "bundlePem" in identity
+      ? unprovenContext(identity.bundlePem)
+      : secureContextFor(identity, identity.current().bundlePem);
   return credentials.createFromSecureContext(context, {
     checkServerIdentity: (_host, certificate) => {
       const id = spiffeIdOf(certificate.raw);

@@ -16,10 +16,17 @@ export function secureContextFor(identity: IdentitySource, bundlePem: string): S
   return createSecureContext({
     cert: certChainPem,
     key: privateKeyPem.reveal(),
-    ca: bundlePem,
-    minVersion: "TLSv1.3",
-    ecdhCurve: keyExchangeList,
+    ...trusting(bundlePem),
   });
+}
+
+/** Of a client that has no certificate yet. */
+export function unprovenContext(bundlePem: string): SecureContext {
+  return createSecureContext(trusting(bundlePem));
+}
+
+function trusting(bundlePem: string): { ca: string; minVersion: "TLSv1.3"; ecdhCurve: string } {
+  return { ca: bundlePem, minVersion: "TLSv1.3", ecdhCurve: keyExchangeList };
 }
 
 export type PeerVerdict =

@@ -16,6 +16,7 @@ import { Admission } from "../../xds/admission.ts";
 import { peerChain } from "../peer-chain.ts";
 import { PeerCount, type PeerLimits } from "../peer-limits.ts";
 import { grpcOptions } from "./grpc-options.ts";
+import { UnprovenCalls } from "./unproven-calls.ts";
 
 export interface AgentServerOptions {
   readonly listen: HostPort;
@@ -27,6 +28,11 @@ export interface AgentServerOptions {
   readonly onRefused?: (reason: string) => void;
   /** Adds services before the port opens. */
   readonly register: (server: Server) => void;
+  /**
+   * Adds what callers without a certificate may call, and nothing else: they meet a server of their own.
+   * Absent: they are turned away.
+   */
+  readonly registerUnproven?: (server: Server) => void;
   /** Connections that have proven nothing yet; over it the oldest goes. Default 4,096. */
   readonly maxUnproven?: number;
   /** Connections that one peer may hold. */
@@ -69,6 +75,8 @@ export class AgentServer implements AsyncDisposable {
   readonly #tls: TlsServer;
   readonly #grpc: Server;
   readonly #injector: ConnectionInjector;
+  /** Undefined: who shows no certificate is turned away. */
+  readonly #unprovenCalls: UnprovenCalls | undefined;
   readonly #connections = new Map<string, Connection>();
   /** Those still in their handshake too: the port is not closed before all are gone. */
   readonly #sockets = new Set<Socket>();
@@ -91,6 +99,8 @@ export class AgentServer implements AsyncDisposable {
     this.#grpc = new Server(grpcOptions);
     options.register(this.#grpc);
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
+    const { registerUnproven } = options;
+    if (registerUnproven !== undefined) this.#unprovenCalls = new UnprovenCalls(registerUnproven);
     this.#tls = createTlsServer({ ...contextOf(identity.current()), ...serverOptions });
     this.#tcp = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
       this.#sockets.add(socket);
@@ -170,9 +180,11 @@ export class AgentServer implements AsyncDisposable {
     const closed = this.#tcp.listening ? once(this.#tcp, "close") : Promise.resolve();
     this.#tcp.close();
     this.#injector.drain(graceMs);
+    this.#unprovenCalls?.drain(graceMs);
     if (graceMs > 0 && this.#sockets.size > 0) await this.#drained(graceMs);
     for (const socket of this.#sockets) socket.destroy();
     this.#grpc.forceShutdown();
+    this.#unprovenCalls?.close();
     await closed;
   }
 
@@ -212,11 +224,16 @@ export class AgentServer implements AsyncDisposable {
   #accept(socket: TLSSocket): void {
     socket.on("error", () => socket.destroy());
     const remote = remoteOf(socket);
+    const chain = peerChain(socket);
+    const isUnproven = chain.length === 0 && socket.alpnProtocol === "h2";
+    // It still counts among those that have proven nothing, and goes before others when there are too many.
+    if (isUnproven && this.#unprovenCalls !== undefined) {
+      return this.#unprovenCalls.serve(socket);
+    }
     this.#unproven.delete(remote);
     socket.once("close", () => {
       if (this.#connections.get(remote)?.socket === socket) this.#connections.delete(remote);
     });
-    const chain = peerChain(socket);
     const verdict = this.#judge(socket, chain);
     if (verdict.t === "refused") return this.#refused(socket, verdict.reason);
     // Two connections cannot share both ends; if they seem to, the key would mix up their peers.

@@ -10,3 +10,10 @@ export const grpcOptions: ServerOptions = {
   "grpc.max_concurrent_streams": 16,
   "grpc.enable_channelz": 0,
 };
+
+/** What a caller is held to that has proven nothing: one call at a time, of a CSR and a token. */
+export const unprovenGrpcOptions: ServerOptions = {
+  "grpc.max_receive_message_length": 32 * 1024,
+  "grpc.max_concurrent_streams": 1,
+  "grpc.enable_channelz": 0,
+};

@@ -1,5 +1,5 @@
-import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
-import { type ErrorCode, MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { Server, ServerUnaryCall, sendUnaryData } from "@grpc/grpc-js";
+import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { Admission, type AdmissionLimits } from "../../xds/admission.ts";
 import {
@@ -10,6 +10,7 @@ import {
   renewPath,
 } from "../../xds/renewal.ts";
 import { PeerPace } from "../peer-pace.ts";
+import { refusalOf } from "./identity-refusal.ts";
 
 export interface RenewalOptions {
   readonly clock: Clock;
@@ -92,18 +93,4 @@ function decoded(bytes: Buffer): RenewRequest {
   } catch {
     return nothing;
   }
-}
-
-const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
-  MESH_TRUST_CSR_REFUSED: status.INVALID_ARGUMENT,
-  MESH_TRUST_ISSUE_REFUSED: status.PERMISSION_DENIED,
-  MESH_TRUST_IDENTITY_REFUSED: status.PERMISSION_DENIED,
-  MESH_XDS_LIMIT: status.RESOURCE_EXHAUSTED,
-};
-
-function refusalOf(error: unknown): { code: status; details: string } {
-  const code = error instanceof MeshError ? statuses[error.code] : undefined;
-  // What broke on our side is for our log, not for the caller.
-  if (code === undefined) return { code: status.INTERNAL, details: "the agent could not issue" };
-  return { code, details: reasonOf(error) };
 }

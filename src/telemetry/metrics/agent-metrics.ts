@@ -19,6 +19,7 @@ interface AgentMetrics {
   readonly xdsLimited: MetricDeclaration<"counter", "limit">;
   readonly xdsWithheld: MetricDeclaration<"gauge", never>;
   readonly renewals: MetricDeclaration<"counter", "result">;
+  readonly issues: MetricDeclaration<"counter", "result">;
   readonly svidEnds: MetricDeclaration<"gauge", "identity">;
   readonly issuerEnds: MetricDeclaration<"gauge", never>;
 }
@@ -144,6 +145,14 @@ export const agentMetrics: AgentMetrics = {
     unit: "1",
     of: "agent",
     labels: { result: ["issued", "refused"] },
+  },
+  issues: {
+    name: "isthmus_issues_total",
+    kind: "counter",
+    help: "First SVIDs asked for by a token; the log says why one was refused",
+    unit: "1",
+    of: "agent",
+    labels: { result: ["issued", "refused", "limited", "unproven", "failed"] },
   },
   svidEnds: {
     name: "isthmus_svid_not_after_seconds",

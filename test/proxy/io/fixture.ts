@@ -14,7 +14,8 @@ import { parseSpiffeId, type SpiffeId } from "../../../src/mesh/ids.ts";
 import type { Clock, Identity, Log, Peer } from "../../../src/mesh/ports.ts";
 import { Secret } from "../../../src/mesh/secret.ts";
 import { type AdsOptions, AdsServer } from "../../../src/proxy/io/ads-server.ts";
-import { AgentServer } from "../../../src/proxy/io/agent-server.ts";
+import { AgentServer, type AgentServerOptions } from "../../../src/proxy/io/agent-server.ts";
+import { type IssueOptions, registerIssuing } from "../../../src/proxy/io/issue-service.ts";
 import { type RenewalOptions, registerRenewal } from "../../../src/proxy/io/renewal-service.ts";
 import type { PeerLimits } from "../../../src/proxy/peer-limits.ts";
 import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
@@ -82,6 +83,8 @@ export async function startAgent(
     readonly maxUnproven?: number;
     readonly connectionLimits?: Partial<PeerLimits>;
     readonly onLimit?: (what: string) => void;
+    /** What callers without a certificate may do; default: nothing. */
+    readonly issuing?: Omit<IssueOptions, "clock" | "log">;
   } = {},
 ): Promise<Agent> {
   const mesh = await madeMesh(Date.now());
@@ -123,6 +126,7 @@ export async function startAgent(
     ...(options.maxUnproven === undefined ? {} : { maxUnproven: options.maxUnproven }),
     ...(options.connectionLimits === undefined ? {} : { peerLimits: options.connectionLimits }),
     onLimit: () => options.onLimit?.("connections"),
+    ...unproven(options.issuing, log),
     register: (grpc) => {
       ads.register(grpc);
       const renew = options.renew ?? (() => Promise.reject(new Error("no renewals here")));
@@ -147,6 +151,14 @@ export async function startAgent(
     denied,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+function unproven(
+  issuing: Omit<IssueOptions, "clock" | "log"> | undefined,
+  log: Log,
+): Pick<AgentServerOptions, "registerUnproven"> {
+  if (issuing === undefined) return {};
+  return { registerUnproven: (grpc) => registerIssuing(grpc, { ...issuing, clock, log }) };
 }
 
 function logInto(lines: LogLine[]): Log {
