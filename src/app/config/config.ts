@@ -94,14 +94,6 @@ export interface EngineConfig {
   readonly logLevel: LogLevel;
 }
 
-export interface GatewayConfig extends EngineConfig {
-  readonly listen: HostPort;
-  /** The one of the agent's `gateway.addresses` that leads here; absent: `listen`, where it is that. */
-  readonly address?: HostPort;
-  /** How long it takes to end in good order; absent: `lifecycle.ts` says. */
-  readonly drainMs?: number;
-}
-
 export interface IdentityConfig {
   /** Holds `svid.pem`, `svid.key` and `bundle.pem`; renewed in place. Absolute. */
   readonly dir: string;
@@ -121,6 +113,14 @@ export interface TokenIdentityConfig {
     | { readonly t: "pem"; readonly pem: string };
 }
 
+export interface GatewayConfig extends EngineConfig {
+  readonly listen: HostPort;
+  /** The one of the agent's `gateway.addresses` that leads here; absent: `listen`, where it is that. */
+  readonly address?: HostPort;
+  /** How long it takes to end in good order; absent: `lifecycle.ts` says. */
+  readonly drainMs?: number;
+}
+
 export interface SidecarConfig extends EngineConfig {
   readonly workload: string;
   readonly namespace: Namespace;
@@ -130,6 +130,21 @@ export interface SidecarConfig extends EngineConfig {
   readonly capture: "ports" | TransparentCapture;
   readonly upstreams: readonly SidecarUpstream[];
   readonly inbound: readonly SidecarInbound[];
+}
+
+/** Connections that the kernel redirects (`isthmus capture apply`); only for `engine: envoy`. */
+export interface TransparentCapture {
+  /** The workload's own, as its endpoints stand in the sources; absent: all that this machine has. */
+  readonly addresses?: readonly string[];
+  /** As the rules say. */
+  readonly outboundPort: number;
+  readonly inboundPort: number;
+  /** What becomes of destinations that are no service of this member's. */
+  readonly unknown: UnknownDestination;
+  /** From where callers without mTLS are let through, in CIDR form. */
+  readonly plaintextFrom: readonly string[];
+  /** Ports that the rules leave alone. */
+  readonly openPorts: readonly number[];
 }
 
 /** One service port that the application dials at a local address. */
@@ -148,18 +163,3 @@ export interface SidecarInbound {
   /** Where the application itself listens. */
   readonly app: HostPort;
 }
-/** Connections that the kernel redirects (`isthmus capture apply`); only for `engine: envoy`. */
-export interface TransparentCapture {
-  /** The workload's own, as its endpoints stand in the sources; absent: all that this machine has. */
-  readonly addresses?: readonly string[];
-  /** As the rules say. */
-  readonly outboundPort: number;
-  readonly inboundPort: number;
-  /** What becomes of destinations that are no service of this member's. */
-  readonly unknown: UnknownDestination;
-  /** From where callers without mTLS are let through, in CIDR form. */
-  readonly plaintextFrom: readonly string[];
-  /** Ports that the rules leave alone. */
-  readonly openPorts: readonly number[];
-}
-
