@@ -48,8 +48,9 @@ export const install: Command = {
   },
   positionals: { min: 0, max: 0 },
   run: async (args, terminal) => {
+    const cloud = parseCloud(args.text("cloud") ?? "");
     const written = writeManifests({
-      cloud: parseCloud(args.text("cloud") ?? ""),
+      cloud,
       mesh: args.text("mesh") ?? "",
       member: args.text("member") ?? "",
       region: args.text("region") ?? "",
@@ -73,6 +74,11 @@ export const install: Command = {
       terminal.err(
         "No --gateway-address: other members cannot call this one yet. When the load balancer of Service\n" +
           "isthmus-gateway has an address, install again with it\n",
+      );
+    }
+    if (cloud === "eks" && args.has("dns-ip")) {
+      terminal.err(
+        "CoreDNS on EKS takes its Corefile as an add-on's setting: see deploy/eks/dns/forward.yaml\n",
       );
     }
     return exitCodes.done;

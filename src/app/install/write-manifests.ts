@@ -47,8 +47,12 @@ function deployDir(): string {
   return join(programDir(), "deploy");
 }
 
-/** The cluster's own DNS is told where clusterset.local is answered; its other settings are not ours to know. */
+/**
+ * The cluster's own DNS is told where clusterset.local is answered. On EKS its settings are those of an add-on,
+ * which would take ours back.
+ */
 function forwarded(cloud: Cloud, dnsIp: string): readonly Manifest[] {
+  if (cloud === "eks") return [];
   return readManifests(join(deployDir(), cloud, "dns")).map((manifest) => {
     const data = Object.entries(manifest["data"] as Readonly<Record<string, string>>);
     return {
