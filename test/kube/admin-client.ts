@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Agent, request } from "undici";
+import { Agent, buildConnector, request } from "undici";
 
 export type Json = Readonly<Record<string, unknown>>;
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -27,13 +27,18 @@ export interface AdminClient extends AsyncDisposable {
 export function createAdminClient(options: {
   readonly url: string;
   readonly token: string;
-  /** Read when a connection is made: it does not exist before the API server's first start. */
+  /** Read for each connection: it does not exist before the API server's first start. */
   readonly ca: () => string;
 }): AdminClient {
   let agent: Agent | undefined;
   const headers = { authorization: `Bearer ${options.token}` };
   const dispatcher = (): Agent => {
-    agent ??= new Agent({ connect: { ca: options.ca() }, headersTimeout: 90_000, bodyTimeout: 0 });
+    // The API server may come back with another certificate.
+    agent ??= new Agent({
+      connect: (to, done) => buildConnector({ ca: options.ca() })(to, done),
+      headersTimeout: 90_000,
+      bodyTimeout: 0,
+    });
     return agent;
   };
   return {
