@@ -60,11 +60,13 @@ function agentYaml(text: string, words: InstallWords): string {
 }
 
 /** Which address leads to a gateway it can only be told where there is one. */
-function gatewayYaml(text: string, { gatewayAddresses }: InstallWords): string {
-  const [only, ...others] = gatewayAddresses;
-  if (only === undefined || others.length > 0) return text;
+function gatewayYaml(text: string, { member, mesh, gatewayAddresses }: InstallWords): string {
   const document = parseDocument(text);
-  document.set("address", /:\d+$/.test(only) ? only : `${only}:15443`);
+  document.setIn(["identity", "trustDomain"], `${member}.${mesh}`);
+  const [only, ...others] = gatewayAddresses;
+  if (only !== undefined && others.length === 0) {
+    document.set("address", /:\d+$/.test(only) ? only : `${only}:15443`);
+  }
   return document.toString({ lineWidth: 0 });
 }
 
