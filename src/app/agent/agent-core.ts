@@ -1,7 +1,5 @@
 import type { CatalogEvent } from "../../discovery/follow/catalog-event.ts";
 import { type Catalog, createCatalog } from "../../discovery/io/catalog/catalog-client.ts";
-import { filesSource } from "../../discovery/io/sources/files-source.ts";
-import { withHealthProbes } from "../../discovery/io/sources/health-prober.ts";
 import { createMeshView, type MeshView } from "../../discovery/merge/mesh-view.ts";
 import type { SnapshotStore } from "../../discovery/shards/snapshot-store.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
@@ -35,8 +33,7 @@ export interface AgentCoreOptions {
   readonly stores: readonly CatalogStore[];
   readonly snapshots: SnapshotStore;
   readonly proofs: SidecarProofs;
-  /** In place of those that the configuration names. */
-  readonly sources?: readonly WorkloadSource[];
+  readonly sources: readonly WorkloadSource[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -159,7 +156,7 @@ export class AgentCore implements AsyncDisposable {
       log,
     });
     this.#sources = createOwnSources({
-      sources: options.sources ?? sourcesOf(options),
+      sources: options.sources,
       onChange: (source, change) => this.#changed(this.local.take(source, change)),
     });
     this.#knowledge = new Knowledge({
@@ -312,12 +309,6 @@ export class AgentCore implements AsyncDisposable {
     this.#options.log.info({ actionMs: timeoutMs }, "Connect timeout changed");
     this.resources.setSettings({ connectTimeoutMs: timeoutMs });
   }
-}
-
-function sourcesOf({ config, clock, random }: AgentCoreOptions): readonly WorkloadSource[] {
-  return config.sources.map(({ dir }) =>
-    withHealthProbes(filesSource({ folder: dir }), { clock, random }),
-  );
 }
 
 function withheldFinding({ name, type, reason }: Withheld): Finding {

@@ -17,6 +17,7 @@ import { openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
+import { openSources } from "./open-sources.ts";
 import { createProxyWatch } from "./proxy-watch.ts";
 import { watchReplicas } from "./replicas/replica-watch.ts";
 import { watchSecrets } from "./secret-watch.ts";
@@ -94,6 +95,9 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   for (const claim of await proofFile.load()) proofs.add(claim);
   opened.defer(() => proofFile.close());
 
+  const wanted = parts.sources === undefined ? config.sources : [];
+  const sources = opened.use(await openSources(wanted, { clock, random }));
+
   const doors: { proxies?: AgentProxies; http?: RunningHttp } = {};
   const warm = Promise.withResolvers<void>();
   const core = new AgentCore({
@@ -102,7 +106,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     stores: parts.stores,
     snapshots: disk.snapshots,
     proofs,
-    ...(parts.sources === undefined ? {} : { sources: parts.sources }),
+    sources: parts.sources ?? sources.all,
     clock,
     random,
     log,

@@ -12,6 +12,7 @@ import type {
   AgentMember,
   CatalogConfig,
   HubConfig,
+  KubernetesSourceConfig,
   SourceConfig,
   XdsSocket,
 } from "./config.ts";
@@ -34,6 +35,7 @@ import {
   yes,
 } from "./config-parser.ts";
 import { hubs } from "./hub-config.ts";
+import { kubernetesSourceConfig } from "./kubernetes/source-config.ts";
 
 // Readers allow three lost beats in a row; one is bad luck.
 const defaultLeaseMs = 10_000;
@@ -106,16 +108,29 @@ const catalog: Parser<CatalogConfig> = mapped(
   }),
 );
 
+interface SourceFields {
+  readonly files: string | undefined;
+  readonly kubernetes: KubernetesSourceConfig | undefined;
+  readonly registration?: undefined;
+}
+
 const source: Parser<SourceConfig> = mapped(
   checked(
-    object<{ files: string | undefined; kubernetes?: undefined; registration?: undefined }>({
+    object<SourceFields>({
       files: optional<string | undefined>(path, undefined),
-      kubernetes: notYet("use `files`"),
-      registration: notYet("use `files`"),
+      kubernetes: optional<KubernetesSourceConfig | undefined>(kubernetesSourceConfig, undefined),
+      registration: notYet("use `files` or `kubernetes`"),
     }),
-    ({ files }) => (files === undefined ? "it names no source: set `files`" : undefined),
+    ({ files, kubernetes }) => {
+      if (files === undefined && kubernetes === undefined) {
+        return "it names no source: set `files` or `kubernetes`";
+      }
+      return files !== undefined && kubernetes !== undefined
+        ? "it has both `files` and `kubernetes`: write them as two sources"
+        : undefined;
+    },
   ),
-  ({ files }) => ({ t: "files", dir: files ?? "" }),
+  ({ files, kubernetes }) => kubernetes ?? { t: "files", dir: files ?? "" },
 );
 
 interface WrittenAddress {

@@ -71,9 +71,17 @@ export interface CatalogConfig {
 export type HubConfig = RedisHub;
 
 /** `files`: an absolute folder. */
-export interface SourceConfig {
-  readonly t: "files";
-  readonly dir: string;
+export type SourceConfig = { readonly t: "files"; readonly dir: string } | KubernetesSourceConfig;
+
+/** Whoever reads a cluster; with neither file nor context, the one that the agent runs in. */
+export interface KubernetesSourceConfig {
+  readonly t: "kubernetes";
+  /** Absolute. */
+  readonly kubeconfig?: string;
+  /** Absent: the kubeconfig's current one. */
+  readonly context?: string;
+  /** Absent: all of the cluster's. */
+  readonly namespaces?: readonly Namespace[];
 }
 
 /** `embedded` forwards bytes inside the launcher; `envoy` is an Envoy that the launcher starts. */

@@ -72,6 +72,21 @@ suite("agent.yaml", () => {
     assert.equal(parsed.config.catalog.leaseMs, 10_000);
   });
 
+  for (const [written, meant] of [
+    ["{}", { t: "kubernetes" }],
+    [
+      "{ kubeconfig: ./config, context: east, namespaces: [shop] }",
+      { t: "kubernetes", kubeconfig: "/etc/isthmus/config", context: "east", namespaces: ["shop"] },
+    ],
+  ] as const) {
+    test(`reads the source \`kubernetes: ${written}\``, () => {
+      const text = agentYaml.replace("files: ./services", `kubernetes: ${written}`);
+      const parsed = parse(agentConfigParser, text);
+      assert.ok(parsed.t === "ok");
+      assert.deepEqual(parsed.config.sources, [meant]);
+    });
+  }
+
   test("is frozen to its depth", () => {
     const parsed = parse(agentConfigParser, agentYaml);
     assert.ok(parsed.t === "ok");
@@ -114,10 +129,22 @@ htpp: {}
       "4 catalog: it has `replicas`, but they find out over `hubs` which of them writes",
     ],
     [
-      "kubernetes",
+      "two sources in one",
       "files: ./services",
-      "kubernetes: {}",
-      "5 sources[0].kubernetes: it is not in this version yet",
+      "files: ./services, kubernetes: {}",
+      "5 sources[0]: it has both `files` and `kubernetes`: write them as two sources",
+    ],
+    [
+      "a context of nowhere",
+      "files: ./services",
+      "kubernetes: { context: a }",
+      "5 sources[0].kubernetes: it has `context` without the `kubeconfig` in which that stands",
+    ],
+    [
+      "a namespace twice",
+      "files: ./services",
+      "kubernetes: { namespaces: [shop, shop] }",
+      '5 sources[0].kubernetes.namespaces: it has "shop" twice',
     ],
     [
       "no catalog",

@@ -19,6 +19,8 @@ export type ApiObjectReading =
   | { readonly t: "foreign" };
 
 const serviceNameLabel = "kubernetes.io/service-name";
+/** On Services and EndpointSlices that a ServiceImport made, ours or another implementation's. */
+const importedLabel = "multicluster.kubernetes.io/service-name";
 
 /**
  * Reads an object as an API server wrote it, with the reader that files have. A field that this version
@@ -35,12 +37,12 @@ export function readApiObject(key: ObjectKey, object: JsonMap): ApiObjectReading
   return { t: "invalid", findings };
 }
 
-/** Slices of others' making: by address of no workload, or for no Service of this cluster. */
+/** What stands for workloads of other clusters, and slices that list none of any Service's. */
 function isForeign(object: JsonMap): boolean {
-  if (textIn(object, "kind") !== "EndpointSlice") return false;
-  if (textIn(object, "addressType") === "FQDN") return true;
   const labels = mapIn(mapIn(object, "metadata") ?? {}, "labels") ?? {};
-  return textIn(labels, serviceNameLabel) === undefined;
+  if (textIn(labels, importedLabel) !== undefined) return true;
+  if (textIn(object, "kind") !== "EndpointSlice") return false;
+  return textIn(object, "addressType") === "FQDN" || textIn(labels, serviceNameLabel) === undefined;
 }
 
 function isOfUse({ code, path }: Problem): boolean {
