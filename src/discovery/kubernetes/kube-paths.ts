@@ -20,7 +20,7 @@ export function listPath(type: ResourceType, wish: ListWish): string {
   if (wish.limit !== undefined) query.set("limit", String(wish.limit));
   if (wish.from !== undefined) query.set("continue", wish.from);
   const path = collectionPath(type, wish.namespace);
-  return query.size === 0 ? path : `${path}?${query}`;
+  return query.size === 0 ? path : `${path}?${query.toString()}`;
 }
 
 /** `leases.coordination.k8s.io "shop/leader"`, for sentences. */

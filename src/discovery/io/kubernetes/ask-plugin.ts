@@ -33,9 +33,9 @@ export function createAskPlugin(at: {
     const { cert, key } = options;
     return {
       ...(token === undefined ? {} : { token: new Secret(token) }),
-      ...(cert === undefined || key === undefined
-        ? {}
-        : { cert: String(cert), key: new Secret(String(key)) }),
+      ...(isPem(cert) && isPem(key)
+        ? { cert: cert.toString(), key: new Secret(key.toString()) }
+        : {}),
     };
   };
   return async (wish) => {
@@ -52,4 +52,8 @@ export function createAskPlugin(at: {
       clearTimeout(timer);
     }
   };
+}
+
+function isPem(value: unknown): value is string | Buffer {
+  return typeof value === "string" || Buffer.isBuffer(value);
 }

@@ -71,7 +71,7 @@ export function createKubeApi(transport: Transport, deadlineMs: number): KubeApi
       const query = new URLSearchParams({ fieldManager, force: String(force) });
       return object({
         method: "PATCH",
-        path: `${objectPath(type, body.metadata, subresource)}?${query}&${strict}`,
+        path: `${objectPath(type, body.metadata, subresource)}?${query.toString()}&${strict}`,
         what: `apply ${objectText(type, body.metadata)}`,
         body,
         // JSON is YAML.

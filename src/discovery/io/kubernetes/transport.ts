@@ -111,20 +111,20 @@ function connectorFor(options: {
   readonly credentials: Credentials;
 }): buildConnector.connector {
   const { serverName, credentials } = options;
-  return (to, done) => {
-    const connect = async (): Promise<void> => {
-      const { ca, cert, key } = await credentials.tls();
-      const connector = buildConnector({
-        allowH2: false,
-        timeout: connectMs,
-        ...(ca === undefined ? {} : { ca }),
-        ...(cert === undefined || key === undefined ? {} : { cert, key: key.reveal() }),
-      });
-      connector(serverName === undefined ? to : { ...to, servername: serverName }, done);
-    };
-    connect().catch((cause: unknown) => {
-      done(cause instanceof Error ? cause : new Error(String(cause)), null);
+  const make = async (): Promise<buildConnector.connector> => {
+    const { ca, cert, key } = await credentials.tls();
+    return buildConnector({
+      allowH2: false,
+      timeout: connectMs,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined || key === undefined ? {} : { cert, key: key.reveal() }),
     });
+  };
+  return (to, settle) => {
+    make().then(
+      (connect) => connect(serverName === undefined ? to : { ...to, servername: serverName }, settle),
+      (cause: unknown) => settle(cause instanceof Error ? cause : new Error(String(cause)), null),
+    );
   };
 }
 
