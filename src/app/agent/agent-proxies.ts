@@ -48,7 +48,7 @@ export interface AgentProxiesOptions {
   readonly proofs: SidecarProofs;
   /** As this agent's heads name it. */
   readonly instance: () => string | undefined;
-  /** Called for each proxy that was admitted, with what it says of itself. */
+  /** Called for each proxy that was admitted, and for each that may report, with what it says of itself. */
   readonly onAdmitted: (node: NodeClaim) => void;
   /** Takes what a proxy reports of its traffic. */
   readonly openLoad: (node: ProxyNode, witness: string) => LoadReporter;
@@ -260,10 +260,11 @@ function admitLoad(
     peer,
     remote,
   }: { readonly node: NodeClaim; readonly peer: Peer; readonly remote: string },
-  { trust, openLoad }: AgentProxiesOptions,
+  { trust, openLoad, onAdmitted }: AgentProxiesOptions,
 ): LoadAdmitted {
   const parsed = parseNode(node, { peer: peer.id, ownTrustDomain: trust.view().ownTrustDomain });
   if (parsed.t === "refused") return parsed;
+  onAdmitted(node);
   const reporter = openLoad(parsed.node, witnessOf(peer, remote));
   return { t: "ok", key: `${peer.id} ${node.id}`, reporter };
 }

@@ -12,8 +12,9 @@ import { type RunningEngine, startSidecar } from "../../../src/app/launcher/engi
 import { makeMember, makeRoot, makeWorkload } from "../../../src/app/trust-tasks.ts";
 import { parseNamespace } from "../../../src/mesh/ids.ts";
 import type { Log } from "../../../src/mesh/ports.ts";
+import type { Finding } from "../../../src/mesh/service.ts";
 import { freePorts } from "../support/free-port.ts";
-import { local, silentLog } from "../support/test-mesh.ts";
+import { local, silentLog, TestMesh } from "../support/test-mesh.ts";
 import { envoys, whyNot } from "./envoy/envoys.ts";
 
 const [newest] = envoys;
@@ -72,7 +73,7 @@ suite("a launcher refuses to run Envoy and says why", { skip: whyNot(newest?.bin
     process.env["ISTHMUS_ENVOY"] = join(dir, "absent");
     await refused(await config(), {
       code: "MESH_ENGINE_UNSUPPORTED",
-      words: /ISTHMUS_ENVOY names .*absent/,
+      words: /ISTHMUS_ENVOY: .*absent/,
     });
     process.env["ISTHMUS_ENVOY"] = newest?.binary;
   });
@@ -148,11 +149,7 @@ test("a launcher backs off from an Envoy that ends again and again, and shows it
   const more = { gatewayRanges: ["127.0.0.0/8"], mayExport: ["shop"], renew: false };
   await makeMember({ ...claims, ...more, dir: join(dir, "root"), out: join(dir, "trust") });
   await makeWorkload({ account: "shop/cart", dir: join(dir, "trust"), out: join(dir, "svid") });
-  const crashing = join(dir, "envoy");
-  const version = "echo 'envoy  version: 0123abc/1.40.0/Clean/RELEASE/BoringSSL'";
-  const script = `#!/bin/sh\nif [ "$1" = --version ]; then ${version}; exit; fi\necho 'out of luck' >&2\nexit 7\n`;
-  await writeFile(crashing, script, { mode: 0o755 });
-  process.env["ISTHMUS_ENVOY"] = crashing;
+  process.env["ISTHMUS_ENVOY"] = await crashingEnvoy(dir);
   const said: { readonly fields: Record<string, unknown>; readonly message: string }[] = [];
   const third = Promise.withResolvers<void>();
   const log: Log = {
@@ -191,7 +188,7 @@ test("a launcher backs off from an Envoy that ends again and again, and shows it
     };
     assert.deepEqual(
       [isReady, envoy.restarts >= 3, envoy.lastEnd],
-      [false, true, "it ended with 7"],
+      [false, true, "it ended with 7 after it said: out of luck"],
     );
     assert.equal((await fetch(`${sidecar.adminUrl}/readyz`)).status, 503);
   } finally {
@@ -199,3 +196,44 @@ test("a launcher backs off from an Envoy that ends again and again, and shows it
     await rm(dir, { recursive: true });
   }
 });
+
+test("an agent knows of an Envoy that ends before it reaches the agent", {
+  skip: whyNot(newest?.binary),
+}, async () => {
+  const outside = process.env["ISTHMUS_ENVOY"];
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "us-east-1");
+  await mkdir(mesh.servicesDir("east"));
+  const [gatewayPort = 0] = await freePorts(1);
+  const agent = await mesh.startAgent(mesh.agentConfig("east", "us-east-1", gatewayPort));
+  process.env["ISTHMUS_ENVOY"] = await crashingEnvoy(mesh.dir);
+  try {
+    await mesh.startSidecar("east", {
+      agent: agent.xds,
+      engine: "envoy",
+      workload: "caller-1",
+      serviceAccount: "caller",
+      upstreams: [],
+      inbound: [],
+    });
+    const found = async (): Promise<Finding | undefined> => {
+      const answer = await fetch(`${agent.httpUrl}/api/v1/findings`);
+      const { findings } = (await answer.json()) as { readonly findings: readonly Finding[] };
+      return findings.find(({ code }) => code === "PROXY_ENGINE_RESTARTED");
+    };
+    const deadlineMs = performance.now() + 60_000;
+    while ((await found()) === undefined && performance.now() < deadlineMs) await wait(50);
+    assert.equal((await found())?.subject, "shop/caller-1");
+  } finally {
+    if (outside !== undefined) process.env["ISTHMUS_ENVOY"] = outside;
+  }
+});
+
+/** Says what it is when asked, and else ends with 7 at once. */
+async function crashingEnvoy(dir: string): Promise<string> {
+  const path = join(dir, "envoy");
+  const version = "echo 'envoy  version: 0123abc/1.40.0/Clean/RELEASE/BoringSSL'";
+  const script = `#!/bin/sh\nif [ "$1" = --version ]; then ${version}; exit; fi\necho 'out of luck' >&2\nexit 7\n`;
+  await writeFile(path, script, { mode: 0o755 });
+  return path;
+}

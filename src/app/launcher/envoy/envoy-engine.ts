@@ -18,6 +18,7 @@ import { adminSocketIn } from "./envoy-folder.ts";
 import { EnvoyProcess } from "./envoy-process.ts";
 import { formatVersion } from "./envoy-version.ts";
 import type { FoundEnvoy } from "./find-envoy.ts";
+import { LastWords } from "./last-words.ts";
 import { parseLogLine } from "./log-line.ts";
 import { Repeats } from "./repeats.ts";
 import { restartDelayMs } from "./restart-delay.ts";
@@ -27,8 +28,8 @@ export interface EnvoyEngineOptions {
   readonly envoy: FoundEnvoy;
   /** Made ready by `prepareFolder`. */
   readonly folder: string;
-  /** Reports what it counts for as long as it is run. */
-  readonly loads: Disposable;
+  /** Reports what it counts for as long as it is run, and how often it was started again. */
+  readonly loads: Disposable & { readonly restarted: (count: number) => void };
   readonly workers: number;
   readonly drainSeconds: number;
   /** See `DrainOptions`. */
@@ -62,6 +63,7 @@ export class EnvoyEngine implements LaunchedEngine {
   readonly #ending = new AbortController();
   readonly #running: Promise<void>;
   readonly #repeats = new Repeats();
+  readonly #lastWords = new LastWords();
   /** Whoever reaches our admin port may ask without end, and Envoy answers all from its main thread. */
   readonly #count: () => Promise<EnvoyCounts> = sharedCall(() => this.#askCounts());
   #process: EnvoyProcess | undefined;
@@ -148,13 +150,17 @@ export class EnvoyEngine implements LaunchedEngine {
       const startMs = clock.monotonicMs();
       const envoy = this.#start();
       this.#process = envoy;
-      const [reason] = await Promise.all([envoy.ended, this.#watch(envoy)]);
+      const [how] = await Promise.all([envoy.ended, this.#watch(envoy)]);
       this.#process = undefined;
       if (signal.aborted) return;
+      const words = this.#lastWords.take(clock.monotonicMs());
+      const reason = words === undefined ? how : `${how} after it said: ${words}`;
       failures = clock.monotonicMs() - startMs > goodRunMs ? 1 : failures + 1;
       this.#state = "between-runs";
       this.#restarts += 1;
       this.#lastEnd = reason;
+      // One that ends before it reaches the agent could not tell it itself.
+      this.#options.loads.restarted(this.#restarts);
       const delayMs = restartDelayMs(failures, random);
       log.error({ reason, delayMs, count: this.#restarts }, "Envoy ended, starting another");
       await wait(delayMs, undefined, { signal }).catch(() => undefined);
@@ -175,6 +181,7 @@ export class EnvoyEngine implements LaunchedEngine {
   #tellLine(line: string): void {
     const { clock, log } = this.#options;
     const { level, part, text } = parseLogLine(line);
+    if (level === "error") this.#lastWords.note(text, clock.monotonicMs());
     const telling = this.#repeats.take(`${part} ${text}`, clock.monotonicMs());
     if (telling.t === "suppress") return;
     const { suppressed } = telling;

@@ -28,7 +28,7 @@ export async function prepareFolder(
   }
   try {
     const own = join(folder, "envoy");
-    await mkdir(own, { recursive: true, mode: 0o700 });
+    await makeFolder(own);
     const { mode } = await stat(own);
     if ((mode & 0o077) !== 0)
       refuse(own, `others may use it (mode 0${(mode & 0o777).toString(8)})`);
@@ -39,6 +39,16 @@ export async function prepareFolder(
   } catch (cause) {
     if (cause instanceof MeshError) throw cause;
     refuse(folder, `${reasonOf(cause)}; Envoy needs an identity folder that can be written`, cause);
+  }
+}
+
+/** Not recursive: Node would say of a disk that is read-only that there is no such folder. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (thrown) {
+    const isThere = (thrown as NodeJS.ErrnoException).code === "EEXIST";
+    if (!isThere || !(await stat(path)).isDirectory()) throw thrown;
   }
 }
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { setTimeout as wait } from "node:timers/promises";
 import type { Log } from "../../../mesh/ports.ts";
 import type { LogLevel } from "../../../telemetry/names.ts";
 import { bootstrapFile } from "./bootstrap.ts";
@@ -87,11 +88,18 @@ const envoyLevels: Readonly<Record<LogLevel, string>> = {
   debug: "info",
 };
 
+// Far longer than what it said takes to be read, for when something of its holds its pipe open.
+const lastWordsMs = 200;
+
 async function endOf(child: ChildProcess): Promise<string> {
+  const said = new Promise((resolve) => child.once("close", resolve));
   const failed = once(child, "error").then(([error]: unknown[]) => String(error));
-  const exited = once(child, "exit").then(([code, signal]: unknown[]) =>
-    typeof signal === "string" ? `it was ended by ${signal}` : `it ended with ${String(code)}`,
-  );
+  const exited = once(child, "exit").then(async ([code, signal]: unknown[]) => {
+    await Promise.race([said, wait(lastWordsMs)]);
+    return typeof signal === "string"
+      ? `it was ended by ${signal}`
+      : `it ended with ${String(code)}`;
+  });
   return Promise.race([failed, exited]);
 }
 

@@ -43,7 +43,7 @@ export async function findEnvoy(environment: Environment): Promise<FoundEnvoy> {
   };
   const named = environment["ISTHMUS_ENVOY"] ?? "";
   if (named !== "") {
-    return take(await look(named)) ?? refuse(`ISTHMUS_ENVOY names ${unfit.join()}`, unfit);
+    return take(await look(named)) ?? refuse(`ISTHMUS_ENVOY: ${unfit.join()}`, unfit);
   }
   for (const path of await executables(onPath(environment))) {
     const found = take(await look(path));

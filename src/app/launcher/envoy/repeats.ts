@@ -16,13 +16,13 @@ interface Seen {
 
 /**
  * Thins out what is said again and again: the first few of a kind, then one in fifteen with the number of those
- * left out. Lines are of one kind when they differ in numbers only.
+ * left out. Lines are of one kind when they differ in numbers only, addresses in a stack trace among them.
  */
 export class Repeats {
   readonly #seen = new Map<string, Seen>();
 
   take(text: string, nowMs: number): Telling {
-    const shape = text.replaceAll(/\d+/g, "0").slice(0, 200);
+    const shape = text.replaceAll(/0x[\da-f]+|\b[\da-f]{8,}\b|\d+/g, "0").slice(0, 200);
     const seen = this.#fresh(shape, nowMs);
     // The one said last moves to the end, so that the oldest kind is forgotten first.
     this.#seen.delete(shape);

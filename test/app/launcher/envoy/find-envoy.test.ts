@@ -74,7 +74,7 @@ suite("findEnvoy()", () => {
       "ISTHMUS_ENVOY names one too old",
       { ISTHMUS_ENVOY: "old" },
       "MESH_ENGINE_UNSUPPORTED",
-      ["ISTHMUS_ENVOY names", "is 1.30.1"],
+      ["ISTHMUS_ENVOY: ", "is 1.30.1"],
     ],
     [
       "ISTHMUS_ENVOY names something else",

@@ -12,6 +12,20 @@ test("Repeats tells the first five of a kind, then one in fifteen with how many 
   assert.deepEqual([told[14], told[29]], [9, 14]);
 });
 
+test("Repeats takes lines of a stack trace for one kind", () => {
+  const repeats = new Repeats();
+  const lines = ["#0 UNKNOWN [0x55e38c91c22c]", "Address mapping: 56072f901000-560733a67000 envoy"];
+  const others = [
+    "#0 UNKNOWN [0x56073302322c]",
+    "Address mapping: 561b1a0ed000-561b1e253000 envoy",
+  ];
+  for (const line of lines) for (let count = 0; count < 5; count += 1) repeats.take(line, 0);
+  assert.deepEqual(
+    others.map((line) => repeats.take(line, 0).t),
+    ["suppress", "suppress"],
+  );
+});
+
 test("Repeats tells something else at once", () => {
   const repeats = new Repeats();
   for (let count = 0; count < 10; count += 1) repeats.take("stream closed", 0);

@@ -28,11 +28,18 @@ export class EnvoyLoadReporter implements Disposable {
   #open: { readonly client: Client; readonly session: LoadSession } | undefined;
   #retry: NodeJS.Timeout | undefined;
   #turn = 0;
+  #restarts = 0;
 
   constructor(options: EnvoyLoadReporterOptions) {
     this.#options = options;
     // A stream lives on its connection's certificate, so a new one needs a new connection.
     this.#unsubscribe = options.identity.onChange(() => this.#connect());
+    this.#connect();
+  }
+
+  /** The agent reads what a node says of itself when its stream opens. */
+  restarted(count: number): void {
+    this.#restarts = count;
     this.#connect();
   }
 
@@ -43,7 +50,7 @@ export class EnvoyLoadReporter implements Disposable {
 
   #connect(): void {
     this.#close();
-    const { agents, agentId, identity, ...rest } = this.#options;
+    const { agents, agentId, identity, node, ...rest } = this.#options;
     const agent = agents[this.#turn % agents.length];
     if (agent === undefined) throw new RangeError("There is at least one agent");
     const client = openAgentChannel(
@@ -55,7 +62,9 @@ export class EnvoyLoadReporter implements Disposable {
         "grpc.keepalive_timeout_ms": 5_000,
       },
     );
-    const session = new LoadSession(client, { ...rest, onEnded: () => this.#waitAndConnect() });
+    const metadata = { ...node.metadata, restarts: this.#restarts };
+    const told = { ...rest, node: { ...node, metadata } };
+    const session = new LoadSession(client, { ...told, onEnded: () => this.#waitAndConnect() });
     this.#open = { client, session };
   }
 
