@@ -15,7 +15,6 @@ import {
   type Agent,
   hubAt,
   issueMembers,
-  type Member,
   type StartedAgent,
   startMemberAgent,
 } from "./load/two-members.ts";
@@ -130,7 +129,7 @@ async function openStage(of: {
   readonly hubs: readonly HubConfig[];
 }): Promise<Stage> {
   await using opened = new AsyncDisposableStack();
-  const start = (member: Member, exports: number): Promise<StartedAgent> =>
+  const start = (member: "east" | "west", exports: number): Promise<StartedAgent> =>
     startMemberAgent({ member, dir, ...of[member], hubs: of.hubs, services: exports, opened });
   const [{ agent: east }, { agent: west, xdsPort }] = await Promise.all([
     start("east", services),

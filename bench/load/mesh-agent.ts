@@ -36,8 +36,8 @@ export type ToAgent =
   | { readonly t: "turn"; readonly index: number }
   /** Turns other services, so many a second. */
   | { readonly t: "noise"; readonly perSecond: number }
-  /** A new service is exported. */
-  | { readonly t: "export"; readonly name: string }
+  /** A service of one real workload is exported, or is healthy or not from now on. */
+  | { readonly t: "export"; readonly name: string; readonly isHealthy?: boolean }
   | { readonly t: "cpu" }
   | { readonly t: "stop" };
 
@@ -74,7 +74,7 @@ process.on("message", (message: ToAgent) => {
     case "noise":
       return setNoise(message.perSecond);
     case "export":
-      return say(realService(message.name));
+      return say(realService(message.name, message.isHealthy ?? true));
     case "cpu": {
       const { user, system } = process.cpuUsage();
       return tell({ t: "cpu", ms: (user + system) / 1000 });
@@ -208,7 +208,7 @@ function serviceAt(index: number): LocalService {
   return exported(`s${index}`, [at(0, "a", true), at(1, "a", true), at(2, "b", !isLost)]);
 }
 
-function realService(name: string): LocalService {
+function realService(name: string, isHealthy: boolean): LocalService {
   const { real, host = "127.0.0.1" } = order ?? {};
   const port = real?.port ?? 0;
   return exported(name, [
@@ -217,7 +217,7 @@ function realService(name: string): LocalService {
       address: host,
       ports: { http: port },
       zone: "a",
-      health: "healthy",
+      health: isHealthy ? "healthy" : "unhealthy",
       serviceAccount: "cart",
       sidecars: { http: { address: host, port: real?.sidecarPort ?? 0 } },
     },

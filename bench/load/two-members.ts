@@ -1,4 +1,4 @@
-/** Members east and west on this machine: what they are issued, and their agents as processes. */
+/** Members on this machine: what they are issued, and their agents as processes. */
 import type { ChildProcess } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,21 +10,27 @@ import { ToldProcess } from "../../test/support/told-process.ts";
 import type { AgentOrder, FromAgent, ToAgent } from "./mesh-agent.ts";
 
 export type Agent = ToldProcess<ToAgent, FromAgent>;
-export type Member = "east" | "west";
+export type Member = "east" | "west" | "near";
 
+/** What west would use first of two others is near. */
+const regionOf: Readonly<Record<Member, string>> = { east: "east", west: "west", near: "west" };
 const agentFile = fileURLToPath(new URL("mesh-agent.ts", import.meta.url));
 
 /** `accounts`: service accounts of namespace `shop`, each with a folder of its own beside `trust`. */
-export async function issueMembers(dir: string, accounts: readonly string[]): Promise<void> {
+export async function issueMembers(
+  dir: string,
+  accounts: readonly string[],
+  members: readonly Member[] = ["east", "west"],
+): Promise<void> {
   await makeRoot({ mesh: "acme.mesh", dir: join(dir, "root") });
-  for (const name of ["east", "west"]) {
+  for (const name of members) {
     const trust = join(dir, name, "trust");
     await makeMember({
       name,
       dir: join(dir, "root"),
       out: trust,
       cloud: "aws",
-      region: name,
+      region: regionOf[name],
       network: undefined,
       gatewayRanges: ["127.0.0.0/8", "10.0.0.0/8"],
       mayExport: ["shop"],
@@ -62,7 +68,7 @@ export async function startMemberAgent(of: {
   await rm(join(dir, "state"), { recursive: true, force: true });
   const order: AgentOrder = {
     member,
-    region: member,
+    region: regionOf[member],
     dir,
     host,
     gatewayPort,
