@@ -2,10 +2,12 @@ import { agentMetrics } from "./agent-metrics.ts";
 import { catalogMetrics } from "./catalog-metrics.ts";
 import { engineMetrics } from "./engine-metrics.ts";
 import { loadMetrics } from "./load-metrics.ts";
+import { mcsMetrics } from "./mcs-metrics.ts";
 
 type MetricTable = typeof agentMetrics &
   typeof catalogMetrics &
   typeof loadMetrics &
+  typeof mcsMetrics &
   typeof engineMetrics;
 
 /**
@@ -16,6 +18,7 @@ export const metrics: MetricTable = {
   ...agentMetrics,
   ...catalogMetrics,
   ...loadMetrics,
+  ...mcsMetrics,
   ...engineMetrics,
 };
 
