@@ -31,10 +31,16 @@ export function sidecarResources(service: MeshService, context: ResourceContext)
  * What sidecars get besides whose applications dial services by their own addresses: LDS, and CDS for headless
  * services.
  */
-export function capturedResources(service: MeshService, { settings }: ResourceContext): Sealed {
+export function capturedResources(
+  service: MeshService,
+  options: { readonly context: ResourceContext; readonly importIps: readonly string[] },
+): Sealed {
+  const { context, importIps } = options;
+  const clusters = directClusters(service, context.settings);
+  const listeners = capturedServiceListeners(service, importIps);
   return seal([
-    ...directClusters(service, settings).map((message): Draft => ({ t: "cluster", message })),
-    ...capturedServiceListeners(service).map((message): Draft => ({ t: "listener", message })),
+    ...clusters.map((message): Draft => ({ t: "cluster", message })),
+    ...listeners.map((message): Draft => ({ t: "listener", message })),
   ]);
 }
 
@@ -43,10 +49,12 @@ export function isSameCaptured(a: MeshService, b: MeshService): boolean {
   return JSON.stringify(capturedShapeOf(a)) === JSON.stringify(capturedShapeOf(b));
 }
 
-function capturedShapeOf({ id, type, ports, local }: MeshService): unknown {
+function capturedShapeOf(service: MeshService): unknown {
+  const { type, ports, local } = service;
   const workloads = type === "Headless" ? local?.endpoints : undefined;
   const doors = workloads?.map(({ address, ports: own, sidecars }) => [address, own, sidecars]);
-  return [id, type, ports, local?.clusterIps, doors];
+  const names = targetsOf(service).map(({ target }) => target.suffix);
+  return [type, ports, names, local?.clusterIps, doors];
 }
 
 /** What engines get besides that speak HTTP: RDS. */

@@ -9,6 +9,7 @@ import { valueOf } from "../../src/xds/encode.ts";
 import type { ClusterLoadAssignment } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../../src/xds/gen/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Resource } from "../../src/xds/resource.ts";
+import { freePorts } from "../app/support/free-port.ts";
 import { type MadeMesh, madeMesh } from "../trust/made.ts";
 import { goldenCases, nodesOf, resourcesOf } from "./golden-state.ts";
 import { identityOf } from "./identities.ts";
@@ -40,7 +41,7 @@ suite("a real Envoy accepts every golden case", { skip: skipWithoutEnvoy }, () =
       const resources = resourcesOf(golden, mesh.bundle.pem);
       for (const node of nodesOf(golden)) {
         if (node.t === "grpc") continue;
-        const { view } = resources.open(onFreePorts(node));
+        const { view } = resources.open(await onFreePorts(node));
         const told = toldIn(view);
         assert.deepEqual(await envoys[node.t].hold(told), []);
         await assertUsed(envoys[node.t], told);
@@ -131,11 +132,15 @@ function hostsTold(assignment: ClusterLoadAssignment): string[] {
 }
 
 /** The cases say real ports, which may be taken here. Envoy takes 0 for any. */
-function onFreePorts(node: EnvoyNode): EnvoyNode {
+async function onFreePorts(node: EnvoyNode): Promise<EnvoyNode> {
   if (node.t === "gateway") return { ...node, listen: { ...node.listen, port: 0 } };
   const free = <Entry extends { listen: { host: string; port: number } }>(entry: Entry): Entry => ({
     ...entry,
     listen: { ...entry.listen, port: 0 },
   });
-  return { ...node, upstreams: node.upstreams.map(free), inbound: node.inbound.map(free) };
+  const entries = { upstreams: node.upstreams.map(free), inbound: node.inbound.map(free) };
+  if (node.capture === undefined) return { ...node, ...entries };
+  // These two stand in rules that look at them, too.
+  const [outboundPort = 0, inboundPort = 0] = await freePorts(2);
+  return { ...node, ...entries, capture: { ...node.capture, outboundPort, inboundPort } };
 }

@@ -78,6 +78,14 @@ export class MemberResources {
     }
   }
 
+  /**
+   * Where applications of this member dial the `clusterset.local` name of a service: the cluster IPs of its
+   * ServiceImport. None: nowhere any more.
+   */
+  setImportIps(id: ServiceId, ips: readonly string[]): void {
+    this.#services.setImportIps(id, ips);
+  }
+
   /** After a new charter or bundle. */
   setTrust(trust: TrustView): void {
     this.#context = { ...this.#context, trust };

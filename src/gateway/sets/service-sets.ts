@@ -32,6 +32,7 @@ export class ServiceSets {
   readonly #sidecar: Audience;
   /** For sidecars whose applications dial services by their own addresses. */
   readonly #captured: Audience;
+  readonly #importIps = new Map<ServiceId, readonly string[]>();
   readonly #routes: RoutesOnDemand;
   readonly #doors: DoorSets;
   readonly #grpc: GrpcSets;
@@ -56,7 +57,11 @@ export class ServiceSets {
     });
     this.#captured = new Audience("captured", {
       services,
-      build: (service) => capturedResources(service, this.#context),
+      build: (service) =>
+        capturedResources(service, {
+          context: this.#context,
+          importIps: this.#importIps.get(service.id) ?? [],
+        }),
       isSame: isSameCaptured,
       content: new ClaimedSet("captured"),
     });
@@ -99,6 +104,13 @@ export class ServiceSets {
     };
     // Endpoints take over the version of their cluster, so they come last.
     for (const audience of this.#audiences()) audience.update(id, change);
+  }
+
+  /** Where applications of this member dial the `clusterset.local` name of a service; none: nowhere. */
+  setImportIps(id: ServiceId, ips: readonly string[]): void {
+    if (ips.length === 0) this.#importIps.delete(id);
+    else this.#importIps.set(id, ips);
+    this.#captured.rebuild((service) => service.id === id);
   }
 
   /** Touches every service. */

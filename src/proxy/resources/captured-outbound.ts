@@ -11,13 +11,14 @@ import type { Capture } from "../capture.ts";
 import type { ProxySettings } from "../settings.ts";
 import { atPort, type TargetPlan, targetsOf } from "../targets.ts";
 import { blackHole } from "./captured-inbound.ts";
+import { inboundProxy } from "./inbound-listeners.ts";
 import {
   blackHoleName,
   directCluster,
   directName,
   passthroughName,
 } from "./original-dst-clusters.ts";
-import { forwardTo, outboundProxy } from "./outbound-listeners.ts";
+import { outboundProxy } from "./outbound-listeners.ts";
 import type { Extension } from "./wire.ts";
 import { socketAddress } from "./wire.ts";
 
@@ -37,7 +38,7 @@ export function capturedOutboundListener(capture: Capture): Listener {
     filterChains: [blackHole(outboundPort)],
     defaultFilterChain: {
       name: "unknown destination",
-      filters: [forwardTo(unknown === "pass" ? passthroughName : blackHoleName)],
+      filters: [onceTo(unknown === "pass" ? passthroughName : blackHoleName)],
     },
   });
 }
@@ -45,11 +46,23 @@ export function capturedOutboundListener(capture: Capture): Listener {
 /**
  * A listener for each address and port under which applications of this member dial a service; nothing binds
  * it. It depends on no endpoint, but for headless services, whose workloads are dialled each by itself.
+ * `importIps`: where they dial its `clusterset.local` name.
  */
-export function capturedServiceListeners(service: MeshService): Listener[] {
-  return targetsOf(service).flatMap((plan) =>
-    [...dialledAt(service, plan)].map(([at, filter]) => listenerAt(at, filter)),
-  );
+export function capturedServiceListeners(
+  service: MeshService,
+  importIps: readonly string[],
+): Listener[] {
+  return targetsOf(service).flatMap((plan) => {
+    const isImport = plan.target.suffix === "svc.clusterset.local";
+    const ips = isImport ? importIps : (service.local?.clusterIps ?? []);
+    const virtual = ips.map((host) => ({ host, port: plan.target.port }));
+    const name = outboundName(plan.target);
+    const direct = directAddresses(service, plan);
+    return [
+      ...virtual.map((at) => listenerAt(at, outboundProxy(name, appProtocolOf(plan.port)))),
+      ...direct.map((at) => listenerAt(at, onceTo(directName(plan.target)))),
+    ];
+  });
 }
 
 /** What headless services need besides. */
@@ -57,25 +70,6 @@ export function directClusters(service: MeshService, settings: ProxySettings): C
   return targetsOf(service)
     .filter((plan) => directAddresses(service, plan).length > 0)
     .map((plan) => directCluster(plan.target, settings));
-}
-
-function dialledAt(
-  service: MeshService,
-  plan: TargetPlan,
-): readonly (readonly [HostPort, Extension])[] {
-  const { target } = plan;
-  const virtual = virtualAddresses(service, plan).map((host) => {
-    const at = { host, port: target.port };
-    return [at, outboundProxy(outboundName(target), appProtocolOf(plan.port))] as const;
-  });
-  const direct = directAddresses(service, plan).map(
-    (at) => [at, forwardTo(directName(target))] as const,
-  );
-  return [...virtual, ...direct];
-}
-
-function virtualAddresses(service: MeshService, { target }: TargetPlan): readonly string[] {
-  return target.suffix === "svc.cluster.local" ? (service.local?.clusterIps ?? []) : [];
 }
 
 /** Workloads that take mTLS at the address that their callers dial; all others are met as they are. */
@@ -89,6 +83,11 @@ function ownDoor({ address, ports, sidecars }: Endpoint, name: string): HostPort
   const proof = atPort(sidecars, name);
   const isOwn = port !== undefined && proof?.port === port && proof.address === address;
   return isOwn ? { host: address, port } : undefined;
+}
+
+/** There is no other host to try than the one that was dialled. */
+function onceTo(envoyCluster: string): Extension {
+  return inboundProxy({ protocol: "tcp", envoyCluster });
 }
 
 function listenerAt(at: HostPort, filter: Extension): Listener {

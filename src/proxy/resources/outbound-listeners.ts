@@ -45,10 +45,8 @@ export function outboundProxy(envoyCluster: string, protocol: AppProtocol): Exte
   return protocol === "tcp" ? forwardTo(envoyCluster) : outboundHttp(envoyCluster);
 }
 
-/**
- * Bytes can be sent again as long as none was: a refused connect is retried on other hosts and levels.
- */
-export function forwardTo(envoyCluster: string): Extension {
+// Bytes can be sent again as long as none was: a refused connect is retried on other hosts and levels.
+function forwardTo(envoyCluster: string): Extension {
   return extension("envoy.filters.network.tcp_proxy", TcpProxySchema, {
     statPrefix: envoyCluster,
     clusterSpecifier: { case: "cluster", value: envoyCluster },
