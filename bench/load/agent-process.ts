@@ -23,6 +23,8 @@ export interface AgentOrder {
   /** Default: one of its own. */
   readonly stateDir?: string;
   readonly hasSources?: boolean;
+  /** What stands under `sources:`; default: the folder `services`. */
+  readonly sources?: string;
 }
 
 export class AgentProcess implements AsyncDisposable {
@@ -165,7 +167,7 @@ function configText(
 member: { name: ${self}, cloud: aws, region: region-0 }
 trust: { dir: "${trustDir(order.dir, self)}" }
 catalog: { ${order.catalog}, snapshotDir: "${stateDir}" }
-${order.hasSources === false ? "" : `sources: [{ files: "${join(order.dir, "services")}" }]`}
+${order.hasSources === false ? "" : `sources: ${order.sources ?? `[{ files: "${join(order.dir, "services")}" }]`}`}
 xds: { listen: "127.0.0.1:${ports.xds}" }
 http: { listen: "127.0.0.1:${ports.http}" }
 logLevel: error
