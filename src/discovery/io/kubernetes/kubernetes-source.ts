@@ -129,9 +129,9 @@ class ApiSource implements KubernetesSource {
 
   /** The server answers again: what else was away is asked for at once, and told together. */
   #gather(): void {
-    const away = this.#followed.filter(({ isDown }) => isDown);
-    for (const { reader } of away) reader.hurry();
-    if (away.length === 0) return this.#endGathering();
+    const down = this.#followed.filter(({ isDown }) => isDown);
+    for (const { reader } of down) reader.hurry();
+    if (down.every(isRefused)) return this.#endGathering();
     this.#gathering ??= setTimeout(() => this.#endGathering(), gatherMs);
   }
 
@@ -171,6 +171,12 @@ class ApiSource implements KubernetesSource {
     this.#lastFindings = text;
     this.#events?.onFindings(findings);
   }
+}
+
+/** The server is there and says no, which may last. */
+function isRefused({ reader }: Followed): boolean {
+  const { problem } = reader.status();
+  return problem?.t === "refused" && [401, 403, 404].includes(problem.code);
 }
 
 /** All of it was read, or the server has no such kind. */
