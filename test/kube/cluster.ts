@@ -21,6 +21,10 @@ export interface ClusterOptions {
   readonly controllers?: boolean;
   /** Users besides `admin`, by name; each with groups. RBAC gives them nothing until a binding does. */
   readonly users?: Readonly<Record<string, readonly string[]>>;
+  /** Writes down who asked for what: `audit.log` in its folder, a line of JSON for each request. */
+  readonly isAudited?: true;
+  /** As a server that cannot send a list as a watch: older ones, and ones on an old etcd. */
+  readonly hasNoWatchList?: true;
 }
 
 /** A real API server of its own, and what can be asked of it and done to it. */
@@ -83,7 +87,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<KubeCl
   const apiServer = undo.use(
     new KubeProcess({
       program: "kube-apiserver",
-      args: apiServerArgs({ dir, port, issuer, etcdUrl: etcd.url, prefix: `/${name}` }),
+      args: [
+        ...apiServerArgs({ dir, port, issuer, etcdUrl: etcd.url, prefix: `/${name}` }),
+        ...(options.isAudited ? await auditArgs(dir) : []),
+        ...(options.hasNoWatchList ? ["--feature-gates=WatchList=false"] : []),
+      ],
       logFile: join(dir, "apiserver.log"),
       isReady: async () => (await api.status("/readyz")) === 200,
     }),
@@ -200,6 +208,13 @@ function apiServerArgs(options: {
     "--endpoint-reconciler-type=none",
     "--profiling=false",
   ];
+}
+
+async function auditArgs(dir: string): Promise<readonly string[]> {
+  const policy = join(dir, "audit-policy.json");
+  const rules = [{ level: "Metadata", omitStages: ["RequestReceived"] }];
+  await writeFile(policy, JSON.stringify({ apiVersion: "audit.k8s.io/v1", kind: "Policy", rules }));
+  return [`--audit-policy-file=${policy}`, `--audit-log-path=${dir}/audit.log`];
 }
 
 function createControllers(options: {
