@@ -36,12 +36,16 @@ export function socketAddress(address: HostPort): Address {
   });
 }
 
-/** "Ask the stream this resource came on." */
-export const adsSource: ConfigSource = shared(ConfigSourceSchema, {
-  configSourceSpecifier: { case: "ads", value: {} },
-  resourceApiVersion: ApiVersion.V3,
-});
-
 export function ms(durationMs: number): Duration {
   return durationFromMs(durationMs);
 }
+
+/**
+ * "Ask the stream this resource came on", and wait for as long as it takes: after Envoy's own 15 s one whose agent
+ * hangs while it starts would open listeners that answer 503 and 404. What an agent does not have it says at once.
+ */
+export const adsSource: ConfigSource = shared(ConfigSourceSchema, {
+  configSourceSpecifier: { case: "ads", value: {} },
+  resourceApiVersion: ApiVersion.V3,
+  initialFetchTimeout: ms(0),
+});
