@@ -24,6 +24,8 @@ import { until } from "../kube/admin-client.ts";
 
 const run = promisify(execFile);
 const user = 65_532;
+// A folder of mounts of its own.
+const apart = "unshare";
 const isRoot = process.getuid?.() === 0;
 const skip =
   isRoot || process.env["CI"] !== undefined ? false : "needs root, for a root folder of its own";
@@ -159,7 +161,7 @@ root=$1; shift
 exec chroot --userspec=${user}:${user} "$root/image" "$@"`;
     const entry = JSON.parse(steps.find((one) => one.startsWith("ENTRYPOINT"))?.slice(11) ?? "[]");
     const args = ["-m", "sh", "-c", mounts, "sh", dir, ...(entry as string[]), ...argv];
-    return spawn("unshare", args, { stdio: ["ignore", "pipe", "pipe"], env: {} });
+    return spawn(apart, args, { stdio: ["ignore", "pipe", "pipe"], env: {} });
   }
 });
 

@@ -39,10 +39,9 @@ suite("deploy/ on a real API server", { skip: skipWithoutKubernetes }, () => {
     });
 
     test(`deploy/${cloud} is applied without an unknown field, and again`, async () => {
-      const { kubectl } = cluster;
-      await kubectl([...apply, "-k", `deploy/${cloud}`]);
-      await kubectl([...apply, "--dry-run=server", "-k", `deploy/${cloud}`]);
-      await kubectl([...apply, "--dry-run=server", "-k", `deploy/${cloud}/dns`]);
+      await cluster.kubectl([...apply, "-k", `deploy/${cloud}`]);
+      await cluster.kubectl([...apply, "--dry-run=server", "-k", `deploy/${cloud}`]);
+      await cluster.kubectl([...apply, "--dry-run=server", "-k", `deploy/${cloud}/dns`]);
     });
 
     test(`the pods of deploy/${cloud} are admitted under Pod Security restricted`, async () => {
@@ -85,11 +84,11 @@ suite("deploy/ on a real API server", { skip: skipWithoutKubernetes }, () => {
     });
 
     test(`uninstall --cloud ${cloud} removes all that install made, and nothing else`, async () => {
-      const { api, kubectl } = cluster;
+      const { api } = cluster;
       assert.ok((await ours(cluster)).length > 20);
       const { out, code } = await run(["uninstall", "--cloud", cloud]);
       assert.equal(code, 0);
-      await kubectl(["delete", "--ignore-not-found", "-f", "-"], { input: out });
+      await cluster.kubectl(["delete", "--ignore-not-found", "-f", "-"], { input: out });
       await until("the namespace is gone", async () => {
         return (await api.status("/api/v1/namespaces/isthmus-system")) === 404;
       });
@@ -119,10 +118,17 @@ async function installed(cluster: KubeCluster, cloud: Cloud): Promise<string> {
 }
 
 /** The names of all objects of all kinds that can be listed and tell of us. */
-async function ours({ kubectl }: KubeCluster): Promise<readonly string[]> {
-  const kinds = await kubectl(["api-resources", "--verbs=list", "-o", "name"]);
+async function ours(cluster: KubeCluster): Promise<readonly string[]> {
+  const kinds = await cluster.kubectl(["api-resources", "--verbs=list", "-o", "name"]);
   const listed = kinds.split("\n").filter((kind) => kind !== "" && !kind.startsWith("events"));
-  const names = await kubectl(["get", listed.join(","), "-A", "--ignore-not-found", "-o", "name"]);
+  const names = await cluster.kubectl([
+    "get",
+    listed.join(","),
+    "-A",
+    "--ignore-not-found",
+    "-o",
+    "name",
+  ]);
   // What it told the cluster's own DNS stays for the operator to take out.
   return names.split("\n").filter((name) => /isthmus|multicluster/.test(name));
 }
