@@ -6,16 +6,18 @@ import { Part } from "../../faults/mesh/part.ts";
 import { PodApp } from "../../support/pods/pod-app.ts";
 import { nodeAddress, openPods, type Pods, type Ran } from "../../support/pods/pods.ts";
 
-export type PodName = "frontend" | "cartone" | "carttwo" | "plain";
+export type PodName = "frontend" | "cartone" | "carttwo" | "strict" | "plain";
 
 const program = join(import.meta.dirname, "../../../bin/isthmus.mjs");
 const sidecarGid = 1_337;
+const openedTotal = "envoy_cluster_upstream_cx_total{";
 
 /** By service, where applications dial it. */
 export const clusterIps = {
   cart: { v4: "10.96.0.10", v6: "fd96::10" },
   cache: { v4: "10.96.0.11", v6: "fd96::11" },
   legacy: { v4: "10.96.0.12", v6: "fd96::12" },
+  strict: { v4: "10.96.0.13", v6: "fd96::13" },
   six: { v4: "10.96.0.16", v6: "fd96::16" },
 } as const;
 
@@ -47,7 +49,7 @@ export class CapturedMesh implements AsyncDisposable {
   /** With an agent; no sidecar yet, and nothing is captured. */
   static async open(): Promise<CapturedMesh> {
     await using opened = new AsyncDisposableStack();
-    const pods = opened.use(await openPods(["frontend", "cartone", "carttwo", "plain"]));
+    const pods = opened.use(await openPods(["frontend", "cartone", "carttwo", "strict", "plain"]));
     const { dir } = pods;
     await makeRoot({ mesh: "acme.mesh", dir: join(dir, "root") });
     await makeMember({
@@ -66,14 +68,16 @@ export class CapturedMesh implements AsyncDisposable {
     await writeFile(join(dir, "agent.yaml"), agentYaml);
     const app = (where: PodName | "node"): Promise<PodApp> =>
       PodApp.start(pods, where).then((started) => opened.use(started));
-    const [node, frontend, cartone, carttwo, plain] = await Promise.all([
+    const [node, frontend, cartone, carttwo, strict, plain] = await Promise.all([
       app("node"),
       app("frontend"),
       app("cartone"),
       app("carttwo"),
+      app("strict"),
       app("plain"),
     ]);
-    const mesh = new CapturedMesh(pods, { node, frontend, cartone, carttwo, plain }, opened.move());
+    const apps = { node, frontend, cartone, carttwo, strict, plain };
+    const mesh = new CapturedMesh(pods, apps, opened.move());
     await mesh.#start("agent", { where: "node", ready: "Serves proxies" });
     return mesh;
   }
@@ -106,10 +110,17 @@ export class CapturedMesh implements AsyncDisposable {
     return this.pods.exec(pod, [process.execPath, program, ...words]);
   }
 
-  /** What its sidecar says of itself. */
-  async sidecarConfig(pod: PodName): Promise<string> {
-    const { out } = await this.pods.exec(pod, ["curl", "-sS", "http://127.0.0.1:15021/config"]);
-    return out;
+  /** How many connections its sidecar has opened, of those with that label on its own page of metrics. */
+  async opened(pod: PodName, label: `${string}="${string}"`): Promise<number> {
+    const page = ["curl", "-sS", "http://127.0.0.1:15021/metrics/envoy"];
+    const { out } = await this.pods.exec(pod, page);
+    const lines = out.split("\n").filter((line) => line.startsWith(openedTotal));
+    return Number(
+      lines
+        .find((line) => line.includes(label))
+        ?.split(" ")
+        .at(-1) ?? 0,
+    );
   }
 
   async #start(

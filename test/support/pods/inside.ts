@@ -51,6 +51,8 @@ export interface Seen {
   readonly port: number;
 }
 
+/** What every caller claims to be. */
+export const forgedCaller = "spiffe://east.acme.mesh/ns/shop/sa/forged";
 const patienceMs = 20_000;
 let held: Socket | undefined;
 
@@ -80,7 +82,13 @@ function serve({ kind, name, host, port }: Serve): Promise<unknown> {
 async function ask({ kind, host, port, name, from }: Ask): Promise<string> {
   const at = { host, port, ...(from === undefined ? {} : { localAddress: from }) };
   if (kind === "http") {
-    const headers = { connection: "close", ...(name === undefined ? {} : { host: name }) };
+    // Whoever believes this has not looked who called.
+    const forged = { "x-forwarded-client-cert": `URI=${forgedCaller}` };
+    const headers = {
+      connection: "close",
+      ...forged,
+      ...(name === undefined ? {} : { host: name }),
+    };
     const call = request({ ...at, headers, agent: false, timeout: patienceMs });
     call.on("timeout", () => call.destroy(new Error("timeout")));
     call.end();

@@ -1,5 +1,6 @@
 // A regular expression per tag, as Envoy wants them: the first group is cut out of the name, the second is the
 // value. Few, because each is tried on every statistic of every cluster when that is made.
+const ways = "(?:outbound|direct)";
 const zones = "\\.zone\\.";
 
 /**
@@ -9,9 +10,9 @@ const zones = "\\.zone\\.";
 export const statsTags: readonly { readonly tagName: string; readonly regex: string }[] = [
   {
     tagName: "mesh_service",
-    regex: `^cluster\\.(outbound(?:\\||_\\.)\\d+(?:\\|\\||_\\._\\.)([^.]+\\.[^.]+)\\.svc\\.cluster(?:set)?\\.local\\.)`,
+    regex: `^cluster\\.(${ways}(?:\\||_\\.)\\d+(?:\\|\\||_\\._\\.)([^.]+\\.[^.]+)\\.svc\\.cluster(?:set)?\\.local\\.)`,
   },
-  { tagName: "mesh_port", regex: `^cluster\\.(outbound(?:\\||_\\.)(\\d+)(?:\\|\\||_\\._\\.))` },
+  { tagName: "mesh_port", regex: `^cluster\\.(${ways}(?:\\||_\\.)(\\d+)(?:\\|\\||_\\._\\.))` },
   { tagName: "from_zone", regex: `${zones}(([^.]+)\\.)[^.]+\\.` },
   { tagName: "to_zone", regex: `${zones}[^.]+\\.(([^.]+)\\.)` },
 ];
