@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { test } from "node:test";
+import { commandsUnder } from "./readme.ts";
 
 const limitMs = 110_000;
 /** Printed between what the README types and what only this test wants to know. */
@@ -48,13 +49,6 @@ test("README's three members on one Redis: typed as it stands, a request crosses
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 });
-
-function commandsUnder(heading: string, page: string): string {
-  const [, section = ""] = page.split(`${heading}\n`);
-  const [, commands] = /^```sh\n(.*?)^```$/ms.exec(section) ?? [];
-  assert.ok(commands !== undefined, `the README has commands under "${heading}"`);
-  return commands;
-}
 
 /** In a network and among processes of its own where that is allowed: its ports are fixed ones. */
 async function type(
