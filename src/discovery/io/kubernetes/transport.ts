@@ -2,7 +2,7 @@ import { Agent, buildConnector, request } from "undici";
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import { type Refusal, readRefusal } from "../../kubernetes/refusal.ts";
 import type { Credentials } from "./credentials.ts";
-import type { ApiStream } from "./watch-reader.ts";
+import type { ApiStream } from "./watch-attempt.ts";
 
 /** HTTP to one API server over one pool of connections. */
 export interface Transport extends AsyncDisposable {
@@ -50,7 +50,8 @@ export function createTransport(options: {
   const headersOf = async (): Promise<Record<string, string>> => {
     const authorization = await credentials.authorization();
     return {
-      accept: "application/json",
+      // Token keys come as a type of their own, and as no other.
+      accept: "application/json, application/jwk-set+json",
       "user-agent": "isthmus",
       ...(authorization === undefined ? {} : { authorization: authorization.reveal() }),
     };
@@ -122,7 +123,8 @@ function connectorFor(options: {
   };
   return (to, settle) => {
     make().then(
-      (connect) => connect(serverName === undefined ? to : { ...to, servername: serverName }, settle),
+      (connect) =>
+        connect(serverName === undefined ? to : { ...to, servername: serverName }, settle),
       (cause: unknown) => settle(cause instanceof Error ? cause : new Error(String(cause)), null),
     );
   };
