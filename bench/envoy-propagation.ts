@@ -6,14 +6,12 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import type { SidecarConfig } from "../src/app/config/config.ts";
-import { type RunningEngine, startSidecar } from "../src/app/launcher/engine-launcher.ts";
-import { parseNamespace, parseServiceId } from "../src/mesh/ids.ts";
-import type { Log } from "../src/mesh/ports.ts";
+import { parseServiceId } from "../src/mesh/ids.ts";
 import { freePorts } from "../test/app/support/free-port.ts";
 import { startRedis } from "../test/faults/support/redis-server.ts";
 import { forkHere } from "../test/support/told-process.ts";
 import { envoyBinary } from "./load/peers.ts";
+import { clustersOf, startEnvoySidecar } from "./load/real-sidecar.ts";
 import {
   type Agent,
   hubAt,
@@ -34,7 +32,6 @@ const host = "127.0.0.1";
 const restMs = 43;
 // Each asks which member serves now: what is measured comes out so much too late, and by the way of a request.
 const askEveryMs = 1;
-const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The one whose workload fails and comes back, and the one further away that serves meanwhile. */
 type Server = "near" | "east";
@@ -64,10 +61,13 @@ async function measureAll(): Promise<void> {
   const near = await startServer("near", { opened, start, services });
   await startServer("east", { opened, start, services: 0 });
   const [listen = 0] = await freePorts(1);
-  const caller = await startEnvoySidecar(opened, {
-    member: "west",
-    agentPort: west.xdsPort,
-    account: "frontend",
+  const caller = await startEnvoySidecar({
+    opened,
+    dir: join(dir, "west", "frontend"),
+    agent: { host, port: west.xdsPort },
+    workload: "frontend-1",
+    serviceAccount: "frontend",
+    zone: "a",
     inbound: [],
     upstreams: [{ service: parseServiceId("shop/cart"), port: 80, listen: { host, port: listen } }],
   });
@@ -182,52 +182,17 @@ async function startServer(
   const [sidecarPort = 0] = await freePorts(1);
   const started = await of.start(member, { services: of.services, real: { port, sidecarPort } });
   await exportCart(started.agent, true);
-  await startEnvoySidecar(opened, {
-    member,
-    agentPort: started.xdsPort,
-    account: "cart",
+  await startEnvoySidecar({
+    opened,
+    dir: join(dir, member, "cart"),
+    agent: { host, port: started.xdsPort },
+    workload: "cart-1",
+    serviceAccount: "cart",
+    zone: "a",
     inbound: [
       { endpoint: { host, port }, listen: { host, port: sidecarPort }, app: { host, port } },
     ],
     upstreams: [],
   });
   return started.agent;
-}
-
-async function startEnvoySidecar(
-  opened: AsyncDisposableStack,
-  of: Pick<SidecarConfig, "inbound" | "upstreams"> & {
-    readonly member: string;
-    readonly agentPort: number;
-    readonly account: string;
-  },
-): Promise<RunningEngine> {
-  const { member, agentPort, account, inbound, upstreams } = of;
-  const sidecar = await startSidecar(
-    {
-      agent: { host, port: agentPort },
-      identity: { dir: join(dir, member, account) },
-      engine: "envoy",
-      workers: 1,
-      admin: { host, port: 0 },
-      logLevel: "warn",
-      workload: `${account}-1`,
-      namespace: parseNamespace("shop"),
-      serviceAccount: account,
-      zone: "a",
-      capture: "ports",
-      inbound,
-      upstreams,
-    },
-    { log },
-  );
-  opened.use(sidecar);
-  await sidecar.whenReady;
-  return sidecar;
-}
-
-async function clustersOf(sidecar: RunningEngine): Promise<number> {
-  const text = await (await fetch(`${sidecar.adminUrl}/metrics/envoy`)).text();
-  const active = /^envoy_cluster_manager_active_clusters(?:\{[^}]*\})? (\d+)/m.exec(text)?.[1];
-  return Number(active);
 }
