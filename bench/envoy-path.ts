@@ -95,11 +95,12 @@ report({
   ],
 });
 
-/** Against the other's median: on a busy machine one round is not like the next. The target is for the same protocol. */
+/** Of the same round. The target is for the same protocol. */
 function ratio(name: string, other: 1 | 2): Figure {
   const of = (index: number): readonly number[] => samples.get(paths[index]?.name ?? "") ?? [];
-  const theirs = median(of(other));
-  const ratios = of(0).map((us) => us / theirs);
+  const ours = of(0);
+  const theirs = of(other);
+  const ratios = ours.map((us, index) => us / (theirs[index] ?? median(theirs)));
   return {
     name,
     unit: "ratio",
