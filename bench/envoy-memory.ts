@@ -5,7 +5,6 @@ import type { RunningEngine } from "../src/app/launcher/engine-launcher.ts";
 import { makeWorkload } from "../src/app/trust-tasks.ts";
 import { freePorts } from "../test/app/support/free-port.ts";
 import type { AgentProcess } from "./load/agent-process.ts";
-import { zones } from "./load/made-services.ts";
 import { self, trustDir } from "./load/mesh-files.ts";
 import { loadAverage, MeshStage } from "./load/mesh-stage.ts";
 import { envoyBinary } from "./load/peers.ts";
@@ -79,7 +78,8 @@ async function connect(
     agent: { host, port: agent.xdsPort },
     workload: `frontend-${index}`,
     serviceAccount: "frontend",
-    zone: zones[index % zones.length] ?? "a",
+    // In several, each that comes would move all endpoints of all, which is no matter of how many there are.
+    zone: "a",
     upstreams: [],
     inbound: [{ endpoint, listen: { host, port: listenPort }, app: endpoint }],
   });
