@@ -8,12 +8,13 @@ import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { createTelemetry, type Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { type RunningHttp, startHttp } from "../http-server.ts";
+import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
 import { realClock } from "../real-time.ts";
 import { AgentCore } from "./agent-core.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
 import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
 import { agentRoutes, healthRoutes } from "./agent-routes.ts";
-import { openAgentTrust } from "./agent-trust.ts";
+import { type AgentTrust, openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
@@ -122,6 +123,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(core);
   const engines = createEngineWatch(clock);
+  const cluster = await openCluster(config, { trust, clock, log });
+  if (cluster !== undefined) opened.use(cluster);
   const proxies = await serveProxies({
     ...config.xds,
     trust,
@@ -136,6 +139,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     instance: () => core.catalog.writerStatus()?.instance,
     onAdmitted: (node) => engines.note(node),
     openLoad: (node, witness) => core.load.open(node, witness),
+    ...(cluster?.prove === undefined ? {} : { prove: cluster.prove }),
     announced: (request, signal) => core.drains.own.announced(request, signal),
   });
   doors.proxies = proxies;
@@ -211,4 +215,14 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     stop,
     [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
   };
+}
+
+async function openCluster(
+  { kubernetes }: AgentConfig,
+  parts: { readonly trust: AgentTrust; readonly clock: Clock; readonly log: Log },
+): Promise<AgentKubernetes | undefined> {
+  if (kubernetes === undefined) return undefined;
+  const { trust, clock, log } = parts;
+  const trustDomain = trust.view().ownTrustDomain;
+  return await openAgentKubernetes(kubernetes, { trustDomain, clock, log });
 }

@@ -35,6 +35,7 @@ import {
   yes,
 } from "./config-parser.ts";
 import { hubs } from "./hub-config.ts";
+import { kubernetes } from "./kubernetes/kubernetes-config.ts";
 import { kubernetesSourceConfig } from "./kubernetes/source-config.ts";
 
 // Readers allow three lost beats in a row; one is bad luck.
@@ -227,6 +228,7 @@ export const agentConfigParser: Parser<AgentConfig> = object<AgentConfig>({
   ),
   catalog: required(catalog),
   sources: required(list(source, 1)),
+  kubernetes: optional<AgentConfig["kubernetes"]>(kubernetes, undefined),
   // A member without a gateway calls others and is called by none.
   gateway: optional<AgentConfig["gateway"]>(gateway, { addresses: [] }),
   xds: optional<AgentConfig["xds"]>(

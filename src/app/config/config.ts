@@ -10,6 +10,7 @@ import type {
 } from "../../mesh/ids.ts";
 import type { UnknownDestination } from "../../proxy/capture.ts";
 import type { LogLevel } from "../../telemetry/names.ts";
+import type { KubernetesConfig } from "./kubernetes/kubernetes-config.ts";
 
 /** What an agent is told; made by `loadAgentConfig` from `agent.yaml`, or by the demo. */
 export interface AgentConfig {
@@ -19,6 +20,8 @@ export interface AgentConfig {
   readonly trust: { readonly dir: string };
   readonly catalog: CatalogConfig;
   readonly sources: readonly SourceConfig[];
+  /** Absent: the agent does nothing for a cluster but read what its sources name. */
+  readonly kubernetes?: KubernetesConfig;
   readonly gateway: {
     /** Where other members reach this member's gateways. */
     readonly addresses: readonly GatewayAddress[];
