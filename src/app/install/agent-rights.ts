@@ -1,3 +1,5 @@
+import { policyKinds } from "../../discovery/policies/policy-kinds.ts";
+
 /** What an agent may do at its cluster's API server, and which of its parts does it. */
 export interface AgentRight {
   /** Empty for the core group. */
@@ -14,8 +16,8 @@ export interface AgentRight {
 
 export type Verb = "get" | "list" | "watch" | "create" | "update" | "patch" | "delete";
 
-/** `source` reads, `imports` writes what other members export, `lease` elects, `identity` judges tokens. */
-export type Part = "source" | "imports" | "lease" | "identity" | "injection";
+/** `source` reads, `imports` writes what other members export, `lease` elects, `identity` judges tokens, `policies` answers them. */
+export type Part = "source" | "imports" | "lease" | "identity" | "injection" | "policies";
 
 /**
  * The one list of what the code asks for: `deploy/base/agent/rights.yaml` grants exactly this, and a test
@@ -87,6 +89,10 @@ export const agentRights: readonly AgentRight[] = [
     isOwnNamespace: true,
     neededBy: "lease",
   },
+  ...policyKinds.flatMap(({ type: { group, resource } }): readonly AgentRight[] => [
+    { group, resource, verbs: ["list", "watch"], neededBy: "policies" },
+    { group, resource: `${resource}/status`, verbs: ["patch"], neededBy: "policies" },
+  ]),
 ];
 
 function reads(group: string, resource: string): AgentRight {

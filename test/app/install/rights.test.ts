@@ -11,10 +11,13 @@ import {
   type KubeConnection,
   openKubeConnection,
 } from "../../../src/discovery/io/kubernetes/api-access.ts";
+import { startPolicyAnswers } from "../../../src/discovery/io/kubernetes/policies/policy-answers.ts";
 import { Secret } from "../../../src/mesh/secret.ts";
 import { until } from "../../kube/admin-client.ts";
 import { skipWithoutKubernetes } from "../../kube/binaries.ts";
 import { type KubeCluster, startCluster } from "../../kube/cluster.ts";
+import { silentLog } from "../support/test-mesh.ts";
+import { goodSpecs } from "./policies.ts";
 
 const namespace = "isthmus-system";
 const who = { namespace, name: "isthmus-agent" };
@@ -163,6 +166,21 @@ suite("the agent's rights on a real API server", { skip: skipWithoutKubernetes }
     const verdict = await connection.api.reviewToken(token, ["isthmus"]);
     assert.equal(verdict.t, "authenticated");
     await usedAsGranted("identity");
+  });
+
+  test("answering policies uses what is granted for it", async () => {
+    for (const [kind, spec] of Object.entries(goodSpecs)) {
+      const body = { apiVersion: "isthmus.dev/v1alpha1", kind, metadata: { name: "any" }, spec };
+      await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(body) });
+    }
+    await using _answers = startPolicyAnswers({
+      ...connection,
+      isLeader: () => true,
+      clock: realClock,
+      random: Math.random,
+      log: silentLog,
+    });
+    await usedAsGranted("policies");
   });
 
   /** By what the API server wrote down of it: what it was refused is not granted either. */

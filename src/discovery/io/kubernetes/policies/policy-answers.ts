@@ -1,0 +1,117 @@
+import { codeOf, reasonOf } from "../../../../mesh/errors.ts";
+import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
+import { pacedLog } from "../../../../telemetry/paced-log.ts";
+import type { KubeApi } from "../../../kubernetes/kube-api.ts";
+import { notActedUpon, type SeenPolicy, seenPolicy } from "../../../policies/policy-answer.ts";
+import { type PolicyKind, policyKinds } from "../../../policies/policy-kinds.ts";
+import type { FollowChange } from "../../../sources/kubernetes/follower.ts";
+import type { OpenStream } from "../watch-attempt.ts";
+import { createWatchReader } from "../watch-reader.ts";
+
+export interface PolicyAnswersOptions {
+  readonly api: Pick<KubeApi, "mergePatch">;
+  readonly open: OpenStream;
+  /** Of a member's agents one writes. */
+  readonly isLeader: () => boolean;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+// Nobody waits for it, and a thousand policies at once must not crowd out what somebody waits for.
+const lookMs = 2000;
+const maxWritesPerLook = 50;
+
+/** Says in the status of policies what this version makes of them. Disposing ends it. */
+export function startPolicyAnswers(options: PolicyAnswersOptions): AsyncDisposable {
+  return new PolicyAnswers(options);
+}
+
+interface Pending {
+  readonly kind: PolicyKind;
+  readonly seen: SeenPolicy;
+}
+
+class PolicyAnswers implements AsyncDisposable {
+  readonly #options: PolicyAnswersOptions;
+  /** By kind and key: what has no true status yet. */
+  readonly #pending = new Map<string, Pending>();
+  readonly #readers: readonly { readonly start: () => void; readonly close: () => Promise<void> }[];
+  readonly #timer: NodeJS.Timeout;
+  #writing: Promise<void> | undefined;
+  readonly #log: Log;
+  #isClosed = false;
+
+  constructor(options: PolicyAnswersOptions) {
+    this.#options = options;
+    const pace = { burst: 3, perSecond: 1 / 60 };
+    this.#log = pacedLog(options.log, pace, options.clock.monotonicMs);
+    this.#readers = policyKinds.map((kind) =>
+      createWatchReader({
+        ...options,
+        paths: [`/apis/${kind.type.group}/${kind.type.version}/${kind.type.resource}`],
+        onChange: (change) => this.#take(kind, change),
+        // A cluster without the CRDs has no policies either.
+        onStatus: () => undefined,
+      }),
+    );
+    for (const reader of this.#readers) reader.start();
+    this.#timer = setInterval(() => this.#look(), lookMs);
+  }
+
+  #take(kind: PolicyKind, { puts, removed }: FollowChange): void {
+    for (const key of removed) this.#pending.delete(`${kind.kind} ${key}`);
+    for (const { key, object } of puts) {
+      const seen = seenPolicy(object);
+      if (seen !== undefined) this.#pending.set(`${kind.kind} ${key}`, { kind, seen });
+    }
+  }
+
+  #look(): void {
+    if (this.#isClosed || !this.#options.isLeader()) return;
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = undefined;
+    });
+  }
+
+  async #write(): Promise<void> {
+    let written = 0;
+    for (const [key, pending] of this.#pending) {
+      const now = new Date(this.#options.clock.nowMs());
+      const patch = notActedUpon(pending.seen, { kind: pending.kind.kind, now });
+      if (patch !== undefined) {
+        if (this.#isClosed || written === maxWritesPerLook) return;
+        written += 1;
+        if (!(await this.#patch(pending, patch))) {
+          // Whatever is wrong with this one, the others come first the next time.
+          if (this.#pending.delete(key)) this.#pending.set(key, pending);
+          return;
+        }
+      }
+      // It may have changed while it was written.
+      if (this.#pending.get(key) === pending) this.#pending.delete(key);
+    }
+  }
+
+  /** False: try again at the next look. */
+  async #patch({ kind, seen }: Pending, patch: object): Promise<boolean> {
+    const { api } = this.#options;
+    try {
+      await api.mergePatch(kind.type, seen.ref, { patch, subresource: "status" });
+      return true;
+    } catch (thrown) {
+      if (codeOf(thrown) === "MESH_KUBE_ABSENT") return true;
+      this.#log.warn(
+        { kind: kind.kind, reason: reasonOf(thrown) },
+        "Cannot say what becomes of a policy",
+      );
+      return false;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    await Promise.all([...this.#readers.map((reader) => reader.close()), this.#writing]);
+  }
+}

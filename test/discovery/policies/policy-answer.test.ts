@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { notActedUpon, seenPolicy } from "../../../src/discovery/policies/policy-answer.ts";
+
+const now = new Date("2026-11-21T12:00:00.123Z");
+const about = { kind: "Scope", now };
+const scope = (status: unknown, generation = 2): object => ({
+  metadata: { name: "all", namespace: "shop", generation },
+  status,
+});
+
+function answer(object: object): object | undefined {
+  const seen = seenPolicy(object);
+  assert.ok(seen);
+  return notActedUpon(seen, about);
+}
+
+test("notActedUpon() says so of this generation, with times as Kubernetes writes them", () => {
+  const given = answer(scope(undefined)) as {
+    status: { conditions: { type: string; lastTransitionTime: string }[] };
+  };
+  assert.deepEqual(
+    given.status.conditions.map(({ type }) => type),
+    ["Accepted", "Programmed"],
+  );
+  assert.equal(given.status.conditions[0]?.lastTransitionTime, "2026-11-21T12:00:00Z");
+});
+
+test("notActedUpon() has nothing to write where it stands already", () => {
+  const given = answer(scope(undefined)) as { status: object };
+  assert.equal(answer(scope(given.status)), undefined);
+});
+
+test("notActedUpon() speaks again when the object or somebody's status changed", () => {
+  const given = answer(scope(undefined)) as { status: { conditions: object[] } };
+  assert.notEqual(answer(scope(given.status, 3)), undefined);
+  const wrong = { conditions: given.status.conditions.map((one) => ({ ...one, status: "True" })) };
+  assert.notEqual(answer(scope(wrong)), undefined);
+});
+
+test("seenPolicy() takes whatever stands in a status, and nothing without a name", () => {
+  for (const status of [null, 7, "x", [], { conditions: 7 }, { conditions: [null, 7, {}] }]) {
+    assert.notEqual(answer(scope(status)), undefined);
+  }
+  for (const object of [null, 7, [], {}, { metadata: null }, { metadata: { name: 7 } }]) {
+    assert.equal(seenPolicy(object), undefined);
+  }
+});
