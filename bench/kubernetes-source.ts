@@ -10,7 +10,13 @@ import { setTimeout as wait } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { type KubeCluster, startCluster } from "../test/kube/cluster.ts";
 import { AgentProcess, bundleInto } from "./load/agent-process.ts";
-import { churn, endpointsInApi, type Population, populate } from "./load/kube-population.ts";
+import {
+  byText,
+  churn,
+  endpointsInApi,
+  type Population,
+  populate,
+} from "./load/kube-population.ts";
 import { makeMesh } from "./load/mesh-files.ts";
 import { loadAverage } from "./load/mesh-stage.ts";
 import { report } from "./report.ts";
@@ -149,8 +155,10 @@ async function differences(cluster: KubeCluster, agent: AgentProcess): Promise<n
   let count = 0;
   for (const [name, addresses] of expected) {
     const answer = (await agent.json(`/api/v1/endpoints?service=shop/${name}`)) as EndpointsAnswer;
-    const found = (answer.ports[0]?.endpoints ?? []).map(({ address }) => address.split(":")[0]);
-    if (found.sort().join(" ") !== addresses) count += 1;
+    const found = (answer.ports[0]?.endpoints ?? []).map(
+      ({ address }) => address.split(":")[0] ?? "",
+    );
+    if (found.toSorted(byText).join(" ") !== addresses) count += 1;
   }
   return count;
 }

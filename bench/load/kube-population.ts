@@ -17,7 +17,7 @@ const core = `/api/v1/namespaces/${namespace}`;
 const atOnce = 16;
 
 /** What a slice says at that turn: its first endpoint moves with each. */
-export function addressesAt(index: number, turn: number, count: number): readonly string[] {
+function addressesAt(index: number, turn: number, count: number): readonly string[] {
   return Array.from({ length: count }, (_, host) => {
     const third = host === 0 ? turn % 200 : 200 + host;
     return `10.${64 + (index >> 8)}.${third}.${index & 255}`;
@@ -41,7 +41,7 @@ export async function populate(api: AdminClient, plan: Population): Promise<void
 }
 
 /** One change of one slice, as its controller would write it. */
-export async function turnSlice(
+async function turnSlice(
   api: AdminClient,
   at: { readonly index: number; readonly turn: number; readonly plan: Population },
 ): Promise<void> {
@@ -91,7 +91,7 @@ export async function endpointsInApi(api: AdminClient): Promise<ReadonlyMap<stri
       metadata.name.replace(/-1$/, ""),
       endpoints
         .flatMap(({ addresses }) => addresses)
-        .sort()
+        .toSorted(byText)
         .join(" "),
     ]),
   );
@@ -140,4 +140,9 @@ async function forAll(count: number, run: (index: number) => Promise<void>): Pro
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
+}
+
+export function byText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }

@@ -2,7 +2,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { realClock } from "../../../src/app/real-time.ts";
 import type { KubernetesSource } from "../../../src/discovery/io/kubernetes/kubernetes-source.ts";
 import { kubernetesSource } from "../../../src/discovery/io/kubernetes/kubernetes-source.ts";
-import type { OpenStream, WatchLimits } from "../../../src/discovery/io/kubernetes/watch-reader.ts";
+import type {
+  OpenStream,
+  WatchLimits,
+} from "../../../src/discovery/io/kubernetes/watch-attempt.ts";
 import type { SourceChange } from "../../../src/discovery/source.ts";
 import type { Finding, LocalService } from "../../../src/mesh/service.ts";
 

@@ -1,4 +1,4 @@
-import type { OpenStream } from "../../../src/discovery/io/kubernetes/watch-reader.ts";
+import type { OpenStream } from "../../../src/discovery/io/kubernetes/watch-attempt.ts";
 
 /** A way to an API server in which a test can stand. */
 export interface Gate {

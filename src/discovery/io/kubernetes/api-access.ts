@@ -8,7 +8,7 @@ import { createAskPlugin } from "./ask-plugin.ts";
 import { createCredentials } from "./credentials.ts";
 import { createKubeApi } from "./kube-calls.ts";
 import { createTransport } from "./transport.ts";
-import type { OpenStream } from "./watch-reader.ts";
+import type { OpenStream } from "./watch-attempt.ts";
 
 /** Which API server, and as whom. */
 export type ApiAccess =

@@ -7,7 +7,8 @@ import type { FollowChange } from "../../sources/kubernetes/follower.ts";
 import type { WatchedKind, WatchedList } from "../../sources/kubernetes/kinds.ts";
 import { watchedLists } from "../../sources/kubernetes/kinds.ts";
 import { listFindings } from "../../sources/kubernetes/list-findings.ts";
-import type { OpenStream, WatchLimits, WatchReader } from "./watch-reader.ts";
+import type { OpenStream, WatchLimits } from "./watch-attempt.ts";
+import type { WatchReader } from "./watch-reader.ts";
 import { createWatchReader } from "./watch-reader.ts";
 
 export interface KubernetesSourceOptions {

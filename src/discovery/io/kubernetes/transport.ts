@@ -2,7 +2,7 @@ import { Agent, buildConnector, request } from "undici";
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import { type Refusal, readRefusal } from "../../kubernetes/refusal.ts";
 import type { Credentials } from "./credentials.ts";
-import type { ApiStream } from "./watch-reader.ts";
+import type { ApiStream } from "./watch-attempt.ts";
 
 /** HTTP to one API server over one pool of connections. */
 export interface Transport extends AsyncDisposable {

@@ -1,13 +1,11 @@
 import type { ServiceId } from "../../../mesh/ids.ts";
 import type { LocalService } from "../../../mesh/service.ts";
 import type { SourceChange } from "../../source.ts";
-import type { KubeEndpoint, KubeObject, KubeSlice, ObjectKey } from "../kube-objects.ts";
-import { serviceOf } from "../kube-objects.ts";
-import type { SourcedObject } from "../manifest.ts";
-import type { Built } from "../service-build.ts";
+import type { ObjectKey } from "../kube-objects.ts";
 import { buildService } from "../service-build.ts";
 import type { SourceFinding } from "../source-finding.ts";
 import type { FollowChange } from "./follower.ts";
+import type { JsonMap } from "./json-map.ts";
 import type { WatchedKind } from "./kinds.ts";
 import { createNamedFacts } from "./named-facts.ts";
 import type { KubeNamespace, KubeNode } from "./nodes.ts";
@@ -16,6 +14,7 @@ import type { PodBook } from "./pod-book.ts";
 import { createPodBook } from "./pod-book.ts";
 import { readPod } from "./pods.ts";
 import { readApiObject } from "./read-api-object.ts";
+import { createServiceParts } from "./service-parts.ts";
 
 /**
  * All that is followed of one cluster and the services that come of it. A change costs what the changed
@@ -32,182 +31,104 @@ export interface ClusterInventory {
   readonly findings: () => readonly SourceFinding[];
 }
 
+/** How objects of one kind are taken in. */
+interface Intake {
+  readonly put: (key: string, object: JsonMap) => void;
+  readonly remove: (key: string) => void;
+}
+
 export function createClusterInventory(): ClusterInventory {
-  const objects = new Map<ObjectKey, SourcedObject>();
-  const keysOf = new Map<ServiceId, Set<ObjectKey>>();
-  const changed = new Set<ServiceId>();
-  const built = new Map<ServiceId, Omit<Built, "findings">>();
-  const findings = new Map<string, readonly SourceFinding[]>();
   const accounts = createNamedFacts();
   const zones = createNamedFacts();
+  const parts = createServiceParts({ accounts, zones });
   const pods = createPodBook();
   const nodes = new Map<string, KubeNode>();
   const namespaces = new Map<string, KubeNamespace>();
+  /** By what they are about: an object, or a service. */
+  const findings = new Map<string, readonly SourceFinding[]>();
+  const contents = new Map<ServiceId, string>();
 
-  const setFindings = (about: string, found: readonly SourceFinding[]): void => {
+  const report = (about: string, found: readonly SourceFinding[]): void => {
     if (found.length === 0) findings.delete(about);
     else findings.set(about, found);
   };
 
-  const forEachName = (
-    object: KubeObject,
-    tell: (facts: typeof accounts, name: string) => void,
-  ): void => {
-    if (object.t !== "slice") return;
-    for (const endpoint of object.endpoints) {
-      if (endpoint.pod !== undefined) tell(accounts, podKey(object, endpoint.pod));
-      if (endpoint.zone === "" && endpoint.node !== undefined) tell(zones, endpoint.node);
-    }
+  const ofServices = (kind: WatchedKind): Intake => {
+    const keyOf = (key: string): ObjectKey => `${kind}/${key}`;
+    return {
+      put(key, object) {
+        const reading = readApiObject(keyOf(key), object);
+        report(keyOf(key), reading.t === "foreign" ? [] : reading.findings);
+        if (reading.t === "object") parts.put(reading.object);
+        if (reading.t === "foreign") parts.remove(keyOf(key));
+      },
+      remove(key) {
+        report(keyOf(key), []);
+        parts.remove(keyOf(key));
+      },
+    };
   };
 
-  const withdraw = (key: ObjectKey): void => {
-    const before = objects.get(key)?.object;
-    if (before === undefined) return;
-    objects.delete(key);
-    keysOf.get(serviceOf(before))?.delete(key);
-    changed.add(serviceOf(before));
-    forEachName(before, (facts, name) => facts.release(name, key));
-  };
-
-  const putObject = (key: ObjectKey, raw: object): void => {
-    const reading = readApiObject(key, raw as Readonly<Record<string, unknown>>);
-    setFindings(key, reading.t === "foreign" ? [] : reading.findings);
-    if (reading.t === "invalid") return;
-    const before = objects.get(key)?.object;
-    if (reading.t === "object") {
-      const { object } = reading;
-      const service = serviceOf(object);
-      // Named anew before the old names are let go, or what is known of them would be forgotten.
-      forEachName(object, (facts, name) => facts.use(name, key));
-      if (before !== undefined) releaseOthers(before, object);
-      if (before !== undefined && serviceOf(before) !== service) {
-        keysOf.get(serviceOf(before))?.delete(key);
-        changed.add(serviceOf(before));
-      }
-      objects.set(key, { object, origin: { file: key, line: 0 }, firstSeenMs: 0 });
-      const keys = keysOf.get(service) ?? new Set();
-      keysOf.set(service, keys.add(key));
-      changed.add(service);
-    } else withdraw(key);
-  };
-
-  const releaseOthers = (before: KubeObject, after: KubeObject): void => {
-    const kept = new Map([
-      [accounts, new Set<string>()],
-      [zones, new Set<string>()],
-    ]);
-    forEachName(after, (facts, name) => kept.get(facts)?.add(name));
-    forEachName(before, (facts, name) => {
-      if (kept.get(facts)?.has(name) !== true) facts.release(name, before.key);
-    });
-  };
-
-  const touchSlices = (slices: Iterable<ObjectKey>): void => {
-    for (const key of slices) {
-      const object = objects.get(key)?.object;
-      if (object !== undefined) changed.add(serviceOf(object));
-    }
-  };
-
-  const put = (kind: WatchedKind, key: string, raw: object): void => {
-    const map = raw as Readonly<Record<string, unknown>>;
-    switch (kind) {
-      case "Pod": {
-        const pod = readPod(key, map);
-        if (pod === undefined || !pods.put(pod)) return;
-        return touchSlices(accounts.set(key, pod.serviceAccount));
-      }
-      case "Node": {
-        const node = readNode(key, map);
-        nodes.set(key, node);
-        return touchSlices(zones.set(key, node.zone));
-      }
-      case "Namespace":
-        namespaces.set(key, readNamespace(key, map));
-        return;
-      default:
-        return putObject(`${kind}/${key}`, raw);
-    }
-  };
-
-  const remove = (kind: WatchedKind, key: string): void => {
-    switch (kind) {
-      case "Pod":
+  const intakes: Readonly<Record<WatchedKind, Intake>> = {
+    Service: ofServices("Service"),
+    EndpointSlice: ofServices("EndpointSlice"),
+    ServiceExport: ofServices("ServiceExport"),
+    Pod: {
+      put(key, object) {
+        const pod = readPod(key, object);
+        if (pod !== undefined && pods.put(pod)) parts.touch(accounts.set(key, pod.serviceAccount));
+      },
+      remove(key) {
         pods.remove(key);
-        return accounts.unset(key);
-      case "Node":
+        accounts.unset(key);
+      },
+    },
+    Node: {
+      put(key, object) {
+        const node = readNode(key, object);
+        nodes.set(key, node);
+        parts.touch(zones.set(key, node.zone));
+      },
+      remove(key) {
         nodes.delete(key);
-        return zones.unset(key);
-      case "Namespace":
-        namespaces.delete(key);
-        return;
-      default:
-        setFindings(`${kind}/${key}`, []);
-        return withdraw(`${kind}/${key}`);
-    }
+        zones.unset(key);
+      },
+    },
+    Namespace: {
+      put: (key, object) => void namespaces.set(key, readNamespace(key, object)),
+      remove: (key) => void namespaces.delete(key),
+    },
   };
 
-  const resolved = (found: SourcedObject): SourcedObject => {
-    const { object } = found;
-    if (object.t !== "slice") return found;
-    const endpoints = object.endpoints.map((endpoint) => {
-      const pod = endpoint.pod === undefined ? "" : podKey(object, endpoint.pod);
-      return resolvedEndpoint(endpoint, {
-        serviceAccount: accounts.get(pod),
-        zone: zones.get(endpoint.node ?? ""),
-      });
-    });
-    return { ...found, object: { ...object, endpoints } };
-  };
-
-  const rebuild = (id: ServiceId): LocalService | "removed" | undefined => {
-    const before = built.get(id);
-    const keys = [...(keysOf.get(id) ?? [])].sort();
-    const parts = keys.flatMap((key) => objects.get(key) ?? []).map(resolved);
-    const { findings: found, ...next } = buildService(parts);
-    setFindings(id, found);
-    if (next.local === undefined) built.delete(id);
-    else built.set(id, next);
-    if (keys.length === 0) keysOf.delete(id);
-    if (next.local === undefined) return before?.local === undefined ? undefined : "removed";
-    return next.content === before?.content ? undefined : next.local;
+  const rebuild = (id: ServiceId): LocalService | "same" | undefined => {
+    const { local, content, findings: found } = buildService(parts.of(id));
+    report(id, found);
+    if (local === undefined || content === undefined) return undefined;
+    const isSame = contents.get(id) === content;
+    contents.set(id, content);
+    return isSame ? "same" : local;
   };
 
   return {
     pods,
     nodes,
     namespaces,
-    take(kind, change) {
-      for (const { key, object } of change.puts) put(kind, key, object);
-      for (const key of change.removed) remove(kind, key);
+    take(kind, { puts, removed }) {
+      const intake = intakes[kind];
+      for (const { key, object } of puts) intake.put(key, object as JsonMap);
+      for (const key of removed) intake.remove(key);
     },
     takeChange() {
       const upserts: LocalService[] = [];
       const removed: ServiceId[] = [];
-      for (const id of changed) {
+      for (const id of parts.takeChanged()) {
         const result = rebuild(id);
-        if (result === "removed") removed.push(id);
-        else if (result !== undefined) upserts.push(result);
+        if (result === undefined) {
+          if (contents.delete(id)) removed.push(id);
+        } else if (result !== "same") upserts.push(result);
       }
-      changed.clear();
       return { upserts, removed };
     },
     findings: () => [...findings.values()].flat(),
-  };
-}
-
-function podKey(slice: KubeSlice, pod: string): string {
-  return `${slice.service.slice(0, slice.service.indexOf("/"))}/${pod}`;
-}
-
-function resolvedEndpoint(
-  endpoint: KubeEndpoint,
-  known: { readonly serviceAccount: string | undefined; readonly zone: string | undefined },
-): KubeEndpoint {
-  const { serviceAccount, zone = "" } = known;
-  return {
-    ...endpoint,
-    zone: endpoint.zone === "" ? zone : endpoint.zone,
-    ...(serviceAccount === undefined ? {} : { serviceAccount }),
   };
 }

@@ -20,7 +20,7 @@ export interface KindRules {
   readonly isOptional: boolean;
 }
 
-export const watchedKinds: readonly KindRules[] = [
+const watchedKinds: readonly KindRules[] = [
   core("Service", { plural: "services", isNamespaced: true }),
   {
     kind: "EndpointSlice",
