@@ -21,6 +21,8 @@ export interface ShardOwner {
   readonly host: string;
   /** It is one of several agents of its member that share the name: one writes, the others wait. */
   readonly isReplica?: boolean;
+  /** Names the Lease by which it was elected: contenders for the same one share the name. */
+  readonly lease?: string;
 }
 
 /** What a member states of its shard, and that it lives. */
@@ -109,6 +111,7 @@ function encodeHead(head: Head, signer: string): Uint8Array {
         instance: head.owner.instance,
         host: head.owner.host,
         ...(head.owner.isReplica === true ? { replica: true } : {}),
+        ...(head.owner.lease === undefined ? {} : { lease: head.owner.lease }),
       },
     }),
   );
@@ -196,6 +199,7 @@ function headFrom(fields: JsonObject): Head {
       instance: textIn(owner, "instance", { max: 128 }),
       host: textIn(owner, "host", { max: 255 }),
       ...(owner["replica"] === true ? { isReplica: true } : {}),
+      ...(owner["lease"] === undefined ? {} : { lease: textIn(owner, "lease", { max: 128 }) }),
     },
   };
 }

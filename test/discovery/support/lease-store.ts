@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { KubeApi, KubeObject } from "../../../src/discovery/kubernetes/kube-api.ts";
 import { type ErrorCode, MeshError } from "../../../src/mesh/errors.ts";
 
@@ -14,7 +15,6 @@ export function createLeaseStore(): LeaseStore {
   const cutOff = new Set<string>();
   let held: KubeObject | undefined;
   let version = 0;
-  let made = 0;
 
   const put = (object: KubeObject, uid: string): KubeObject => {
     version += 1;
@@ -39,8 +39,7 @@ export function createLeaseStore(): LeaseStore {
       create: async (_, object) => {
         await reach();
         if (held !== undefined) refuse("MESH_KUBE_CONFLICT");
-        made += 1;
-        return put(object, `uid-${made}`);
+        return put(object, randomUUID());
       },
       replace: async (_, object) => {
         await reach();

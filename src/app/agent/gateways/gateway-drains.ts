@@ -46,7 +46,7 @@ export class GatewayDrains implements Disposable {
         ) === true,
       isWriter: () => {
         const writer = catalog.writerStatus();
-        return writer !== undefined && writer.fencedBy === undefined;
+        return writer !== undefined && writer.fencedBy === undefined && !writer.isStandby;
       },
     });
     this.#confirmations = new DrainConfirmations({

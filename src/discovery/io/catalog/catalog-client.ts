@@ -8,6 +8,7 @@ import type { Finding, LocalService } from "../../../mesh/service.ts";
 import type { CatalogEvent } from "../../follow/catalog-event.ts";
 import type { ShardContent } from "../../follow/shard-content.ts";
 import type { MemberStatus } from "../../follow/shard-set.ts";
+import type { Contender, Election } from "../../publish/election.ts";
 import type { HubStatus } from "../../publish/hub-status.ts";
 import { hubStatusOf } from "../../publish/hub-status.ts";
 import { ownFindings } from "../../publish/own-findings.ts";
@@ -47,6 +48,8 @@ export interface CatalogOptions {
   readonly timeoutMs?: number;
   /** One of several agents of this member: one of them publishes, the others stand by. */
   readonly isReplica?: boolean;
+  /** Asked at the start: who of those agents publishes is decided outside of the hubs. */
+  readonly elect?: (self: Contender) => Election;
   /** Absent: nothing survives a restart. */
   readonly snapshots?: SnapshotStore;
   readonly onEvent: (event: CatalogEvent) => void;

@@ -2,6 +2,7 @@ import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import type { MemberName, MeshDomain } from "../../../mesh/ids.ts";
 import type { Clock, Log, Sign, VerifySignature } from "../../../mesh/ports.ts";
 import { instantOf } from "../../instant.ts";
+import type { Election } from "../../publish/election.ts";
 import { createFoundHeads } from "../../publish/found-heads.ts";
 import type { HubCourse, HubState } from "../../publish/hub-status.ts";
 import type { Batch, OwnShard } from "../../publish/own-shard.ts";
@@ -11,8 +12,9 @@ import type { CatalogStore } from "../../shards/store.ts";
 import type { Timers } from "../../timers.ts";
 import type { HubWriter, ShardTarget } from "./hub-writer.ts";
 import { createHubWriter } from "./hub-writer.ts";
+import { createLeasedName } from "./leased-name.ts";
 import { createOwnHeads } from "./own-heads.ts";
-import { createOwnName } from "./own-name.ts";
+import { createOwnName, type OwnNameOptions } from "./own-name.ts";
 import { createShardAudit } from "./shard-audit.ts";
 import { pause } from "./waiting.ts";
 
@@ -43,7 +45,7 @@ export interface WriterStatus {
   readonly hubs: readonly HubCourse<HubState>[];
   /** Another instance holds the name; this one is silent until that one is. */
   readonly fencedBy?: ShardOwner;
-  /** That is as it should be: both are replicas. */
+  /** It is silent, and that is as it should be: a replica writes, or will. */
   readonly isStandby: boolean;
 }
 
@@ -62,6 +64,8 @@ export interface WriterOptions {
   /** Highest epoch that this instance remembers. */
   readonly epoch: number;
   readonly saveEpoch: (epoch: number) => Promise<void>;
+  /** Decides who of this member's agents writes; absent: the hubs do. */
+  readonly election?: Election;
   /** The shard anew, on what the name's last writer published; asked for before it is taken over. */
   readonly rebase: () => Promise<OwnShard>;
   /** Content changed; the copy is taken when it is asked for. */
@@ -75,7 +79,11 @@ const maxNamePollMs = 500;
 const retryMs = 1000;
 
 export function createCatalogWriter(options: WriterOptions): CatalogWriter {
-  const { member, owner, stores, clock, log, timers, timeoutMs } = options;
+  const { member, stores, clock, log, timers, timeoutMs, election } = options;
+  const owner = (): ShardOwner => {
+    const lease = election?.id();
+    return lease === undefined ? options.owner : { ...options.owner, lease };
+  };
   const renewMs = options.leaseMs / renewalsPerLease;
   const closing = new AbortController();
   const limits = { ms: timeoutMs, timers, signal: closing.signal };
@@ -85,14 +93,31 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
   let isWorking = false;
   let isKicked = false;
 
-  const heads = createOwnHeads({ ...options, renewMs, onAsked: () => kick() });
+  const heads = createOwnHeads({
+    ...options,
+    owner,
+    renewMs,
+    saveEpoch: async (epoch) => {
+      const [, isRecorded = true] = await Promise.all([
+        options.saveEpoch(epoch),
+        election?.recordEpoch(epoch),
+      ]);
+      // The wall clock and the hubs still keep epochs apart.
+      if (!isRecorded) log.warn({ member }, "Cannot record an epoch in the lease");
+    },
+    onAsked: () => kick(),
+  });
   const found = createFoundHeads({
     ...options,
-    own: () => ({ ...heads.numbers(), instance: owner.instance, hasLooked: name.hasLooked() }),
+    own: () => ({
+      ...heads.numbers(),
+      instance: options.owner.instance,
+      hasLooked: name.hasLooked(),
+    }),
     onEpoch: heads.askAbove,
     onHolder: (holder) => name.yieldTo(holder),
   });
-  const name = createOwnName({
+  const nameOptions: OwnNameOptions = {
     ...options,
     ...limits,
     pollMs: Math.min(maxNamePollMs, renewMs),
@@ -101,7 +126,11 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
       if (shard !== undefined) shard = await options.rebase();
     },
     onTaken: heads.askAbove,
-  });
+  };
+  const name =
+    election === undefined
+      ? createOwnName(nameOptions)
+      : createLeasedName({ ...nameOptions, election });
   const hubs: readonly HubWriter[] = stores.map((store) =>
     createHubWriter({
       ...options,
@@ -143,7 +172,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     return target && { head: target.head, records: target.records() };
   };
 
-  const isSilent = (): boolean => name.holder() !== undefined;
+  const isSilent = name.isSilent;
   const work = async (own: OwnShard): Promise<void> => {
     let waitMs = 0;
     isWorking = true;
@@ -181,7 +210,7 @@ export function createCatalogWriter(options: WriterOptions): CatalogWriter {
     status: () => {
       const fencedBy = name.holder();
       return {
-        instance: owner.instance,
+        instance: options.owner.instance,
         ...heads.numbers(),
         hubs: hubs.map((hub) => hub.status()),
         ...(fencedBy === undefined ? {} : { fencedBy }),

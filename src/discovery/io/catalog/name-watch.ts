@@ -9,8 +9,17 @@ import { pause, within } from "./waiting.ts";
 
 /** Watches over the own name: does another instance publish under it? */
 export interface NameWatch {
+  /** One look into all hubs. */
+  readonly look: () => Promise<Sight>;
   /** Resolves once no other instance shows life for a lease, by the quorum asked for. */
   readonly silence: (signal: AbortSignal, look: Look) => Promise<Silence>;
+}
+
+export interface Sight {
+  /** What the hubs that answered hold under the name. */
+  readonly heads: readonly Head[];
+  /** Some hub answered. */
+  readonly hasLooked: boolean;
 }
 
 export interface Look {
@@ -54,6 +63,12 @@ export function createNameWatch(options: {
     return signed && options.judgeHead(signed);
   };
   return {
+    look: async () => {
+      const reads = await Promise.allSettled(options.stores.map(headIn));
+      const answers = reads.filter((read) => read.status === "fulfilled");
+      const heads = answers.map(({ value }) => value).filter((head) => head !== undefined);
+      return { heads, hasLooked: answers.length > 0 };
+    },
     silence: async (signal, { onLife, mustSee, quorum }) => {
       const sightings = createSightings(options.owner, options.stores.length);
       for (let hasLooked = false; ; ) {

@@ -30,7 +30,8 @@ export interface OwnHeads {
 export function createOwnHeads(options: {
   readonly mesh: MeshDomain;
   readonly member: MemberName;
-  readonly owner: ShardOwner;
+  /** As of now: the Lease that elects it is known only after a while. */
+  readonly owner: () => ShardOwner;
   readonly sign: Sign;
   readonly clock: Clock;
   readonly leaseMs: number;
@@ -78,7 +79,7 @@ export function createOwnHeads(options: {
         buckets: content.count(),
         digest: content.digest(),
         timeMs: Math.floor(clock.nowMs()),
-        owner: options.owner,
+        owner: options.owner(),
       };
       const signed = await signHead(head);
       const records = (): RawRecords => new Map(content.entries());

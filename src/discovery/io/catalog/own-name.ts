@@ -14,7 +14,9 @@ export interface OwnName {
   readonly yieldTo: (owner: ShardOwner) => void;
   /** The other instance that writes; undefined: nobody but this one may. */
   readonly holder: () => ShardOwner | undefined;
-  /** Another instance writes, and that is as it should be: both are replicas. */
+  /** Nothing may be written: another one holds the name, or nobody has it yet. */
+  readonly isSilent: () => boolean;
+  /** It is silent, and that is as it should be: whoever writes is a replica. */
   readonly isStandby: () => boolean;
   /** Some hub was asked who else is there before the name was taken. */
   readonly hasLooked: () => boolean;
@@ -23,7 +25,7 @@ export interface OwnName {
 /** Why a claim ends without the name: another replica has it. */
 const standby = new Error("another replica holds the name");
 
-export function createOwnName(options: {
+export interface OwnNameOptions {
   readonly member: MemberName;
   readonly owner: ShardOwner;
   readonly stores: readonly CatalogStore[];
@@ -40,7 +42,9 @@ export function createOwnName(options: {
   readonly prepare: () => Promise<void>;
   /** The name is free; `newest` is the highest epoch seen under it. */
   readonly onTaken: (newest: number) => void;
-}): OwnName {
+}
+
+export function createOwnName(options: OwnNameOptions): OwnName {
   const { member, log } = options;
   const watch = createNameWatch(options);
   let holder: ShardOwner | undefined;
@@ -94,12 +98,17 @@ export function createOwnName(options: {
     },
     yieldTo,
     holder: () => holder,
+    isSilent: () => holder !== undefined,
     isStandby,
     hasLooked: () => hasLooked,
   };
 }
 
-function nameTaken(member: MemberName, { instance, host, isReplica }: ShardOwner): MeshError {
+/** For whoever claims a name that lives elsewhere. */
+export function nameTaken(
+  member: MemberName,
+  { instance, host, isReplica }: ShardOwner,
+): MeshError {
   const how = isReplica === true ? "; it shares it with replicas only (catalog.replicas)" : "";
   return new MeshError(
     "MESH_CATALOG_NAME_TAKEN",

@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import type { MemberName, MeshDomain, ServiceId } from "../../../mesh/ids.ts";
 import type { Clock, Log, Sign, VerifySignature } from "../../../mesh/ports.ts";
 import type { LocalService } from "../../../mesh/service.ts";
+import type { Contender, Election } from "../../publish/election.ts";
 import type { ExportOptions } from "../../publish/export-records.ts";
 import type { OwnShard } from "../../publish/own-shard.ts";
 import { createOwnShard } from "../../publish/own-shard.ts";
@@ -55,6 +56,8 @@ export function createOwnPublisher(options: {
   readonly leaseMs: number;
   readonly timeoutMs: number;
   readonly isReplica?: boolean;
+  /** Makes this agent contend for writing; absent: the hubs decide. */
+  readonly elect?: (self: Contender) => Election;
   readonly snapshots?: SnapshotStore;
   readonly signal: AbortSignal;
   readonly exportOptions: () => ExportOptions;
@@ -85,10 +88,13 @@ export function createOwnPublisher(options: {
   return {
     start: async (memory, signal) => {
       const { instance, epoch, saveEpoch } = memory;
-      const replica = options.isReplica === true ? { isReplica: true } : {};
+      const self = { instance, host: hostname() };
+      const election = options.elect?.(self);
+      const isHubReplica = options.isReplica === true && election === undefined;
       const own = createCatalogWriter({
         ...options,
-        owner: { instance, host: hostname(), ...replica },
+        owner: isHubReplica ? { ...self, isReplica: true } : self,
+        ...(election === undefined ? {} : { election }),
         epoch,
         saveEpoch,
         rebase,
