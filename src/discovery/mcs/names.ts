@@ -34,6 +34,11 @@ export function derivedServiceName(id: ServiceId): string {
   return `${name.slice(0, maxNameChars - mark.length - 1)}-${mark}`;
 }
 
+/** Whether a derived Service may have that name. */
+export function isDerivedName(name: string): boolean {
+  return name.startsWith(prefix);
+}
+
 /** Whether somebody else made it: it is never changed or deleted. */
 export function isForeign(body: KubeBody | undefined): boolean {
   return body !== undefined && body.metadata.labels?.[managedByLabel] !== mcsManager;

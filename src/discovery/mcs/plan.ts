@@ -128,10 +128,15 @@ function importActions(id: ServiceId, step: ImportStep): readonly McsAction[] {
   const slices = known.withSlices
     ? importSlicesOf(id, { merged, constituents, owner: imported, self })
     : [];
-  return [
-    ...importChange(imported, wish),
+  const changes = importChange(imported, wish);
+  const belongings = [
     ...derivedActions(id, { ...step, owner: imported }),
     ...sliceActions(known.slices, slices),
+  ];
+  // Its status names the generation that the change makes.
+  if (changes.length > 0) return [...changes, ...belongings];
+  return [
+    ...belongings,
     ...statusActions(
       imported,
       {
