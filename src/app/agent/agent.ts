@@ -123,7 +123,13 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(core);
   const engines = createEngineWatch(clock);
-  const cluster = await openCluster(config, { trust, clock, log });
+  const cluster = await openCluster(config, {
+    trust,
+    isLeader: () => core.catalog.writerStatus()?.isStandby === false,
+    clock,
+    random,
+    log,
+  });
   if (cluster !== undefined) opened.use(cluster);
   const proxies = await serveProxies({
     ...config.xds,
@@ -219,10 +225,12 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
 
 async function openCluster(
   { kubernetes }: AgentConfig,
-  parts: { readonly trust: AgentTrust; readonly clock: Clock; readonly log: Log },
+  parts: Omit<Parameters<typeof openAgentKubernetes>[1], "trustDomain"> & {
+    readonly trust: AgentTrust;
+  },
 ): Promise<AgentKubernetes | undefined> {
   if (kubernetes === undefined) return undefined;
-  const { trust, clock, log } = parts;
+  const { trust, ...rest } = parts;
   const trustDomain = trust.view().ownTrustDomain;
-  return await openAgentKubernetes(kubernetes, { trustDomain, clock, log });
+  return await openAgentKubernetes(kubernetes, { trustDomain, ...rest });
 }

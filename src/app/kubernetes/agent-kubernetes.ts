@@ -1,6 +1,7 @@
 import { type ApiAccess, openKubeConnection } from "../../discovery/io/kubernetes/api-access.ts";
+import { startPolicyAnswers } from "../../discovery/io/kubernetes/policies/policy-answers.ts";
 import type { TrustDomain } from "../../mesh/ids.ts";
-import type { Clock, Log } from "../../mesh/ports.ts";
+import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { KubernetesConfig } from "../config/kubernetes/kubernetes-config.ts";
 import { type Prove, proveByToken } from "./token-identity.ts";
 
@@ -10,17 +11,27 @@ export interface AgentKubernetes extends AsyncDisposable {
   readonly prove?: Prove;
 }
 
-/** Connects to nobody yet. Throws MESH_CONFIG_INVALID and MESH_FILE_UNREADABLE. */
+/** Waits for nobody. Throws MESH_CONFIG_INVALID and MESH_FILE_UNREADABLE. */
 export async function openAgentKubernetes(
   config: KubernetesConfig,
-  parts: { readonly trustDomain: TrustDomain; readonly clock: Clock; readonly log: Log },
+  parts: {
+    readonly trustDomain: TrustDomain;
+    /** Of a member's agents one writes. */
+    readonly isLeader: () => boolean;
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Log;
+  },
 ): Promise<AgentKubernetes> {
-  const connection = await openKubeConnection(accessOf(config), parts);
-  const { api } = connection;
+  await using opened = new AsyncDisposableStack();
+  const connection = opened.use(await openKubeConnection(accessOf(config), parts));
+  const { api, open } = connection;
   const { identity } = config;
+  opened.use(startPolicyAnswers({ api, open, ...parts }));
+  const owned = opened.move();
   return {
     ...(identity === undefined ? {} : { prove: proveByToken({ config: identity, api, ...parts }) }),
-    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 
