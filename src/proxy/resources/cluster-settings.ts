@@ -6,6 +6,8 @@ import {
   Cluster_CommonLbConfigSchema,
   Cluster_DiscoveryType,
   Cluster_EdsClusterConfigSchema,
+  Cluster_LbPolicy,
+  Cluster_LeastRequestLbConfigSchema,
   ClusterSchema,
   UpstreamConnectionOptionsSchema,
 } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
@@ -72,6 +74,21 @@ export const timeouts: (
     socketOptions: [tcpUserTimeout(tcpUserTimeoutMs(settings))],
   }),
 }));
+
+/**
+ * Of two drawn hosts the one with fewer requests under way: one that hangs keeps those that it has, and gets few
+ * besides until it is found. Where hosts weigh differently (gateways), their weights alone decide. Not for bytes:
+ * what fails at once has nothing under way, and bytes cannot be sent again.
+ */
+export const leastRequests: Pick<Cluster, "lbConfig" | "lbPolicy"> = {
+  lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
+  lbConfig: {
+    case: "leastRequestLbConfig",
+    value: shared(Cluster_LeastRequestLbConfigSchema, {
+      activeRequestBias: { defaultValue: 0, runtimeKey: "isthmus.active_request_bias" },
+    }),
+  },
+};
 
 /** Linux's IPPROTO_TCP, TCP_USER_TIMEOUT: finds a blackhole under an established connection. */
 function tcpUserTimeout(timeoutMs: number): SocketOption {

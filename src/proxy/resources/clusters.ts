@@ -13,7 +13,7 @@ import { RawBufferSchema } from "../../xds/gen/envoy/extensions/transport_socket
 import { shared } from "../../xds/shared.ts";
 import type { ProxySettings } from "../settings.ts";
 import { hasPlainHosts, type TargetPlan } from "../targets.ts";
-import { edsCluster, outlierDetection } from "./cluster-settings.ts";
+import { edsCluster, leastRequests, outlierDetection } from "./cluster-settings.ts";
 import { upstreamTls } from "./tls.ts";
 import { upstreamHttp } from "./upstream-http.ts";
 import { extension } from "./wire.ts";
@@ -31,6 +31,7 @@ export function sidecarCluster(
   });
   const hasPlain = hasPlainHosts(plan.local, plan.port);
   const protocol = appProtocolOf(plan.port);
+  if (protocol !== "tcp") Object.assign(cluster, leastRequests);
   if (protocol === "http" && !hasPlain) {
     // Envoy negotiates the protocol only where no socket of the cluster is in the clear.
     cluster.transportSocket = create(TransportSocketSchema, upstreamTls(plan.target));

@@ -12,6 +12,7 @@ export type RowName =
   | "local silent"
   | "one gateway killed"
   | "one gateway silent"
+  | "one replaced"
   | "region silent";
 
 export interface Target {
@@ -126,6 +127,13 @@ const targets: Readonly<Record<RowName, readonly Target[]>> = {
   ],
   "control plane dead": [...always, noOthersFail, worst(150)],
   "control plane dead, app dies": [...always, othersInFlight, worst(1800), moved(2000)],
+  // It takes traffic for as long as it asks its callers to leave.
+  "one replaced": [
+    ...always.filter(({ what }) => !what.includes("moved")),
+    noOthersFail,
+    p999(50),
+    worst(150),
+  ],
   "gateway ends in good order": [...always, noOthersFail],
   "links slow or lossy": [noIdempotentFails, noOthersFail, noneTwice, noStrays, nobodyHeldForDead],
 };

@@ -77,7 +77,7 @@ export const workloadFaults: readonly MeshFault[] = [
     ...one,
     name: "sidecar-replaced",
     title: "the sidecar of one local workload is replaced",
-    row: "local gone in good order",
+    row: "one replaced",
     strike: (mesh) => mesh.part("eu/shop-1").end("SIGTERM"),
     mend: (mesh) => mesh.part("eu/shop-1").start(),
   },
