@@ -44,7 +44,7 @@ export function capturedOutboundListener(capture: Capture): Listener {
 }
 
 /**
- * A listener for each address and port under which applications of this member dial a service; nothing binds
+ * A listener for each port under whose addresses applications of this member dial a service; nothing binds
  * it. It depends on no endpoint, but for headless services, whose workloads are dialled each by itself.
  * `importIps`: where they dial its `clusterset.local` name.
  */
@@ -53,14 +53,17 @@ export function capturedServiceListeners(
   importIps: readonly string[],
 ): Listener[] {
   return targetsOf(service).flatMap((plan) => {
-    const isImport = plan.target.suffix === "svc.clusterset.local";
+    const { target, port } = plan;
+    const isImport = target.suffix === "svc.clusterset.local";
     const ips = isImport ? importIps : (service.local?.clusterIps ?? []);
-    const virtual = ips.map((host) => ({ host, port: plan.target.port }));
-    const name = outboundName(plan.target);
+    const protocol = appProtocolOf(port);
+    const mesh = outboundProxy(outboundName(target), { protocol, statPrefix: sharedPrefix });
     const direct = directAddresses(service, plan);
     return [
-      ...virtual.map((at) => listenerAt(at, outboundProxy(name, appProtocolOf(plan.port)))),
-      ...direct.map((at) => listenerAt(at, onceTo(directName(plan.target)))),
+      ...listenerAt(ips, { port: target.port, filter: mesh }),
+      ...direct.flatMap((at) => {
+        return listenerAt([at.host], { port: at.port, filter: onceTo(directName(target)) });
+      }),
     ];
   });
 }
@@ -90,16 +93,25 @@ function onceTo(envoyCluster: string): Extension {
   return inboundProxy({ protocol: "tcp", envoyCluster });
 }
 
-function listenerAt(at: HostPort, filter: Extension): Listener {
-  return create(ListenerSchema, {
+// Counters of their own would be half of the listeners' memory; what is sent to a service, its cluster counts.
+const sharedPrefix = "captured";
+
+function listenerAt(
+  ips: readonly string[],
+  of: { readonly port: number; readonly filter: Extension },
+): Listener[] {
+  const [at, ...others] = ips.map((host) => ({ host, port: of.port }));
+  if (at === undefined) return [];
+  const listener = create(ListenerSchema, {
     // By its address: whoever has that address next replaces it.
     name: `outbound@${formatHostPort(at)}`,
     address: socketAddress(at),
+    additionalAddresses: others.map((other) => ({ address: socketAddress(other) })),
     bindToPort: false,
     trafficDirection: TrafficDirection.OUTBOUND,
     ignoreGlobalConnLimit: true,
-    // One set of counters for all: its own would be a third of a listener's memory.
-    statPrefix: "captured",
-    filterChains: [{ filters: [filter] }],
+    statPrefix: sharedPrefix,
+    filterChains: [{ filters: [of.filter] }],
   });
+  return [listener];
 }

@@ -15,9 +15,9 @@ import type { Extension } from "./wire.ts";
 import { adsSource, extension, ms } from "./wire.ts";
 
 /** HTTP from the local application; the rules are in the route of the same name. */
-export function outboundHttp(routeName: string): Extension {
+export function outboundHttp(routeName: string, statPrefix: string): Extension {
   return extension(managerName, HttpConnectionManagerSchema, {
-    statPrefix: routeName,
+    statPrefix,
     routeSpecifier: {
       case: "rds",
       value: { routeConfigName: routeName, configSource: adsSource },

@@ -36,20 +36,20 @@ function outboundListener(
     trafficDirection: TrafficDirection.OUTBOUND,
     // Connections from outside, which have proven nothing yet, must not keep the application from calling others.
     ...(isEnvoy ? { ignoreGlobalConnLimit: true } : {}),
-    filterChains: [{ filters: [outboundProxy(envoyCluster, protocol)] }],
+    filterChains: [{ filters: [outboundProxy(envoyCluster, { protocol })] }],
   });
 }
 
-/** What carries an application's connections to a service. */
-export function outboundProxy(envoyCluster: string, protocol: AppProtocol): Extension {
-  return protocol === "tcp" ? forwardTo(envoyCluster) : outboundHttp(envoyCluster);
-}
-
-// Bytes can be sent again as long as none was: a refused connect is retried on other hosts and levels.
-function forwardTo(envoyCluster: string): Extension {
+/** What carries an application's connections to a service; `statPrefix`: where it counts them. */
+export function outboundProxy(
+  envoyCluster: string,
+  { protocol, statPrefix = envoyCluster }: { protocol: AppProtocol; statPrefix?: string },
+): Extension {
+  if (protocol !== "tcp") return outboundHttp(envoyCluster, statPrefix);
   return extension("envoy.filters.network.tcp_proxy", TcpProxySchema, {
-    statPrefix: envoyCluster,
+    statPrefix,
     clusterSpecifier: { case: "cluster", value: envoyCluster },
+    // Bytes can be sent again as long as none was: a refused connect is retried on other hosts and levels.
     maxConnectAttempts,
   });
 }
