@@ -12,10 +12,10 @@ import { clustersOf, startEnvoySidecar } from "./load/real-sidecar.ts";
 import { median, report } from "./report.ts";
 
 const services = Number(process.env["SERVICES"] ?? 1000);
-const envoys = Number(process.env["ENVOYS"] ?? 40);
+const envoys = Number(process.env["ENVOYS"] ?? 24);
 const rounds = Number(process.env["ROUNDS"] ?? 3);
-// The first ones pay for what all share: responses, and the code that makes them.
-const first = 4;
+// The first ones pay for what all share: responses, the code that makes them, and a heap that grows in steps.
+const first = 16;
 const host = "127.0.0.1";
 // Garbage that the collector takes back without being asked does not count.
 const quietMs = 20_000;
