@@ -2,8 +2,9 @@ import { canonicalIp, isIp } from "../../../mesh/address.ts";
 import type { JsonMap } from "./json-map.ts";
 import { mapIn, mapsIn, textIn } from "./json-map.ts";
 
-/** Says on a pod that the webhook gave it a sidecar. */
-export const injectedAnnotation = "isthmus.dev/injected";
+// The webhook's and `isthmus inject`'s own words: `src/app/install/inject/words.ts`.
+const injectedAnnotation = "isthmus.dev/injected";
+const injectLabel = "isthmus.dev/inject";
 
 /** What the mesh knows of a pod: thousands of these are kept, so nothing else is. */
 export interface KubePod {
@@ -17,7 +18,10 @@ export interface KubePod {
   /** Empty until it is placed. */
   readonly node: string;
   readonly isReady: boolean;
+  /** It was given a sidecar. */
   readonly isInjected: boolean;
+  /** What its label says of that, `enabled`; empty: its namespace decides. */
+  readonly injection: string;
 }
 
 const name = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -40,7 +44,8 @@ export function readPod(key: string, object: JsonMap): KubePod | undefined {
     isReady: mapsIn(status, "conditions").some(
       (each) => textIn(each, "type") === "Ready" && textIn(each, "status") === "True",
     ),
-    isInjected: textIn(mapIn(metadata, "annotations") ?? {}, injectedAnnotation) === "true",
+    isInjected: textIn(mapIn(metadata, "annotations") ?? {}, injectedAnnotation) !== undefined,
+    injection: textIn(mapIn(metadata, "labels") ?? {}, injectLabel) ?? "",
   };
 }
 
@@ -64,6 +69,7 @@ export function isSamePod(a: KubePod, b: KubePod): boolean {
     a.node === b.node &&
     a.isReady === b.isReady &&
     a.isInjected === b.isInjected &&
+    a.injection === b.injection &&
     a.addresses.length === b.addresses.length &&
     a.addresses.every((address, at) => address === b.addresses[at])
   );
