@@ -167,7 +167,7 @@ suite("a real Envoy sends requests where levelsFor() says", { skip: skipWithoutE
     });
   }
 
-  test("one host of four that hangs gets few requests besides those that it has", async () => {
+  test("one host of four that hangs gets few requests besides those that it has", async (t) => {
     const endpoints = [1, 2, 3, 99].map((number) => cart(number, "healthy"));
     resources.update(cartId, meshService({ local: localService(endpoints) }));
     const { view, close } = resources.open(node);
@@ -195,6 +195,7 @@ suite("a real Envoy sends requests where levelsFor() says", { skip: skipWithoutE
     for (const response of held.splice(0)) response.end(hungHost);
     patient.destroy();
     close();
+    t.diagnostic(`${count} of ${asked}`);
     // In turn it would be 50; of two drawn hosts both are this one once in sixteen times: 12 or so.
     assert.ok(count > 0 && count < 35, `${count} of ${asked} requests`);
   });
