@@ -15,6 +15,7 @@ import type { Withheld } from "../../proxy/seal.ts";
 import { defaultProxySettings } from "../../proxy/settings.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
+import type { Leadership } from "../kubernetes/leadership.ts";
 import { realTimers } from "../real-time.ts";
 import { version } from "../version.ts";
 import type { AgentTrust } from "./agent-trust.ts";
@@ -33,6 +34,8 @@ export interface AgentCoreOptions {
   readonly stores: readonly CatalogStore[];
   readonly snapshots: SnapshotStore;
   readonly proofs: SidecarProofs;
+  /** Absent: the agent is alone, or the hubs say which replica writes. */
+  readonly leadership?: Leadership;
   readonly sources: readonly WorkloadSource[];
   readonly clock: Clock;
   readonly random: Random;
@@ -103,6 +106,7 @@ export class AgentCore implements AsyncDisposable {
       software: version,
       leaseMs: config.catalog.leaseMs,
       isReplica: config.catalog.replicas !== undefined,
+      ...(options.leadership === undefined ? {} : { elect: options.leadership.elect }),
       snapshots: options.snapshots,
       onEvent: (event) => this.#take(event),
     });
@@ -215,6 +219,7 @@ export class AgentCore implements AsyncDisposable {
       ...this.#options.trust.findings(),
       ...this.#sources.findings(),
       ...this.catalog.findings(),
+      ...(this.#options.leadership?.findings() ?? []),
       ...this.neighbours.findings(),
       ...this.drains.own.findings(),
       ...this.load.findings(),

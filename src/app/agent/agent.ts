@@ -9,6 +9,7 @@ import { createTelemetry, type Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { type RunningHttp, startHttp } from "../http-server.ts";
 import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
+import { type Leadership, openLeadership } from "../kubernetes/leadership.ts";
 import { realClock } from "../real-time.ts";
 import { AgentCore } from "./agent-core.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
@@ -99,6 +100,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const wanted = parts.sources === undefined ? config.sources : [];
   const sources = opened.use(await openSources(wanted, { clock, random }));
 
+  const leadership = await openLease(config, { clock, random, log });
+  // Given back after the last write.
+  if (leadership !== undefined) opened.use(leadership);
+
   const doors: { proxies?: AgentProxies; http?: RunningHttp } = {};
   const warm = Promise.withResolvers<void>();
   const core = new AgentCore({
@@ -107,6 +112,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     stores: parts.stores,
     snapshots: disk.snapshots,
     proofs,
+    ...(leadership === undefined ? {} : { leadership }),
     sources: parts.sources ?? sources.all,
     clock,
     random,
@@ -125,7 +131,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   const engines = createEngineWatch(clock);
   const cluster = await openCluster(config, {
     trust,
-    isLeader: () => core.catalog.writerStatus()?.isStandby === false,
+    isLeader: leadership?.isLeader ?? (() => core.catalog.writerStatus()?.isStandby === false),
     clock,
     random,
     log,
@@ -158,6 +164,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     onProofs: (claims) => core.prove(claims),
     holder: () => {
       const status = core.catalog.writerStatus();
+      // Whom the Lease names needs no other proof.
+      if (leadership !== undefined) return undefined;
       return status?.isStandby === true ? status.fencedBy : undefined;
     },
     member: config.member.name,
@@ -221,6 +229,15 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     stop,
     [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
   };
+}
+
+async function openLease(
+  { kubernetes }: AgentConfig,
+  parts: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+): Promise<Leadership | undefined> {
+  const lease = kubernetes?.lease;
+  if (kubernetes === undefined || lease === undefined) return undefined;
+  return await openLeadership({ ...kubernetes, lease }, parts);
 }
 
 async function openCluster(

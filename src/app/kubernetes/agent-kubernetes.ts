@@ -1,8 +1,9 @@
-import { type ApiAccess, openKubeConnection } from "../../discovery/io/kubernetes/api-access.ts";
+import { openKubeConnection } from "../../discovery/io/kubernetes/api-access.ts";
 import { startPolicyAnswers } from "../../discovery/io/kubernetes/policies/policy-answers.ts";
 import type { TrustDomain } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { KubernetesConfig } from "../config/kubernetes/kubernetes-config.ts";
+import { accessOf } from "./api-access.ts";
 import { type Prove, proveByToken } from "./token-identity.ts";
 
 /** What an agent is for its own cluster, over one pool of connections to its API server. */
@@ -33,10 +34,4 @@ export async function openAgentKubernetes(
     ...(identity === undefined ? {} : { prove: proveByToken({ config: identity, api, ...parts }) }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-function accessOf({ access }: KubernetesConfig): ApiAccess {
-  const { kubeconfig, context } = access;
-  if (kubeconfig === undefined) return { t: "in-cluster" };
-  return { t: "kubeconfig", path: kubeconfig, ...(context === undefined ? {} : { context }) };
 }

@@ -1,4 +1,5 @@
 import { mapped, object, optional, type Parser, path, text } from "../config-parser.ts";
+import { type LeaseConfig, lease } from "./lease-config.ts";
 import { type TokenRulesConfig, tokenRules } from "./token-config.ts";
 
 /** `kubernetes` of agent.yaml: what the agent does for its own cluster besides reading it. */
@@ -12,6 +13,8 @@ export interface KubernetesConfig {
   };
   /** Absent: no token buys an identity. */
   readonly identity?: TokenRulesConfig;
+  /** Absent: this agent is alone, or `catalog.replicas` find out over the hubs who writes. */
+  readonly lease?: LeaseConfig;
 }
 
 interface Fields extends Omit<KubernetesConfig, "access"> {
@@ -24,6 +27,7 @@ export const kubernetes: Parser<KubernetesConfig> = mapped(
     kubeconfig: optional<string | undefined>(path, undefined),
     context: optional<string | undefined>(text(), undefined),
     identity: optional<TokenRulesConfig | undefined>(tokenRules, undefined),
+    lease: optional<LeaseConfig | undefined>(lease, undefined),
   }),
   ({ kubeconfig, context, ...rest }) => ({
     ...rest,
