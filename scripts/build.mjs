@@ -31,6 +31,9 @@ await build({
   outfile: `${outfile}.next.mjs`,
   banner: { js: commonJs },
   bundle: true,
+  // 17 MB that only a kubeconfig with a login of its own needs: imported when it is asked for, out of the
+  // packages beside the program.
+  external: ["@kubernetes/client-node"],
   format: "esm",
   legalComments: "inline",
   logLevel: "warning",
