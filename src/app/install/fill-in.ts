@@ -77,6 +77,7 @@ function withNames(
   const { kind, metadata } = manifest;
   switch (kind) {
     case "Deployment":
+    case "StatefulSet":
       return withPods(manifest, { words, mark });
     case "ServiceAccount":
       if (metadata.name !== "isthmus-agent" || words.workloadIdentity === undefined)

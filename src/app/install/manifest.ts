@@ -27,6 +27,7 @@ const order = [
   "Service",
   "NetworkPolicy",
   "PodDisruptionBudget",
+  "StatefulSet",
   "Deployment",
   "HorizontalPodAutoscaler",
 ];
