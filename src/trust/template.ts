@@ -121,6 +121,17 @@ const svidBasics = [
   extension(oids.extendedKeyUsage, sequence(oid(oids.serverAuth), oid(oids.clientAuth))),
 ];
 
+/** Of a server that proves itself by DNS names alone, to clients that know nothing of SPIFFE. */
+export function servingExtensions(dnsNames: readonly string[]): readonly Der[] {
+  const names = dnsNames.map((value): GeneralName => ({ t: "dns", value }));
+  return [
+    critical(oids.basicConstraints, sequence()),
+    critical(oids.keyUsage, namedBits(keyUsage.digitalSignature)),
+    extension(oids.extendedKeyUsage, sequence(oid(oids.serverAuth))),
+    critical(oids.subjectAltName, alternativeNames(names)),
+  ];
+}
+
 function uriOf(value: string): GeneralName {
   return { t: "uri", value };
 }

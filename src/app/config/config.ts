@@ -141,6 +141,8 @@ export interface SidecarConfig extends EngineConfig {
   readonly capture: "ports" | TransparentCapture;
   readonly upstreams: readonly SidecarUpstream[];
   readonly inbound: readonly SidecarInbound[];
+  /** Ports of the application that a kubelet asks for at `/probe/tcp/PORT` of the admin port. */
+  readonly probePorts?: readonly number[];
 }
 
 /** Connections that the kernel redirects (`isthmus capture apply`); only for `engine: envoy`. */

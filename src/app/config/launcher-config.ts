@@ -1,3 +1,4 @@
+import { isScalar } from "yaml";
 import { type HostPort, isIp } from "../../mesh/address.ts";
 import { type Namespace, parseNamespace, parseServiceId } from "../../mesh/ids.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
@@ -105,7 +106,21 @@ function ipAddress(): Parser<HostPort> {
   return checked(address, ({ host }) => (isIp(host) ? undefined : `"${host}" is no IP address`));
 }
 
-type SidecarFields = Omit<Written<SidecarConfig>, "zone"> & { readonly zone: string | undefined };
+// Each is a route of its own; a pod has a handful of containers with three probes each.
+const maxProbePorts = 64;
+const probePorts: Parser<readonly number[]> = checked(
+  list(integer({ min: 1, max: 65_535 })),
+  (all) => (all.length > maxProbePorts ? `it has more than ${maxProbePorts}` : undefined),
+);
+
+/** Kubernetes fills in nothing for a label that a pod does not have. */
+const textOrNothing: Parser<string | undefined> = (place) =>
+  isScalar(place.node) && place.node.value === "" ? undefined : text()(place);
+
+type SidecarFields = Omit<Written<SidecarConfig>, "zone" | "probePorts"> & {
+  readonly zone: string | undefined;
+  readonly probePorts: readonly number[] | undefined;
+};
 
 /** sidecar.yaml */
 export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
@@ -115,15 +130,20 @@ export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
       workload: required(text()),
       namespace: required(text<Namespace>(parseNamespace)),
       serviceAccount: required(text()),
-      zone: optional<string | undefined>(text(), undefined),
+      zone: optional<string | undefined>(textOrNothing, undefined),
+      probePorts: optional<readonly number[] | undefined>(probePorts, undefined),
       capture: optional<SidecarConfig["capture"]>(capture, "ports"),
       upstreams: optional<readonly SidecarUpstream[]>(list(upstream), []),
       inbound: optional<readonly SidecarInbound[]>(list(inbound), []),
     }),
     (config) => doubleListen(config) ?? uncapturable(config),
   ),
-  ({ zone, ...rest }) =>
-    withAgents<SidecarConfig>({ ...rest, ...(zone === undefined ? {} : { zone }) }),
+  ({ zone, probePorts: probed, ...rest }) =>
+    withAgents<SidecarConfig>({
+      ...rest,
+      ...(zone === undefined ? {} : { zone }),
+      ...(probed === undefined ? {} : { probePorts: probed }),
+    }),
 );
 
 function doubleListen(config: SidecarFields): string | undefined {

@@ -2,14 +2,15 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { formatHostPort } from "../../mesh/address.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
-import type { EngineConfig } from "../config/config.ts";
+import type { GatewayConfig, SidecarConfig } from "../config/config.ts";
 import type { HttpRoute } from "../http-server.ts";
 import { version } from "../version.ts";
 import { type LaunchedEngine, refusalClasses } from "./engine-port.ts";
+import { probeRoutes } from "./probe-routes.ts";
 
 /** The admin port of a launcher. `/readyz` is what a load balancer or a kubelet asks. */
 export function engineRoutes(options: {
-  readonly config: EngineConfig;
+  readonly config: GatewayConfig | SidecarConfig;
   readonly engine: Pick<LaunchedEngine, "isReady" | "report" | "ownMetrics">;
   readonly identity: IdentitySource;
   readonly node: { readonly id: string; readonly metadata: JsonObject };
@@ -40,6 +41,7 @@ export function engineRoutes(options: {
       }),
     },
     ...ownMetricsRoute(options.engine),
+    ...probeRoutes("probePorts" in config ? config.probePorts : undefined),
     {
       path: "/config",
       answer: async () => {

@@ -20,6 +20,8 @@ interface AgentMetrics {
   readonly xdsWithheld: MetricDeclaration<"gauge", never>;
   readonly renewals: MetricDeclaration<"counter", "result">;
   readonly issues: MetricDeclaration<"counter", "result">;
+  readonly injections: MetricDeclaration<"counter", "result">;
+  readonly injectionSeconds: MetricDeclaration<"histogram", never>;
   readonly svidEnds: MetricDeclaration<"gauge", "identity">;
   readonly issuerEnds: MetricDeclaration<"gauge", never>;
 }
@@ -153,6 +155,33 @@ export const agentMetrics: AgentMetrics = {
     unit: "1",
     of: "agent",
     labels: { result: ["issued", "refused", "limited", "unproven", "failed"] },
+  },
+  injections: {
+    name: "isthmus_injections_total",
+    kind: "counter",
+    help: "Pods that an API server asked about: got a sidecar, were left alone, cannot have one, or say nonsense",
+    unit: "1",
+    of: "agent",
+    labels: {
+      result: [
+        "injected",
+        "refused",
+        "denied",
+        "malformed",
+        "left-namespace",
+        "left-label",
+        "left-present",
+      ],
+    },
+  },
+  injectionSeconds: {
+    name: "isthmus_injection_seconds",
+    kind: "histogram",
+    help: "From the question of an API server about a pod to the answer",
+    unit: "seconds",
+    of: "agent",
+    labels: {},
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
   },
   svidEnds: {
     name: "isthmus_svid_not_after_seconds",

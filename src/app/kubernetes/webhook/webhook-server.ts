@@ -1,0 +1,141 @@
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type Server } from "node:https";
+import { formatHostPort, type HostPort } from "../../../mesh/address.ts";
+import { MeshError, reasonOf } from "../../../mesh/errors.ts";
+import { keyExchangeList } from "../../../mesh/key-exchanges.ts";
+import type { Clock, Log } from "../../../mesh/ports.ts";
+import type { Secret } from "../../../mesh/secret.ts";
+import { Admission } from "../../../xds/admission.ts";
+import type { InjectionSettings } from "../../install/inject/containers.ts";
+import { answerReview, type ReviewResult } from "./review.ts";
+
+export interface ServingPair {
+  readonly certPem: string;
+  readonly keyPem: Secret;
+}
+
+export interface WebhookOptions {
+  readonly listen: HostPort;
+  readonly serving: ServingPair;
+  /** As they are when a pod comes. */
+  readonly settings: () => InjectionSettings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly onAnswer: (result: ReviewResult | "malformed", ms: number) => void;
+}
+
+export interface WebhookServer extends AsyncDisposable {
+  readonly address: HostPort;
+  /** For new connections. */
+  readonly serve: (pair: ServingPair) => void;
+}
+
+// An API server takes no object above 3 MiB; a review holds it and a little more.
+const maxBodyBytes = 4 * 1024 * 1024;
+const maxConnections = 1024;
+// An API server gives up after `timeoutSeconds`, at most 30.
+const requestMs = 10_000;
+const logs = { perSecond: 1, burst: 20 };
+
+/** HTTPS for API servers: `POST /inject`. Throws MESH_LISTEN_FAILED. */
+export async function listenForReviews(options: WebhookOptions): Promise<WebhookServer> {
+  const { listen, serving, log, clock } = options;
+  const pace = new Admission(logs, clock.monotonicMs());
+  const server = createServer(
+    { ...tlsOf(serving), requestTimeout: requestMs },
+    (request, reply) => {
+      answer(request, reply, options).catch((thrown: unknown) => {
+        if (pace.take(clock.monotonicMs())) {
+          log.warn(
+            { remote: request.socket.remoteAddress, reason: reasonOf(thrown) },
+            "Review refused",
+          );
+        }
+        options.onAnswer("malformed", 0);
+        end(reply, { status: thrown instanceof MeshError ? 400 : 500, text: reasonOf(thrown) });
+      });
+    },
+  );
+  server.maxConnections = maxConnections;
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  const address = await bind(server, listen);
+  return {
+    address,
+    serve: (pair) => server.setSecureContext(tlsOf(pair)),
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function tlsOf({ certPem, keyPem }: ServingPair): {
+  cert: string;
+  key: string;
+  minVersion: "TLSv1.3";
+  ecdhCurve: string;
+} {
+  const key = keyPem.reveal();
+  return { cert: certPem, key, minVersion: "TLSv1.3", ecdhCurve: keyExchangeList };
+}
+
+async function bind(server: Server, listen: HostPort): Promise<HostPort> {
+  try {
+    server.listen(listen);
+    await once(server, "listening");
+  } catch (cause) {
+    const where = formatHostPort(listen);
+    const message = `Cannot listen on ${where}: ${reasonOf(cause)}`;
+    throw new MeshError("MESH_LISTEN_FAILED", message, { cause });
+  }
+  const bound = server.address();
+  return typeof bound === "object" && bound !== null ? { ...listen, port: bound.port } : listen;
+}
+
+async function answer(
+  request: IncomingMessage,
+  reply: ServerResponse,
+  { settings, clock, onAnswer }: WebhookOptions,
+): Promise<void> {
+  // The API server adds `?timeout=5s`.
+  const [path] = (request.url ?? "").split("?");
+  if (request.method !== "POST" || path !== "/inject") {
+    return end(reply, { status: 404, text: "there is only POST /inject" });
+  }
+  const startMs = clock.monotonicMs();
+  const { body, result } = answerReview(await textOf(request), settings());
+  end(reply, { status: 200, text: JSON.stringify(body), type: "application/json" });
+  onAnswer(result, clock.monotonicMs() - startMs);
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBodyBytes) {
+      throw new MeshError(
+        "MESH_USAGE",
+        `Cannot answer review: it has more than ${maxBodyBytes} bytes`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function end(
+  reply: ServerResponse,
+  {
+    status,
+    text,
+    type = "text/plain",
+  }: { readonly status: number; readonly text: string; readonly type?: string },
+): void {
+  if (reply.headersSent) return;
+  reply.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(text) });
+  reply.end(text);
+}

@@ -1,0 +1,79 @@
+import type { KubeApi } from "../../../discovery/kubernetes/kube-api.ts";
+import type { HostPort } from "../../../mesh/address.ts";
+import type { TrustDomain } from "../../../mesh/ids.ts";
+import type { Clock, Log, Random } from "../../../mesh/ports.ts";
+import type { Telemetry } from "../../../telemetry/registry.ts";
+import type { WebhookConfig } from "../../config/kubernetes/webhook-config.ts";
+import type { InjectionSettings } from "../../install/inject/containers.ts";
+import { keepServing, newServing } from "./serving-keeper.ts";
+import { listenForReviews } from "./webhook-server.ts";
+
+export interface WebhookParts {
+  readonly api: KubeApi;
+  readonly trustDomain: TrustDomain;
+  /** The roots in force, PEM. */
+  readonly bundlePem: () => string;
+  /** Of the tokens that pods get. */
+  readonly audience: string;
+  readonly telemetry: Telemetry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface RunningWebhook extends AsyncDisposable {
+  readonly address: HostPort;
+}
+
+/** Answers API servers that ask about new pods. Throws MESH_LISTEN_FAILED. */
+export async function startWebhook(
+  config: WebhookConfig,
+  parts: WebhookParts,
+): Promise<RunningWebhook> {
+  const { clock, random, log, telemetry, api } = parts;
+  const { names, configuration } = config;
+  const first = await newServing(names, clock.nowMs());
+  const server = await listenForReviews({
+    listen: config.listen,
+    serving: first,
+    settings: () => settingsOf(config, parts),
+    clock,
+    log,
+    onAnswer: (result, ms) => {
+      telemetry.count("injections", { result });
+      telemetry.observe("injectionSeconds", {}, ms / 1000);
+    },
+  });
+  const ending = new AbortController();
+  const { signal } = ending;
+  const keeping = keepServing({
+    api,
+    configuration,
+    names,
+    first,
+    serve: server.serve,
+    clock,
+    random,
+    log,
+    signal,
+  });
+  log.info({ address: `${server.address.host}:${server.address.port}` }, "Webhook listens");
+  return {
+    address: server.address,
+    [Symbol.asyncDispose]: async () => {
+      ending.abort(new Error("the webhook is closing"));
+      await keeping;
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What pods that come now are given. */
+export function settingsOf(
+  { image, agents, namespace }: WebhookConfig,
+  parts: Pick<WebhookParts, "trustDomain" | "bundlePem" | "audience">,
+): InjectionSettings {
+  const { trustDomain, audience } = parts;
+  const bundlePem = parts.bundlePem();
+  return { image, agents, trustDomain, bundlePem, audience, ownNamespace: namespace };
+}
