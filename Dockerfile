@@ -8,7 +8,7 @@ ARG TOOLS=debian:bookworm-slim
 FROM ${BUILD} AS build
 WORKDIR /build
 COPY . .
-# Packages as locked, then one bundle that holds them all: the image needs none of node_modules.
+# Packages as locked, then one bundle: what it leaves out only kubeconfigs with logins of their own need.
 RUN npm ci --loglevel=error
 RUN npm run build
 

@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { parseDocument } from "yaml";
 import { freePorts } from "../../src/app/demo/free-ports.ts";
+import { agentRights } from "../../src/app/install/agent-rights.ts";
 import { makeMember, makeRoot } from "../../src/app/trust-tasks.ts";
+import { usedBy, wordsOf } from "../app/install/used-rights.ts";
 import { until } from "../kube/admin-client.ts";
 import { skipWithoutKubernetes } from "../kube/binaries.ts";
 import { type KubeCluster, startCluster } from "../kube/cluster.ts";
@@ -137,6 +139,15 @@ suite("a cluster's agent and gateway", { skip: skipWithoutKubernetes }, () => {
     };
     await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(policy) });
     await cluster.kubectl(["wait", "--for=condition=Accepted=False", "importpolicy/all"]);
+  });
+
+  test("the agent used what it is granted to contend for writing", async () => {
+    const wished = wordsOf(agentRights.filter(({ neededBy }) => neededBy === "lease"));
+    const used = await usedBy(cluster);
+    assert.deepEqual(
+      wished.filter((word) => !used.has(word)),
+      [],
+    );
   });
 
   test("the agent was refused nothing by its API server", async () => {

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { openSources } from "../../../src/app/agent/open-sources.ts";
-import { type AgentRight, agentRights, type Part } from "../../../src/app/install/agent-rights.ts";
+import { agentRights, type Part } from "../../../src/app/install/agent-rights.ts";
 import type { Manifest } from "../../../src/app/install/manifest.ts";
 import { readManifests } from "../../../src/app/install/manifest-files.ts";
 import { realClock } from "../../../src/app/real-time.ts";
@@ -18,6 +16,7 @@ import { skipWithoutKubernetes } from "../../kube/binaries.ts";
 import { type KubeCluster, startCluster } from "../../kube/cluster.ts";
 import { silentLog } from "../support/test-mesh.ts";
 import { goodSpecs } from "./policies.ts";
+import { usedBy, wordsOf } from "./used-rights.ts";
 
 const namespace = "isthmus-system";
 const who = { namespace, name: "isthmus-agent" };
@@ -27,18 +26,6 @@ interface Rule {
   readonly resources: readonly string[];
   readonly verbs: readonly string[];
   readonly resourceNames?: readonly string[];
-}
-
-/** `isthmus-system? group/resource#name verb`, one for each thing that may be done. */
-function wordsOf(rights: readonly AgentRight[]): readonly string[] {
-  const words = rights.flatMap(({ group, resource, verbs, names = ["*"], isOwnNamespace }) =>
-    verbs.flatMap((verb) =>
-      names.map((name) => {
-        return `${isOwnNamespace ? namespace : "*"} ${group}/${resource}#${name} ${verb}`;
-      }),
-    ),
-  );
-  return [...new Set(words)].sort();
 }
 
 function granted(manifests: readonly Manifest[]): readonly string[] {
@@ -199,32 +186,3 @@ suite("the agent's rights on a real API server", { skip: skipWithoutKubernetes }
     assert.deepEqual(strange, []);
   }
 });
-
-interface AuditEvent {
-  readonly verb: string;
-  readonly user: { readonly username: string };
-  readonly objectRef?: {
-    readonly apiGroup?: string;
-    readonly resource: string;
-    readonly subresource?: string;
-    readonly namespace?: string;
-    readonly name?: string;
-  };
-}
-
-async function usedBy(cluster: KubeCluster): Promise<ReadonlySet<string>> {
-  const named = new Set(agentRights.filter(({ names }) => names).map(({ resource }) => resource));
-  const lines = (await readFile(join(cluster.dir, "audit.log"), "utf8")).trim().split("\n");
-  const used = new Set<string>();
-  for (const line of lines) {
-    const { verb, user, objectRef: object } = JSON.parse(line) as AuditEvent;
-    if (object === undefined || !user.username.endsWith(`:${namespace}:${who.name}`)) continue;
-    // Everybody may ask what he may.
-    if (object.apiGroup === "authorization.k8s.io") continue;
-    const resource = [object.resource, object.subresource].filter(Boolean).join("/");
-    const place = object.resource === "leases" ? namespace : "*";
-    const name = named.has(resource) && verb !== "create" ? object.name : "*";
-    used.add(`${place} ${object.apiGroup ?? ""}/${resource}#${name} ${verb}`);
-  }
-  return used;
-}
