@@ -101,6 +101,10 @@ export function createLeaseJudge(options: {
       dueMs = atMs + soon(times.renewMs);
     },
     failed: (atMs, isStale) => {
+      // When an API server comes back its leader finds out first, or it would change hands with every outage.
+      if (!isStale && seen !== undefined && !isOurs(seen.lease)) {
+        seen = { ...seen, freeAtMs: Math.max(seen.freeAtMs, atMs + 2 * times.retryMs) };
+      }
       mustLook ||= isStale;
       dueMs = isStale ? atMs : atMs + soon(times.retryMs);
     },
