@@ -8,6 +8,7 @@ import { defaultMaxClientHelloBytes } from "../../gateway/door/listener.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import { MemberResources } from "../../gateway/sets/member-resources.ts";
 import { reasonOf } from "../../mesh/errors.ts";
+import type { ServiceId } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import { type ConnectTimeout, nextConnectTimeout } from "../../proxy/connect-timeout.ts";
@@ -45,6 +46,8 @@ export interface AgentCoreOptions {
   readonly onCharter: () => void;
   /** The agent knows enough to serve, or all there is to know. */
   readonly onKnowledge: () => void;
+  /** What is known of a service is another. */
+  readonly onService?: (id: ServiceId) => void;
   /** There are new proofs to be kept. */
   readonly onProofs: () => void;
   /** Node ids of the proxies that have not answered all they were sent. */
@@ -141,7 +144,11 @@ export class AgentCore implements AsyncDisposable {
       onPassage: ({ service }) => this.#builder.add(this.mesh.touchService(service)),
     });
     this.#builder = createServiceBuilder({
-      build: (id) => this.resources.update(id, this.mesh.service(id)),
+      build: (id) => {
+        // First: it does not depend on what proxies are told, which may be beyond us.
+        options.onService?.(id);
+        this.resources.update(id, this.mesh.service(id));
+      },
       onIdle: () => {
         if (!this.isWarm()) this.#knowledge.judge();
       },

@@ -2,6 +2,7 @@ import type { Clock, Log } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
+import type { Imports } from "../kubernetes/imports.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
@@ -22,6 +23,8 @@ export interface AgentView {
   readonly engines: EngineWatch;
   readonly disk: DiskWatch;
   readonly secrets: SecretWatch;
+  /** Absent: it imports nothing into a cluster. */
+  readonly imports?: Imports;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly log: Log;
@@ -30,6 +33,7 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, replicas, proxyWatch, engines, disk, secrets } = view;
-  return [core, replicas, proxyWatch, engines, disk, secrets].flatMap((one) => one.findings());
+  const { core, replicas, proxyWatch, engines, disk, secrets, imports } = view;
+  const all = [core, replicas, proxyWatch, engines, disk, secrets, imports];
+  return all.flatMap((one) => one?.findings() ?? []);
 }

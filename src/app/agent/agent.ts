@@ -3,12 +3,13 @@ import type { CatalogStore } from "../../discovery/shards/store.ts";
 import type { WorkloadSource } from "../../discovery/source.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import type { HostPort } from "../../mesh/address.ts";
-import type { MemberName } from "../../mesh/ids.ts";
+import type { MemberName, Namespace } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { createTelemetry, type Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { type RunningHttp, startHttp } from "../http-server.ts";
 import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
+import type { Imports } from "../kubernetes/imports.ts";
 import { type Leadership, openLeadership } from "../kubernetes/leadership.ts";
 import { realClock } from "../real-time.ts";
 import { AgentCore } from "./agent-core.ts";
@@ -104,7 +105,11 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   // Given back after the last write.
   if (leadership !== undefined) opened.use(leadership);
 
-  const doors: { proxies?: AgentProxies; http?: RunningHttp } = {};
+  const doors: {
+    proxies?: AgentProxies;
+    http?: RunningHttp;
+    imports?: Imports | undefined;
+  } = {};
   const warm = Promise.withResolvers<void>();
   const core = new AgentCore({
     config,
@@ -123,6 +128,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       doors.proxies?.wake();
       if (core.isWarm()) warm.resolve();
     },
+    onService: (id) => doors.imports?.touch([id]),
     onProofs: () => proofFile.touch(),
     unansweredBy: () => doors.proxies?.unansweredBy() ?? new Set(),
     ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
@@ -130,13 +136,17 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   opened.use(core);
   const engines = createEngineWatch(clock);
   const cluster = await openCluster(config, {
+    self: config.member.name,
     trust,
+    core,
+    telemetry,
     isLeader: leadership?.isLeader ?? (() => core.catalog.writerStatus()?.isStandby === false),
     clock,
     random,
     log,
   });
   if (cluster !== undefined) opened.use(cluster);
+  doors.imports = cluster?.imports;
   const proxies = await serveProxies({
     ...config.xds,
     trust,
@@ -197,6 +207,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     engines,
     disk,
     secrets,
+    ...(cluster?.imports === undefined ? {} : { imports: cluster.imports }),
     telemetry,
     clock,
     log,
@@ -242,12 +253,20 @@ async function openLease(
 
 async function openCluster(
   { kubernetes }: AgentConfig,
-  parts: Omit<Parameters<typeof openAgentKubernetes>[1], "trustDomain"> & {
+  parts: Omit<
+    Parameters<typeof openAgentKubernetes>[1],
+    "trustDomain" | "bundlePem" | "refusalOf"
+  > & {
     readonly trust: AgentTrust;
   },
 ): Promise<AgentKubernetes | undefined> {
   if (kubernetes === undefined) return undefined;
   const { trust, ...rest } = parts;
   const trustDomain = trust.view().ownTrustDomain;
-  return await openAgentKubernetes(kubernetes, { trustDomain, ...rest });
+  const bundlePem = (): string => trust.charter().bundle.pem;
+  const refusalOf = (namespace: Namespace): string | undefined => {
+    const verdict = trust.checkClaim(parts.self, { t: "export", namespace });
+    return verdict.t === "ok" ? undefined : `the other members do not take it: ${verdict.reason}`;
+  };
+  return await openAgentKubernetes(kubernetes, { trustDomain, bundlePem, refusalOf, ...rest });
 }

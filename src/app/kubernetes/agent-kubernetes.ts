@@ -1,37 +1,58 @@
 import { openKubeConnection } from "../../discovery/io/kubernetes/api-access.ts";
 import { startPolicyAnswers } from "../../discovery/io/kubernetes/policies/policy-answers.ts";
-import type { TrustDomain } from "../../mesh/ids.ts";
+import type { MemberName, TrustDomain } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
+import type { Telemetry } from "../../telemetry/registry.ts";
 import type { KubernetesConfig } from "../config/kubernetes/kubernetes-config.ts";
 import { accessOf } from "./api-access.ts";
+import { type Imports, type ImportsOptions, startImports } from "./imports.ts";
 import { type Prove, proveByToken } from "./token-identity.ts";
+import { startWebhook } from "./webhook/webhook.ts";
 
 /** What an agent is for its own cluster, over one pool of connections to its API server. */
 export interface AgentKubernetes extends AsyncDisposable {
   /** Absent: tokens buy nothing here. */
   readonly prove?: Prove;
+  /** Absent: nothing is imported into this cluster. */
+  readonly imports?: Imports;
 }
 
-/** Waits for nobody. Throws MESH_CONFIG_INVALID and MESH_FILE_UNREADABLE. */
+/** Waits for nobody. Throws MESH_CONFIG_INVALID, MESH_FILE_UNREADABLE and MESH_LISTEN_FAILED. */
 export async function openAgentKubernetes(
   config: KubernetesConfig,
   parts: {
+    readonly self: MemberName;
     readonly trustDomain: TrustDomain;
+    /** The roots in force, PEM. */
+    readonly bundlePem: () => string;
+    readonly core: ImportsOptions["core"];
+    readonly refusalOf: ImportsOptions["refusalOf"];
     /** Of a member's agents one writes. */
     readonly isLeader: () => boolean;
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
+    readonly telemetry: Telemetry;
   },
 ): Promise<AgentKubernetes> {
   await using opened = new AsyncDisposableStack();
   const connection = opened.use(await openKubeConnection(accessOf(config), parts));
   const { api, open } = connection;
-  const { identity } = config;
+  const { identity, mcs, dns, webhook } = config;
   opened.use(startPolicyAnswers({ api, open, ...parts }));
+  const imports =
+    mcs === undefined
+      ? undefined
+      : await startImports({ ...parts, api, open, mcs, ...(dns === undefined ? {} : { dns }) });
+  if (imports !== undefined) opened.use(imports);
+  if (webhook !== undefined && identity !== undefined) {
+    const { audience } = identity;
+    opened.use(await startWebhook(webhook, { ...parts, api, audience }));
+  }
   const owned = opened.move();
   return {
     ...(identity === undefined ? {} : { prove: proveByToken({ config: identity, api, ...parts }) }),
+    ...(imports === undefined ? {} : { imports }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

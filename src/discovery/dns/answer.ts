@@ -6,7 +6,12 @@ import { type Name, type RecordData, type ResourceRecord, rcode, recordType } fr
 export interface AnswerOptions {
   /** Lower case, e.g. `["clusterset", "local"]`. */
   readonly zone: Name;
-  readonly services: Pick<ServiceZone, "get" | "hasNamespace">;
+  readonly services: KnownServices;
+}
+
+export interface KnownServices extends Pick<ServiceZone, "get" | "hasNamespace"> {
+  /** False: what is not there may only not be known yet, and nobody is told so. */
+  readonly isKnown: () => boolean;
 }
 
 export interface Answered {
@@ -76,6 +81,7 @@ function answerTo(query: Query, how: AnswerOptions & { readonly turn: number }):
   const isOurs = depth >= 0 && zone.every((label, index) => name[depth + index] === label);
   // No record has such a type: transfers and ANY, which nobody has to answer (RFC 8482).
   if (!isOurs || (type >= 128 && type <= recordType.ANY)) return emptyAnswer(rcode.refused);
+  if (!how.services.isKnown()) return emptyAnswer(rcode.serverFailure);
   const found = lookUp(name.slice(0, depth), how);
   if (found.t === "nothing") return negative(rcode.noSuchName, zone);
   const owner = name;

@@ -3,6 +3,8 @@ export const recordType = { A: 1, NS: 2, SOA: 6, TXT: 16, AAAA: 28, SRV: 33, OPT
 export const rcode = {
   ok: 0,
   formatError: 1,
+  /** Ask again, or somebody else. */
+  serverFailure: 2,
   noSuchName: 3,
   notImplemented: 4,
   refused: 5,

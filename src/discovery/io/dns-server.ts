@@ -99,6 +99,7 @@ function createAnswerer(options: DnsServerOptions): Answerer {
 const outcomes: Readonly<Record<number, string>> = {
   [rcode.ok]: "ok",
   [rcode.noSuchName]: "no such name",
+  [rcode.serverFailure]: "not known yet",
   [rcode.refused]: "refused",
   [rcode.notImplemented]: "not implemented",
 };

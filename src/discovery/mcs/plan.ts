@@ -74,7 +74,8 @@ export function planMcs(id: ServiceId, known: McsKnowledge): McsPlan {
     const blocked = `ServiceImport ${id} is not made by isthmus and stays as it is; delete it to have it made`;
     return { actions: onExport, blocked };
   }
-  if (!known.isSettled && wouldShrink(known, merged)) return { actions: onExport };
+  const isEarly = !known.isSettled && (merged === undefined || wouldShrink(known, merged));
+  if (isEarly) return { actions: onExport };
   if (merged === undefined) return { actions: [...onExport, ...leftovers(known)] };
   const isBlocked = merged.type === "ClusterSetIP" && isForeign(known.derived);
   const name = `${id.slice(0, id.indexOf("/"))}/${derivedServiceName(id)}`;
@@ -90,7 +91,9 @@ function exportActions(
   merged: MergedExports | undefined,
 ): readonly McsAction[] {
   const { exported, now, self, service } = known;
-  if (exported === undefined || exported.metadata.deletionTimestamp !== undefined) return [];
+  if (exported === undefined || isLeaving(exported)) return [];
+  // An agent that starts would call everything pending and free of conflicts.
+  if (!known.isSettled && conditionsOf(exported).length > 0) return [];
   // Seen by one watch already and not yet by the other: it would be called pending for a moment.
   const isTaken = known.constituents.some(({ member }) => member === self);
   const pending = isTaken ? known.pending : "it is being read";

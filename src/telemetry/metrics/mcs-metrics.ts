@@ -44,7 +44,7 @@ export const mcsMetrics: McsMetrics = {
     of: "agent",
     labels: {
       transport: ["udp", "tcp"],
-      outcome: ["ok", "no such name", "refused", "malformed", "not implemented"],
+      outcome: ["ok", "no such name", "refused", "malformed", "not implemented", "not known yet"],
     },
   },
   dnsDropped: {

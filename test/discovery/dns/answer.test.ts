@@ -145,6 +145,14 @@ test("what does not fit into the asker's datagram is cut, and whole by TCP", () 
   assert.equal(ask(many, "A", { udpPayloadSize: 65_535 }).flag_tc, true);
 });
 
+test("an agent that does not know all imports yet denies none", () => {
+  const asked = packet.encode({ type: "query", questions: [{ name: cartName, type: "A" }] });
+  const zone = ["clusterset", "local"];
+  const early = { ...services, isKnown: () => false };
+  const { rcode } = answerMessage(asked, { zone, services: early, transport: "udp", turn: 0 });
+  assert.equal(rcode, 2);
+});
+
 test("EDNS is answered with EDNS, and a version that is none of ours is refused", () => {
   const [opt] = ask(cartName, "A", { udpPayloadSize: 4096 }).additionals ?? [];
   assert.ok(opt?.type === "OPT");

@@ -1,4 +1,5 @@
-import type { NamedWorkload, ServiceZone } from "../../../../src/discovery/dns/service-zone.ts";
+import type { KnownServices } from "../../../../src/discovery/dns/answer.ts";
+import type { NamedWorkload } from "../../../../src/discovery/dns/service-zone.ts";
 import { createServiceZone } from "../../../../src/discovery/dns/service-zone.ts";
 import { parseServiceId } from "../../../../src/mesh/ids.ts";
 import { east, west } from "../../support/made.ts";
@@ -9,7 +10,7 @@ export const manyWorkloads = 300;
 const http = { name: "http", port: 80, protocol: "TCP" } as const;
 
 /** One service of each kind that matters. */
-export function madeZone(): ServiceZone {
+export function madeZone(): KnownServices {
   const zone = createServiceZone();
   const headless = { type: "Headless", ports: [http], ips: [] } as const;
   zone.set(parseServiceId("shop/cart"), {
@@ -35,7 +36,7 @@ export function madeZone(): ServiceZone {
   zone.set(parseServiceId("shop/idle"), { ...headless, workloads: [] });
   zone.set(parseServiceId("shop/some"), { ...headless, workloads: workloads(60) });
   zone.set(parseServiceId("shop/many"), { ...headless, workloads: workloads(manyWorkloads) });
-  return zone;
+  return { ...zone, isKnown: () => true };
 }
 
 function workloads(count: number): readonly NamedWorkload[] {

@@ -22,8 +22,8 @@ export interface ExportBook {
   readonly of: (id: ServiceId) => readonly Constituent[];
   /** Whatever anybody exports; more does no harm. */
   readonly ids: () => Iterable<ServiceId>;
-  /** Why this member's exports are not with the others yet; undefined: they are. */
-  readonly pending: () => string | undefined;
+  /** Why this member's export is not with the others; undefined: it is. */
+  readonly pending: (id: ServiceId) => string | undefined;
   /** Everything is known that may still come. */
   readonly isSettled: () => boolean;
 }
@@ -198,7 +198,7 @@ class Controller implements McsController {
     const { imported, hasNamespace } = found;
     const isImported = hasNamespace && imported !== undefined && constituents.length > 0;
     const ips = isImported ? importIpsOf(imported) : [];
-    this.#options.onState(id, { constituents, ips, isImported });
+    this.#tell(id, { constituents, ips, isImported });
     if (!leadership.isLeader()) return this.#forget(id);
     const now = new Date(clock.nowMs()).toISOString().replace(/\.\d+Z$/, "Z");
     const plan = planMcs(id, {
@@ -207,7 +207,7 @@ class Controller implements McsController {
       constituents,
       withSlices,
       isSettled: exports.isSettled(),
-      pending: exports.pending(),
+      pending: exports.pending(id),
       now,
     });
     if (plan.blocked === undefined) this.#blocked.delete(id);
@@ -226,6 +226,15 @@ class Controller implements McsController {
       this.#schedule();
     });
     this.#running.add(run);
+  }
+
+  /** A defect that one service brings to light must not end the others. */
+  #tell(id: ServiceId, state: ImportState): void {
+    try {
+      this.#options.onState(id, state);
+    } catch (thrown) {
+      this.#log.error({ err: thrown, service: id }, "Import could not be told");
+    }
   }
 
   /** What only the leader knows. */
