@@ -32,6 +32,7 @@ export const install: Command = {
       multiple: true,
     },
     image: { type: "string", hint: "I", about: "of agent and gateways, best by digest" },
+    "sidecar-image": { type: "string", hint: "I", about: "of what is put beside workloads" },
     public: { type: "boolean", about: "a load balancer that the internet reaches" },
     "dns-ip": {
       type: "string",
@@ -60,6 +61,7 @@ export const install: Command = {
       hasHubCa: args.has("hub-ca"),
       gatewayAddresses: args.texts("gateway-address"),
       image: args.text("image"),
+      sidecarImage: args.text("sidecar-image"),
       isPublic: args.has("public"),
       dnsIp: args.text("dns-ip"),
       workloadIdentity: args.text("workload-identity"),

@@ -72,7 +72,7 @@ suite("a cluster's agent and gateway", { skip: skipWithoutKubernetes }, () => {
     });
     const token = await cluster.tokenOf({ namespace, name: "isthmus-agent" });
     const kubeconfig = await cluster.kubeconfigFor(token);
-    const [port = 0, http = 0, gateway = 0, ...rest] = await freePorts(4);
+    const [port = 0, http = 0, gateway = 0, ...rest] = await freePorts(6);
     xds = port;
     health = rest[0] ?? 0;
     const file = await configured("agent", [
@@ -80,6 +80,8 @@ suite("a cluster's agent and gateway", { skip: skipWithoutKubernetes }, () => {
       [["catalog"], { memory: true, snapshotDir: join(dir, "state") }],
       [["sources", 0, "kubernetes", "kubeconfig"], kubeconfig],
       [["kubernetes", "kubeconfig"], kubeconfig],
+      [["kubernetes", "dns", "listen"], `127.0.0.1:${rest[1]}`],
+      [["kubernetes", "webhook", "listen"], `127.0.0.1:${rest[2]}`],
       [["gateway", "addresses"], [`127.0.0.1:${gateway}`]],
       [["xds"], { listen: `127.0.0.1:${xds}` }],
       [["http"], { listen: `127.0.0.1:${http}`, health: `127.0.0.1:${health}` }],
@@ -141,8 +143,23 @@ suite("a cluster's agent and gateway", { skip: skipWithoutKubernetes }, () => {
     await cluster.kubectl(["wait", "--for=condition=Accepted=False", "importpolicy/all"]);
   });
 
-  test("the agent used what it is granted to contend for writing", async () => {
-    const wished = wordsOf(agentRights.filter(({ neededBy }) => neededBy === "lease"));
+  test("the injector has the agent's certificates, and may be applied again", async () => {
+    const path =
+      "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/isthmus-injector";
+    type Found = { webhooks: readonly { clientConfig: { caBundle?: string } }[] };
+    const bundles = async (): Promise<readonly (string | undefined)[]> => {
+      const { webhooks } = await cluster.api.call<Found>("GET", path);
+      return webhooks.map(({ clientConfig }) => clientConfig.caBundle);
+    };
+    await until("all have one", async () => !(await bundles()).includes(undefined));
+    const before = await bundles();
+    await cluster.kubectl(["apply", "--server-side", "-k", "deploy/base"]);
+    assert.deepEqual(await bundles(), before);
+  });
+
+  test("the agent used what it is granted to contend, to judge tokens and to be asked for sidecars", async () => {
+    const parts = new Set(["lease", "identity", "injection"]);
+    const wished = wordsOf(agentRights.filter(({ neededBy }) => parts.has(neededBy)));
     const used = await usedBy(cluster);
     assert.deepEqual(
       wished.filter((word) => !used.has(word)),

@@ -37,6 +37,9 @@ function agentYaml(text: string, words: InstallWords): string {
   document.setIn(["member", "name"], words.member);
   document.setIn(["member", "region"], words.region);
   if (words.network !== undefined) document.setIn(["member", "network"], words.network);
+  if (words.sidecarImage !== undefined) {
+    document.setIn(["kubernetes", "webhook", "image"], words.sidecarImage);
+  }
   const hubs = document.getIn(["catalog", "hubs"]);
   if (!isSeq(hubs)) throw new TypeError("agent.yaml of deploy/ lists no hubs");
   const [pattern] = hubs.toJSON() as readonly Fields[];

@@ -22,6 +22,8 @@ export interface InstallWords {
   /** `HOST` or `HOST:PORT`, as other members reach the gateways. */
   readonly gatewayAddresses: readonly string[];
   readonly image: string | undefined;
+  /** What injected pods get: it holds Envoy, too. */
+  readonly sidecarImage: string | undefined;
   /** The gateways' load balancer is reached from the internet. */
   readonly isPublic: boolean;
   /** The clusterIP of the DNS Service, to which the cluster's own DNS forwards. */
