@@ -34,12 +34,6 @@ export interface LeaderPort {
   readonly onChange: (listener: (isLeader: boolean) => void) => () => void;
 }
 
-/** For an agent that is alone. */
-export const soleLeader: LeaderPort = {
-  isLeader: () => true,
-  onChange: () => () => undefined,
-};
-
 /** Who only cannot show any more that it leads does not lead. */
 export function leaderPortOf(election: Pick<Election, "leadership" | "onChange">): LeaderPort {
   const isLeader = (): boolean => election.leadership().t === "leader";
