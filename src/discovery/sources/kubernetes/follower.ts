@@ -17,12 +17,10 @@ export interface FollowChange {
 
 /** Where a list of objects stands and how it goes on. It knows no clock and no socket. */
 export interface Follower {
-  readonly request: () => FollowRequest;
   /** A whole list was taken at least once: what is not there does not exist. */
   readonly isSynced: () => boolean;
   /** A list is under way; what was known before still counts. */
   readonly isListing: () => boolean;
-  readonly size: () => number;
   /** Call before each attempt: a list that was cut off starts anew. */
   readonly begin: () => FollowRequest;
   readonly take: (event: WatchEvent) => FollowChange;
@@ -87,10 +85,8 @@ export function createFollower(): Follower {
   };
 
   return {
-    request: () => next,
     isSynced: () => isSynced,
     isListing: () => next.t !== "watch",
-    size: () => versions.size,
     begin() {
       if (next.t === "list-stream") listAgain(next);
       return next;
@@ -103,7 +99,6 @@ export function createFollower(): Follower {
           return { puts, removed: [] };
         }
         case "gone":
-          listed.names.delete(event.key);
           advance(event.version);
           return versions.delete(event.key) ? { puts: [], removed: [event.key] } : nothing;
         case "bookmark":
