@@ -45,15 +45,13 @@ export async function listenForReviews(options: WebhookOptions): Promise<Webhook
   const server = createServer(
     { ...tlsOf(serving), requestTimeout: requestMs },
     (request, reply) => {
+      // Gone with its connection.
+      const remote = request.socket.remoteAddress;
       answer(request, reply, options).catch((thrown: unknown) => {
-        if (pace.take(clock.monotonicMs())) {
-          log.warn(
-            { remote: request.socket.remoteAddress, reason: reasonOf(thrown) },
-            "Review refused",
-          );
-        }
+        const reason = reasonOf(thrown);
+        if (pace.take(clock.monotonicMs())) log.warn({ remote, reason }, "Review refused");
         options.onAnswer("malformed", 0);
-        end(reply, { status: thrown instanceof MeshError ? 400 : 500, text: reasonOf(thrown) });
+        end(reply, { status: thrown instanceof MeshError ? 400 : 500, text: reason });
       });
     },
   );
@@ -117,6 +115,8 @@ async function textOf(request: IncomingMessage): Promise<string> {
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > maxBodyBytes) {
+      // What else it sends is not read; whoever sends so much is no API server.
+      request.socket.destroySoon();
       throw new MeshError(
         "MESH_USAGE",
         `Cannot answer review: it has more than ${maxBodyBytes} bytes`,
