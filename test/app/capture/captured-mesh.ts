@@ -105,9 +105,9 @@ export class CapturedMesh implements AsyncDisposable {
     await this.#sidecars.get(pod)?.kill();
   }
 
-  /** `isthmus …` as root inside a pod. */
-  run(pod: PodName, ...words: readonly string[]): Promise<Ran> {
-    return this.pods.exec(pod, [process.execPath, program, ...words]);
+  /** `isthmus …` as root. */
+  run(where: PodName | "node", ...words: readonly string[]): Promise<Ran> {
+    return this.pods.exec(where, [process.execPath, program, ...words]);
   }
 
   /** How many connections its sidecar has opened, of those with that label on its own page of metrics. */

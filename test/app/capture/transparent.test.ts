@@ -113,6 +113,15 @@ suite("transparent capture", { skip }, () => {
     });
   });
 
+  test("no Envoy refuses what it is told", async () => {
+    const { out } = await mesh.run("node", "proxy", "list", "--json");
+    const { proxies } = JSON.parse(out) as {
+      readonly proxies: readonly { readonly types: readonly { readonly refused: number }[] }[];
+    };
+    assert.equal(proxies.length, 4);
+    assert.ok(proxies.every(({ types }) => types.every(({ refused }) => refused === 0)));
+  });
+
   suite("callers without a sidecar", () => {
     const callers = ["plain", "node"] as const;
 
@@ -204,6 +213,14 @@ suite("transparent capture", { skip }, () => {
         const said = await mesh.apps.frontend.ask({ kind: "echo", host, port: 6379 });
         assert.equal(said, "cartone hello");
       }
+    });
+
+    test("leaves open connections alone: rules are replaced under them", async () => {
+      const { frontend } = mesh.apps;
+      const held = await frontend.hold({ host: clusterIps.cache.v4, port: 6379 });
+      assert.equal(held, "cartone held");
+      await capture(mesh, "frontend");
+      assert.equal(await frontend.say(), "cartone again");
     });
 
     test("is closed: without its sidecar an application reaches nobody", async () => {

@@ -145,7 +145,7 @@ export class TestMesh implements AsyncDisposable {
   async startSidecar(
     name: string,
     options: Pick<SidecarConfig, "workload" | "serviceAccount" | "agent"> &
-      Partial<Pick<SidecarConfig, "engine" | "upstreams" | "inbound">>,
+      Partial<Pick<SidecarConfig, "engine" | "upstreams" | "inbound" | "capture">>,
   ): Promise<RunningEngine> {
     const dir = join(this.dir, name, options.workload);
     await makeWorkload({

@@ -118,6 +118,8 @@ async function answerTo(told: Told): Promise<unknown> {
       return ask(told);
     case "hold":
       held = connect(told);
+      held.setTimeout(patienceMs, () => held?.destroy(new Error("timeout")));
+      held.on("error", () => undefined);
       held.write("held\n");
       return line(held);
     case "say": {
