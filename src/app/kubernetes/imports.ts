@@ -100,7 +100,7 @@ function runningImports(
 ): Imports {
   const { controller, dns } = parts;
   return {
-    touch: controller.touch,
+    touch: (ids) => controller.touch(ids),
     findings: () => controller.findings(),
     ...(dns === undefined ? {} : { dns: dns.address }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
