@@ -18,7 +18,6 @@ import { median, report } from "./report.ts";
 
 const services = Number(process.env["SERVICES"] ?? 1000);
 const rounds = Number(process.env["ROUNDS"] ?? 3);
-const changes = 50;
 // Envoy gives back what it needed to read its configuration, and agents stop to write.
 const quietMs = 5_000;
 const firstLocalPort = 21_000;
@@ -34,7 +33,6 @@ interface Cost {
   /** Memory of this process alone. */
   readonly privateMB: number;
   readonly startCpuMs: number;
-  readonly changeCpuMs: number;
 }
 
 process.env["ISTHMUS_ENVOY"] = envoyBinary();
@@ -52,13 +50,12 @@ for (const protocol of protocols) {
     figures.push(
       { name: `${name}: private memory of Envoy`, unit: "MB", samples: of("privateMB") },
       { name: `${name}: CPU until ready`, unit: "ms", samples: of("startCpuMs") },
-      { name: `${name}: CPU of an endpoint's change`, unit: "ms", samples: of("changeCpuMs") },
     );
   }
 }
 report({
   claim: "What 1,000 services cost an Envoy sidecar by the way of capture",
-  setup: { services, rounds, changes, loadAverage: loadAverage() },
+  setup: { services, rounds, loadAverage: loadAverage() },
   figures,
 });
 
@@ -67,8 +64,7 @@ async function measure(protocol: Protocol, mode: Mode): Promise<Cost> {
   await mesh.issue("east", "us-east-1");
   const folder = mesh.servicesDir("east");
   await mkdir(folder, { recursive: true });
-  for (let index = 0; index < services; index += 1)
-    await write(folder, { index, protocol, last: 1 });
+  for (let index = 0; index < services; index += 1) await write(folder, { index, protocol });
   const [gateway = 0] = await freePorts(1);
   const agent = await mesh.startAgent(mesh.agentConfig("east", "us-east-1", gateway));
   const sidecar = await mesh.startSidecar("east", {
@@ -87,19 +83,7 @@ async function measure(protocol: Protocol, mode: Mode): Promise<Cost> {
     samples.push(privateMB(pid));
     await wait(200);
   }
-  const beforeMs = cpuMs(pid);
-  await wait(quietMs);
-  const idleMs = cpuMs(pid) - beforeMs;
-  const startedMs = performance.now();
-  const changedFromMs = cpuMs(pid);
-  for (let change = 0; change < changes; change += 1) {
-    await write(folder, { index: change, protocol, last: 2 });
-    await wait(100);
-  }
-  await wait(1_000);
-  const idleShare = (idleMs / quietMs) * (performance.now() - startedMs);
-  const changeCpuMs = (cpuMs(pid) - changedFromMs - idleShare) / changes;
-  return { privateMB: median(samples), startCpuMs, changeCpuMs };
+  return { privateMB: median(samples), startCpuMs };
 }
 
 async function howIn(mode: Mode): Promise<Partial<Pick<SidecarConfig, "capture" | "upstreams">>> {
@@ -125,9 +109,9 @@ function pidOf(sidecar: RunningEngine): number {
 
 async function write(
   folder: string,
-  of: { readonly index: number; readonly protocol: Protocol; readonly last: number },
+  of: { readonly index: number; readonly protocol: Protocol },
 ): Promise<void> {
-  const { index, protocol, last } = of;
+  const { index, protocol } = of;
   const place = `${Math.floor(index / 250)}.${(index % 250) + 1}`;
   const text = `apiVersion: v1
 kind: Service
@@ -147,7 +131,7 @@ addressType: IPv4
 ports: [{ name: ${protocol}, port: 8080 }]
 endpoints:
   - { addresses: ["10.2.${place}"], conditions: { ready: true }, zone: a }
-  - { addresses: ["10.${2 + last}.${place}"], conditions: { ready: true }, zone: a }
+  - { addresses: ["10.3.${place}"], conditions: { ready: true }, zone: a }
 `;
   await writeFile(join(folder, `s${index}.yaml`), text);
 }
