@@ -158,7 +158,7 @@ export class AgentCore implements AsyncDisposable {
     });
     this.drains = new GatewayDrains({
       self,
-      addresses: config.gateway.addresses,
+      addresses: config.gateway.service === undefined ? config.gateway.addresses : undefined,
       catalog: this.catalog,
       isBuilt: () => this.#builder.isIdle(),
       unansweredBy: options.unansweredBy,

@@ -1,3 +1,4 @@
+import type { GatewayWatch } from "../../discovery/io/kubernetes/gateway-watch.ts";
 import type { Clock, Log } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
@@ -25,6 +26,8 @@ export interface AgentView {
   readonly secrets: SecretWatch;
   /** Absent: it imports nothing into a cluster. */
   readonly imports?: Imports;
+  /** Absent: the gateways' addresses are written down. */
+  readonly gateways?: GatewayWatch;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly log: Log;
@@ -33,7 +36,7 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, replicas, proxyWatch, engines, disk, secrets, imports } = view;
-  const all = [core, replicas, proxyWatch, engines, disk, secrets, imports];
+  const { core, replicas, proxyWatch, engines, disk, secrets, imports, gateways } = view;
+  const all = [core, replicas, proxyWatch, engines, disk, secrets, imports, gateways];
   return all.flatMap((one) => one?.findings() ?? []);
 }

@@ -2,11 +2,11 @@ import { openSnapshotDir } from "../../discovery/io/catalog/snapshot-dir.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
 import type { WorkloadSource } from "../../discovery/source.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
-import type { HostPort } from "../../mesh/address.ts";
+import { type HostPort, isIp } from "../../mesh/address.ts";
 import type { MemberName, Namespace } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { createTelemetry, type Telemetry } from "../../telemetry/registry.ts";
-import type { AgentConfig } from "../config/config.ts";
+import type { AgentConfig, GatewayService } from "../config/config.ts";
 import { type RunningHttp, startHttp } from "../http-server.ts";
 import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
 import type { Imports } from "../kubernetes/imports.ts";
@@ -184,7 +184,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(replicas);
   const proxyWatch = createProxyWatch({
-    hasGateway: config.gateway.addresses.length > 0,
+    hasGateway: config.gateway.addresses.length > 0 || config.gateway.service !== undefined,
     servedElsewhere: () => replicas.served(),
     isWarm: () => core.isWarm(),
     services: () => core.local.services.values(),
@@ -208,6 +208,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     disk,
     secrets,
     ...(cluster?.imports === undefined ? {} : { imports: cluster.imports }),
+    ...(cluster?.gateways === undefined ? {} : { gateways: cluster.gateways }),
     telemetry,
     clock,
     log,
@@ -252,12 +253,13 @@ async function openLease(
 }
 
 async function openCluster(
-  { kubernetes }: AgentConfig,
+  { kubernetes, gateway: { service } }: AgentConfig,
   parts: Omit<
     Parameters<typeof openAgentKubernetes>[1],
-    "trustDomain" | "bundlePem" | "refusalOf"
+    "trustDomain" | "bundlePem" | "refusalOf" | "core" | "gateway"
   > & {
     readonly trust: AgentTrust;
+    readonly core: AgentCore;
   },
 ): Promise<AgentKubernetes | undefined> {
   if (kubernetes === undefined) return undefined;
@@ -268,5 +270,23 @@ async function openCluster(
     const verdict = trust.checkClaim(parts.self, { t: "export", namespace });
     return verdict.t === "ok" ? undefined : `the other members do not take it: ${verdict.reason}`;
   };
-  return await openAgentKubernetes(kubernetes, { trustDomain, bundlePem, refusalOf, ...rest });
+  const gateway = service === undefined ? {} : { gateway: gatewayParts(service, parts) };
+  const own = { trustDomain, bundlePem, refusalOf, ...gateway };
+  return await openAgentKubernetes(kubernetes, { ...own, ...rest });
+}
+
+function gatewayParts(
+  service: GatewayService,
+  parts: { readonly self: MemberName; readonly trust: AgentTrust; readonly core: AgentCore },
+): NonNullable<Parameters<typeof openAgentKubernetes>[1]["gateway"]> {
+  return {
+    service,
+    onAddresses: (addresses) => parts.core.drains.own.setAddresses(addresses),
+    refusalOf: (host) => {
+      // What a name stands for is judged by those who resolve it.
+      if (!isIp(host)) return undefined;
+      const verdict = parts.trust.checkClaim(parts.self, { t: "address", address: host });
+      return verdict.t === "ok" ? undefined : verdict.reason;
+    },
+  };
 }

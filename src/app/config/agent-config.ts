@@ -1,5 +1,4 @@
-import { isGatewayHost } from "../../discovery/shards/records.ts";
-import { formatHostPort, type HostPort, parseHostPort } from "../../mesh/address.ts";
+import type { HostPort } from "../../mesh/address.ts";
 import {
   type NetworkName,
   parseMemberName,
@@ -7,6 +6,7 @@ import {
   parseNetworkName,
 } from "../../mesh/ids.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
+import { agentGateway } from "./agent-gateway-config.ts";
 import type {
   AgentConfig,
   AgentMember,
@@ -21,7 +21,6 @@ import {
   checked,
   duration,
   either,
-  integer,
   list,
   mapped,
   notYet,
@@ -45,11 +44,8 @@ const leaseMs = duration({ min: 1000, max: 600_000 });
 // A region that stays away for a day is gone; a shorter outage must not cost its entries.
 const defaultExpireAfterMs = 86_400_000;
 const expireAfterMs = duration({ min: 60_000, max: 30 * 86_400_000 });
-// Istio's numbers, because operators' firewalls know them. Proxies come from other machines.
-const defaultGatewayPort = 15_443;
+// Istio's number, because operators' firewalls know it. Proxies come from other machines.
 const defaultXds: HostPort = { host: "0.0.0.0", port: 15_012 };
-// What fits into one TLS record; the post-quantum hybrid needs about 1,700 bytes of it.
-const defaultMaxHelloBytes = 16_384;
 // The API shows who calls whom: nobody outside this machine reads it unless told so.
 const defaultHttp: HostPort = { host: "127.0.0.1", port: 15_080 };
 // State changes of the mesh; single requests only when someone looks for them.
@@ -134,68 +130,6 @@ const source: Parser<SourceConfig> = mapped(
   ({ files, kubernetes }) => kubernetes ?? { t: "files", dir: files ?? "" },
 );
 
-interface WrittenAddress {
-  /** Its port may be left out. */
-  readonly address: string;
-  readonly zone: string | undefined;
-}
-
-// A member record with more would cost every other member a handshake a second for each.
-const maxGatewayAddresses = 16;
-
-const gateway: Parser<AgentConfig["gateway"]> = checked(
-  mapped(gatewayFields(), ({ addresses, port, maxClientHelloBytes }) => ({
-    maxClientHelloBytes,
-    addresses: addresses.map(({ address: written, zone }) => ({
-      ...withPort(written, port),
-      ...(zone === undefined ? {} : { zone }),
-    })),
-  })),
-  ({ addresses }) => {
-    const names = addresses.map(formatHostPort);
-    const twice = names.find((name, index) => names.indexOf(name) !== index);
-    return twice === undefined ? undefined : `addresses has ${twice} twice`;
-  },
-);
-
-function gatewayFields(): Parser<{
-  readonly addresses: readonly WrittenAddress[];
-  readonly port: number;
-  readonly maxClientHelloBytes: number;
-}> {
-  return object({
-    addresses: optional<readonly WrittenAddress[]>(gatewayAddresses(), []),
-    port: optional(integer({ min: 1, max: 65_535 }), defaultGatewayPort),
-    maxClientHelloBytes: optional(integer({ min: 256, max: 16_384 }), defaultMaxHelloBytes),
-  });
-}
-
-function gatewayAddresses(): Parser<readonly WrittenAddress[]> {
-  // Checked with any port, kept as text until the default port is known.
-  const written = text((value) => {
-    const { host, port } = withPort(value, defaultGatewayPort);
-    if (!isGatewayHost(host)) throw new RangeError(`"${host}" is neither an IP address nor a name`);
-    if (port === 0) throw new RangeError("other members cannot dial port 0");
-    return value;
-  });
-  const each = either<WrittenAddress>(
-    mapped(written, (value) => ({ address: value, zone: undefined })),
-    object<WrittenAddress>({
-      address: required(written),
-      zone: optional<string | undefined>(text(), undefined),
-    }),
-  );
-  return checked(list(each), (all) =>
-    all.length > maxGatewayAddresses ? `it has more than ${maxGatewayAddresses}` : undefined,
-  );
-}
-
-function withPort(value: string, port: number): HostPort {
-  const hasPort = /^[^:]+:\d+$|\]:\d+$/.test(value);
-  if (hasPort) return parseHostPort(value);
-  return parseHostPort(value.includes(":") ? `[${value}]:${port}` : `${value}:${port}`);
-}
-
 // What fits into the kernel's `sun_path`, its end marker included.
 const maxSocketPathBytes = 107;
 
@@ -214,44 +148,50 @@ const xdsSocket: Parser<XdsSocket> = either(
 );
 
 /** agent.yaml */
-export const agentConfigParser: Parser<AgentConfig> = object<AgentConfig>({
-  mesh: required(text(parseMeshDomain)),
-  member: required(member),
-  trust: required(
-    mapped(
-      object<{ dir: string; signer?: undefined }>({
-        dir: required(path),
-        signer: notYet("issue members with `isthmus trust issue member`"),
-      }),
-      ({ dir }) => ({ dir }),
+export const agentConfigParser: Parser<AgentConfig> = checked(
+  object<AgentConfig>({
+    mesh: required(text(parseMeshDomain)),
+    member: required(member),
+    trust: required(
+      mapped(
+        object<{ dir: string; signer?: undefined }>({
+          dir: required(path),
+          signer: notYet("issue members with `isthmus trust issue member`"),
+        }),
+        ({ dir }) => ({ dir }),
+      ),
     ),
-  ),
-  catalog: required(catalog),
-  sources: required(list(source, 1)),
-  kubernetes: optional<AgentConfig["kubernetes"]>(kubernetes, undefined),
-  // A member without a gateway calls others and is called by none.
-  gateway: optional<AgentConfig["gateway"]>(gateway, { addresses: [] }),
-  xds: optional<AgentConfig["xds"]>(
-    mapped(
-      object<{ listen: HostPort; socket: XdsSocket | undefined }>({
-        listen: optional(address, defaultXds),
-        // Whoever opens it learns where every service of the mesh is: only who is told so.
-        socket: optional<XdsSocket | undefined>(xdsSocket, undefined),
-      }),
-      ({ listen, socket }) => ({ listen, ...(socket === undefined ? {} : { socket }) }),
+    catalog: required(catalog),
+    sources: required(list(source, 1)),
+    kubernetes: optional<AgentConfig["kubernetes"]>(kubernetes, undefined),
+    // A member without a gateway calls others and is called by none.
+    gateway: optional<AgentConfig["gateway"]>(agentGateway, { addresses: [] }),
+    xds: optional<AgentConfig["xds"]>(
+      mapped(
+        object<{ listen: HostPort; socket: XdsSocket | undefined }>({
+          listen: optional(address, defaultXds),
+          // Whoever opens it learns where every service of the mesh is: only who is told so.
+          socket: optional<XdsSocket | undefined>(xdsSocket, undefined),
+        }),
+        ({ listen, socket }) => ({ listen, ...(socket === undefined ? {} : { socket }) }),
+      ),
+      { listen: defaultXds },
     ),
-    { listen: defaultXds },
-  ),
-  http: optional<AgentConfig["http"]>(
-    mapped(
-      object<{ listen: HostPort; health: HostPort | undefined }>({
-        listen: optional(address, defaultHttp),
-        // A kubelet and a metrics collector ask from outside; they need not see who calls whom.
-        health: optional<HostPort | undefined>(address, undefined),
-      }),
-      ({ listen, health }) => ({ listen, ...(health === undefined ? {} : { health }) }),
+    http: optional<AgentConfig["http"]>(
+      mapped(
+        object<{ listen: HostPort; health: HostPort | undefined }>({
+          listen: optional(address, defaultHttp),
+          // A kubelet and a metrics collector ask from outside; they need not see who calls whom.
+          health: optional<HostPort | undefined>(address, undefined),
+        }),
+        ({ listen, health }) => ({ listen, ...(health === undefined ? {} : { health }) }),
+      ),
+      { listen: defaultHttp },
     ),
-    { listen: defaultHttp },
-  ),
-  logLevel: optional<LogLevel>(oneOf(logLevels), defaultLogLevel),
-});
+    logLevel: optional<LogLevel>(oneOf(logLevels), defaultLogLevel),
+  }),
+  ({ gateway: { service }, kubernetes: cluster }) =>
+    service !== undefined && cluster === undefined
+      ? "gateway has `service` without the `kubernetes` block that says whose Service it is"
+      : undefined,
+);

@@ -25,6 +25,8 @@ export interface AgentConfig {
   readonly gateway: {
     /** Where other members reach this member's gateways. */
     readonly addresses: readonly GatewayAddress[];
+    /** Whose load balancer has the addresses instead. */
+    readonly service?: GatewayService;
     /** What this member's gateways read of a ClientHello at most; absent: what a TLS record holds. */
     readonly maxClientHelloBytes?: number;
   };
@@ -37,6 +39,14 @@ export interface AgentConfig {
 export interface GatewayAddress extends HostPort {
   /** Whose endpoints the gateways behind it serve first; absent: all alike. */
   readonly zone?: string;
+}
+
+/** A Service of the cluster that `kubernetes` names. */
+export interface GatewayService {
+  readonly namespace: string;
+  readonly name: string;
+  /** Of the Service; what other members dial. */
+  readonly port: number;
 }
 
 /** Where programs of this machine that prove nothing may ask for endpoints. */

@@ -1,4 +1,9 @@
 import { openKubeConnection } from "../../discovery/io/kubernetes/api-access.ts";
+import {
+  type GatewayWatch,
+  type GatewayWatchOptions,
+  startGatewayWatch,
+} from "../../discovery/io/kubernetes/gateway-watch.ts";
 import { startPolicyAnswers } from "../../discovery/io/kubernetes/policies/policy-answers.ts";
 import type { MemberName, TrustDomain } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
@@ -15,6 +20,8 @@ export interface AgentKubernetes extends AsyncDisposable {
   readonly prove?: Prove;
   /** Absent: nothing is imported into this cluster. */
   readonly imports?: Imports;
+  /** Absent: the gateways' addresses are written down. */
+  readonly gateways?: GatewayWatch;
 }
 
 /** Waits for nobody. Throws MESH_CONFIG_INVALID, MESH_FILE_UNREADABLE and MESH_LISTEN_FAILED. */
@@ -26,6 +33,7 @@ export async function openAgentKubernetes(
     /** The roots in force, PEM. */
     readonly bundlePem: () => string;
     readonly core: ImportsOptions["core"];
+    readonly gateway?: Pick<GatewayWatchOptions, "service" | "onAddresses" | "refusalOf">;
     readonly refusalOf: ImportsOptions["refusalOf"];
     /** Of a member's agents one writes. */
     readonly isLeader: () => boolean;
@@ -45,6 +53,10 @@ export async function openAgentKubernetes(
       ? undefined
       : await startImports({ ...parts, api, open, mcs, ...(dns === undefined ? {} : { dns }) });
   if (imports !== undefined) opened.use(imports);
+  const { gateway } = parts;
+  const gateways =
+    gateway === undefined ? undefined : startGatewayWatch({ ...parts, ...gateway, open });
+  if (gateways !== undefined) opened.use(gateways);
   if (webhook !== undefined && identity !== undefined) {
     const { audience } = identity;
     opened.use(await startWebhook(webhook, { ...parts, api, audience }));
@@ -53,6 +65,7 @@ export async function openAgentKubernetes(
   return {
     ...(identity === undefined ? {} : { prove: proveByToken({ config: identity, api, ...parts }) }),
     ...(imports === undefined ? {} : { imports }),
+    ...(gateways === undefined ? {} : { gateways }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -62,6 +62,37 @@ suite("gateway.addresses", () => {
   }
 });
 
+suite("gateway.service", () => {
+  const cluster = "kubernetes: {}\n";
+
+  test("names a Service, with the default port or its own", () => {
+    for (const [more, port] of [
+      ["", 15_443],
+      [", port: 443", 443],
+    ] as const) {
+      const text = agentYaml(`{ service: mesh/gw${more} }`) + cluster;
+      const parsed = parse(agentConfigParser, text);
+      assert.ok(parsed.t === "ok");
+      assert.deepEqual(parsed.config.gateway.service, { namespace: "mesh", name: "gw", port });
+    }
+  });
+
+  const wrong: readonly (readonly [string, string, RegExp])[] = [
+    ["a name without its namespace", `{ service: gw }\n${cluster}`, /no NAMESPACE\/NAME/],
+    ["what no Service is called", `{ service: mesh/Gw }\n${cluster}`, /no NAMESPACE\/NAME/],
+    ["more than a name", `{ service: mesh/gw/a }\n${cluster}`, /no NAMESPACE\/NAME/],
+    ["addresses beside it", `{ service: mesh/gw, addresses: [a.b] }\n${cluster}`, /keep one/],
+    ["no cluster to find it in", "{ service: mesh/gw }\n", /without the `kubernetes` block/],
+  ];
+  for (const [what, text, message] of wrong) {
+    test(`refuses ${what}`, () => {
+      const parsed = parse(agentConfigParser, agentYaml(text));
+      assert.ok(parsed.t === "invalid");
+      assert.match(parsed.problems.map((one) => one.message).join("; "), message);
+    });
+  }
+});
+
 suite("gateway.yaml", () => {
   test("says which address leads to it and how long its end may take", () => {
     const parsed = parse(

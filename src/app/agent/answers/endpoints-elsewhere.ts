@@ -84,7 +84,7 @@ function ownPart(
       entry: of.entry,
       record: { t: "service", id, type, ports, createdAtMs, identities: [], zones },
       endpoints: endpoints.filter(({ sidecars }) => Object.keys(sidecars ?? {}).length > 0),
-      gateways: core.drains.record().gateways.map(({ host, port, zone, draining }) => ({
+      gateways: (core.drains.own.records() ?? []).map(({ host, port, zone, draining }) => ({
         address: host,
         port,
         isAlive: true,

@@ -44,8 +44,8 @@ export function ownExports(core: AgentCore): number {
 }
 
 /** As its gateways announce themselves: this agent does not probe its own member. */
-function ownGateways({ config, core }: AgentView): readonly GatewayAnswer[] {
-  return config.gateway.addresses.map(
+function ownGateways({ core }: AgentView): readonly GatewayAnswer[] {
+  return (core.drains.own.addresses() ?? []).map(
     (address): GatewayAnswer => ({
       address: formatHostPort(address),
       isAlive: true,

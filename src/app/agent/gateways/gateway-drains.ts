@@ -1,4 +1,5 @@
 import type { Catalog } from "../../../discovery/io/catalog/catalog-client.ts";
+import type { OwnWords } from "../../../discovery/io/catalog/own-publisher.ts";
 import type { MemberRecord } from "../../../discovery/shards/records.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { Clock, Log } from "../../../mesh/ports.ts";
@@ -8,7 +9,8 @@ import { OwnGateways } from "./own-gateways.ts";
 
 export interface GatewayDrainsOptions {
   readonly self: MemberName;
-  readonly addresses: readonly GatewayAddress[];
+  /** Undefined: they are followed. */
+  readonly addresses: readonly GatewayAddress[] | undefined;
   readonly catalog: Pick<Catalog, "members" | "memberStatus" | "shard" | "writerStatus">;
   /** Whether all that is known has been made into resources. */
   readonly isBuilt: () => boolean;
@@ -58,7 +60,7 @@ export class GatewayDrains implements Disposable {
   }
 
   /** What the member record says of gateways. */
-  record(): Pick<MemberRecord, "gateways" | "drained"> {
+  record(): Pick<OwnWords, "gateways" | "drained"> {
     const drained = this.#confirmations.confirmed();
     return { gateways: this.own.records(), ...(drained.length === 0 ? {} : { drained }) };
   }

@@ -13,7 +13,8 @@ import type { AnnounceRequest, AnnounceResponse } from "../../../xds/announce.ts
 import type { GatewayAddress } from "../../config/config.ts";
 
 export interface OwnGatewaysOptions {
-  readonly addresses: readonly GatewayAddress[];
+  /** Undefined: they are followed, and set when they are known. */
+  readonly addresses: readonly GatewayAddress[] | undefined;
   /** The records are not what they were. */
   readonly onChange: () => void;
   /** Members that could still send connections. */
@@ -39,6 +40,7 @@ const lookEveryMs = 250;
 /** This member's gateways: who is behind which address, and who is on its way out. */
 export class OwnGateways {
   readonly #options: OwnGatewaysOptions;
+  #addresses: readonly GatewayAddress[] | undefined;
   #doors: OwnDoors;
   /** By address; a later drain has a larger number, also after a restart. */
   readonly #drains = new Map<string, number>();
@@ -48,12 +50,25 @@ export class OwnGateways {
   constructor(options: OwnGatewaysOptions) {
     this.#options = options;
     this.#startedAtMs = options.clock.monotonicMs();
-    this.#doors = doorsFor(options.addresses);
+    this.#addresses = options.addresses;
+    this.#doors = doorsFor(options.addresses ?? []);
   }
 
-  /** As the member record states them. */
-  records(): readonly GatewayRecord[] {
-    return this.#options.addresses.map(({ host, port, zone }) => ({
+  /** Undefined: not known yet. */
+  addresses(): readonly GatewayAddress[] | undefined {
+    return this.#addresses;
+  }
+
+  setAddresses(addresses: readonly GatewayAddress[]): void {
+    const known = new Map(this.#doors.map((door) => [door.address, door]));
+    this.#addresses = addresses;
+    this.#doors = doorsFor(addresses).map((door) => known.get(door.address) ?? door);
+    this.#options.onChange();
+  }
+
+  /** As the member record states them; undefined: not known yet. */
+  records(): readonly GatewayRecord[] | undefined {
+    return this.#addresses?.map(({ host, port, zone }) => ({
       host,
       port,
       ...(zone === undefined ? {} : { zone }),
@@ -83,6 +98,8 @@ export class OwnGateways {
   }
 
   findings(): readonly Finding[] {
+    // Gateways behind a load balancer cannot know its address: it finds out itself who serves.
+    if (this.#options.addresses === undefined) return [];
     const nowMs = this.#options.clock.monotonicMs();
     if (nowMs - this.#startedAtMs < unheardAfterMs) return [];
     return this.#doors

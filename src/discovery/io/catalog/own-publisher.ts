@@ -6,10 +6,11 @@ import type { Contender, Election } from "../../publish/election.ts";
 import type { ExportOptions } from "../../publish/export-records.ts";
 import type { OwnShard } from "../../publish/own-shard.ts";
 import { createOwnShard } from "../../publish/own-shard.ts";
+import { memberKey } from "../../shards/record-key.ts";
 import type { MemberRecord } from "../../shards/records.ts";
-import { schemas } from "../../shards/records.ts";
+import { parseRecord, schemas } from "../../shards/records.ts";
 import type { ShardCopy, SnapshotStore } from "../../shards/snapshot-store.ts";
-import type { CatalogStore } from "../../shards/store.ts";
+import type { CatalogStore, RawRecords } from "../../shards/store.ts";
 import type { SourceChange } from "../../source.ts";
 import type { Timers } from "../../timers.ts";
 import type { CatalogWriter, WriterStatus } from "./catalog-writer.ts";
@@ -18,7 +19,10 @@ import { readOwnBase } from "./own-base.ts";
 import type { OpenWriterMemory } from "./writer-memory.ts";
 
 /** What a member says of itself besides its version. */
-export type OwnWords = Pick<MemberRecord, "gateways" | "bundleDigest" | "drained">;
+export type OwnWords = Pick<MemberRecord, "bundleDigest" | "drained"> & {
+  /** Undefined: not known yet, and what was published last stays. */
+  readonly gateways: MemberRecord["gateways"] | undefined;
+};
 
 /** Exports withdrawn by too many at once, which are still published. */
 export interface HeldWithdrawals {
@@ -67,19 +71,28 @@ export function createOwnPublisher(options: {
   const { clock, software, exportOptions } = options;
   const locals = new Map<ServiceId, LocalService>();
   let isSynced = false;
-  let memberRecord = memberRecordOf(software, { gateways: [] });
+  let words: OwnWords = { gateways: undefined };
+  let lastGateways: MemberRecord["gateways"] = [];
   let shard: OwnShard | undefined;
   let writer: CatalogWriter | undefined;
 
+  const memberRecord = (): MemberRecord => {
+    const { gateways = lastGateways, ...rest } = words;
+    return { t: "member", software, schemas, gateways, ...rest };
+  };
+  const take = (base: RawRecords): OwnShard => {
+    lastGateways = gatewaysIn(base);
+    return createOwnShard({ exportOptions, base });
+  };
   const restage = (): void => {
     if (shard === undefined || !isSynced) return;
     const atMs = clock.monotonicMs();
-    shard.stageMember(memberRecord, atMs);
+    shard.stageMember(memberRecord(), atMs);
     shard.stageAll([...locals.values()], atMs);
     writer?.kick();
   };
   const rebase = async (): Promise<OwnShard> => {
-    const rebased = createOwnShard({ exportOptions, base: await readOwnBase(options) });
+    const rebased = take(await readOwnBase(options));
     shard = rebased;
     restage();
     return rebased;
@@ -101,7 +114,7 @@ export function createOwnPublisher(options: {
       });
       writer = own;
       const [base] = await Promise.all([readOwnBase(options), own.claim(signal)]);
-      shard = createOwnShard({ exportOptions, base });
+      shard = take(base);
       own.begin(shard);
       restage();
     },
@@ -119,9 +132,9 @@ export function createOwnPublisher(options: {
       writer?.kick();
     },
     publishMember: (own) => {
-      memberRecord = memberRecordOf(software, own);
+      words = own;
       if (!isSynced || shard === undefined) return;
-      shard.stageMember(memberRecord, clock.monotonicMs());
+      shard.stageMember(memberRecord(), clock.monotonicMs());
       writer?.kick();
     },
     restage,
@@ -135,6 +148,10 @@ export function createOwnPublisher(options: {
   };
 }
 
-function memberRecordOf(software: string, own: OwnWords): MemberRecord {
-  return { t: "member", software, schemas, ...own };
+/** Whoever served there when an earlier life said so: its drains ended with it. */
+function gatewaysIn(base: RawRecords): MemberRecord["gateways"] {
+  const bytes = base.get(memberKey);
+  const parsed = bytes === undefined ? undefined : parseRecord(memberKey, bytes);
+  if (parsed?.t !== "ok" || parsed.record.t !== "member") return [];
+  return parsed.record.gateways.map(({ draining: _draining, ...gateway }) => gateway);
 }
