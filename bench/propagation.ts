@@ -1,16 +1,15 @@
 /** A change in one member until every sidecar of another holds it: real agents, gateways, Redis and xDS streams. */
 import type { ChildProcess } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import type { HubConfig } from "../src/app/config/config.ts";
 import { startRedis } from "../test/faults/support/redis-server.ts";
 import { hubInEachRegion } from "../test/faults/support/region-redis.ts";
 import { openRegions, type Region, whyNoRegions } from "../test/support/regions/regions.ts";
-import { forkHere, ToldProcess } from "../test/support/told-process.ts";
-import type { FromSidecars, SidecarsOrder, ToSidecars } from "./load/sidecar-fleet.ts";
+import { forkHere } from "../test/support/told-process.ts";
+import { accountsFor, type Fleets, startFleets } from "./load/fleets.ts";
 import {
   type Agent,
   hubAt,
@@ -22,13 +21,6 @@ import { type Figure, quantile, report } from "./report.ts";
 
 const services = Number(process.env["SERVICES"] ?? 1000);
 const sidecars = Number(process.env["SIDECARS"] ?? 100);
-// One process would take longer to read a hundred responses than the agent to send them.
-const fleetCount = 2;
-// An agent takes 64 connections of one certificate.
-const accounts = Array.from(
-  { length: Math.ceil(sidecars / 50) },
-  (_, index) => `frontend-${index}`,
-);
 const rounds = Number(process.env["ROUNDS"] ?? 200);
 const warmUpRounds = Number(process.env["WARM_UP_ROUNDS"] ?? 200);
 const parts = (process.env["PARTS"] ?? "loopback,regions").split(",");
@@ -39,11 +31,8 @@ const loads: readonly { perSecond: number; p50Ms?: number; p99Ms: number }[] = [
   { perSecond: 50, p50Ms: 6, p99Ms: 30 },
   { perSecond: 200, p99Ms: 100 },
 ];
-const fleetFile = fileURLToPath(new URL("load/sidecar-fleet.ts", import.meta.url));
 // Longer than one change takes, and no divisor of the others' rhythm.
 const restMs = 23;
-
-type Sidecars = ToldProcess<ToSidecars, FromSidecars>;
 
 /** Where a member is, and how processes are started there. */
 interface Place {
@@ -53,7 +42,7 @@ interface Place {
 
 const dir = await mkdtemp(join(tmpdir(), "isthmus-bench-"));
 try {
-  await issueMembers(dir, accounts);
+  await issueMembers(dir, accountsFor(sidecars));
   if (parts.includes("loopback")) await onLoopback();
   if (parts.includes("regions")) await inRegions();
 } finally {
@@ -118,8 +107,7 @@ async function inRegions(): Promise<void> {
 interface Stage extends AsyncDisposable {
   readonly east: Agent;
   readonly west: Agent;
-  readonly fleets: readonly Sidecars[];
-  readonly nameOf: (index: number) => string;
+  readonly fleets: Fleets;
 }
 
 /** Members east, that changes, and west, with the sidecars that hear of it. */
@@ -135,45 +123,16 @@ async function openStage(of: {
     start("east", services),
     start("west", 0),
   ]);
-  const identities = await Promise.all(accounts.map(identityOf));
-  const fleets: Sidecars[] = [];
-  let names: readonly string[] = [];
-  for (let index = 0; index < fleetCount; index += 1) {
-    const fleet: Sidecars = opened.use(new ToldProcess(of.west.run(fleetFile)));
-    const ready = fleet.hear("ready");
-    const agent = { host: of.west.host, port: xdsPort };
-    const count = sidecars / fleetCount;
-    fleet.tell({ t: "start", order: { agent, count, identities, zone: "a", expected: services } });
-    ({ names } = await ready);
-    fleets.push(fleet);
-  }
+  const fleets = await startFleets({
+    agent: { host: of.west.host, port: xdsPort },
+    sidecars,
+    dir: join(dir, "west"),
+    expected: services,
+    run: of.west.run,
+    opened,
+  });
   const owned = opened.move();
-  return {
-    east,
-    west,
-    fleets,
-    nameOf: (index) => {
-      const found = names.find((name) => name.includes(`||s${index}.shop.`));
-      if (found === undefined) throw new Error(`no sidecar was told of s${index}`);
-      return found;
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
-}
-
-async function identityOf(account: string): Promise<SidecarsOrder["identities"][number]> {
-  const [cert = "", key = "", ca = ""] = await Promise.all(
-    ["svid.pem", "svid.key", "bundle.pem"].map((file) =>
-      readFile(join(dir, "west", account, file), "utf8"),
-    ),
-  );
-  return { account, cert, key, ca };
-}
-
-async function watch(fleet: Sidecars, name: string): Promise<void> {
-  const watching = fleet.hear("watching");
-  fleet.tell({ t: "watch", name });
-  await watching;
+  return { east, west, fleets, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 async function cpuMsOf(agent: Agent): Promise<number> {
@@ -207,16 +166,14 @@ async function measure(
     }
     await wait(restMs);
     const index = (round + 5) % 10;
-    await Promise.all(stage.fleets.map((fleet) => watch(fleet, stage.nameOf(index))));
-    const seen = Promise.all(stage.fleets.map((fleet) => fleet.hear("seen")));
+    const { seen } = await stage.fleets.watch(stage.fleets.nameOf(`s${index}`));
     const said = stage.east.hear("said");
     stage.east.tell({ t: "turn", index });
     const { atNs } = await said;
-    const all = await seen;
+    const { firstNs, lastNs } = await seen;
     if (round < 0) continue;
-    const sinceMs = (ns: string): number => Number(BigInt(ns) - BigInt(atNs)) / 1e6;
-    lastMs.push(Math.max(...all.map(({ lastNs }) => sinceMs(lastNs))));
-    firstMs.push(Math.min(...all.map(({ firstNs }) => sinceMs(firstNs))));
+    lastMs.push(Number(lastNs - BigInt(atNs)) / 1e6);
+    firstMs.push(Number(firstNs - BigInt(atNs)) / 1e6);
   }
   const changes = count + (perSecond * (performance.now() - startMs)) / 1000;
   const cpuMs = {

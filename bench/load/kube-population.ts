@@ -17,7 +17,7 @@ const core = `/api/v1/namespaces/${namespace}`;
 const atOnce = 16;
 
 /** What a slice says at that turn: its first endpoint moves with each. */
-function addressesAt(index: number, turn: number, count: number): readonly string[] {
+export function addressesAt(index: number, turn: number, count: number): readonly string[] {
   return Array.from({ length: count }, (_, host) => {
     const third = host === 0 ? turn % 200 : 200 + host;
     return `10.${64 + (index >> 8)}.${third}.${index & 255}`;
@@ -49,6 +49,29 @@ async function turnSlice(
   await api.call("PATCH", `${slicesPath}/s${index}-1`, {
     endpoints: endpointsAt(index, turn, plan),
   });
+}
+
+/** Other members may use every service. */
+export async function exportAll(api: AdminClient, plan: Population): Promise<void> {
+  const path = `/apis/multicluster.x-k8s.io/v1beta1/namespaces/${namespace}/serviceexports`;
+  await forAll(plan.services, async (index) => {
+    const [apiVersion, kind] = ["multicluster.x-k8s.io/v1beta1", "ServiceExport"];
+    await api.call("POST", path, { apiVersion, kind, metadata: { name: `s${index}` } });
+  });
+}
+
+/** The last endpoint of that slice is ready, or is not, as its controller would write it. */
+export async function turnReadiness(
+  api: AdminClient,
+  at: { readonly index: number; readonly isReady: boolean; readonly plan: Population },
+): Promise<void> {
+  const { index, isReady, plan } = at;
+  const endpoints = endpointsAt(index, 0, plan).map((endpoint, host) =>
+    isReady || host < plan.endpointsPerSlice - 1
+      ? endpoint
+      : { ...endpoint, conditions: { ready: false, serving: false, terminating: false } },
+  );
+  await api.call("PATCH", `${slicesPath}/s${index}-1`, { endpoints });
 }
 
 /** Changes slices one after the other at that rate; returns how many it changed. */

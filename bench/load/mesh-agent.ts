@@ -1,6 +1,10 @@
 /** One real agent in a process of its own, with its gateway and a source that is told what to say. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { RunningAgent } from "../../src/app/agent/agent.ts";
 import { startAgent } from "../../src/app/agent/agent.ts";
+import { openSources } from "../../src/app/agent/open-sources.ts";
+import type { SidecarClaim } from "../../src/app/agent/sidecars/sidecar-proofs.ts";
 import type { AgentConfig, HubConfig } from "../../src/app/config/config.ts";
 import { startGateway } from "../../src/app/launcher/engine-launcher.ts";
 import { realClock, realTimers } from "../../src/app/real-time.ts";
@@ -26,6 +30,8 @@ export interface AgentOrder {
   readonly hubs: readonly HubConfig[];
   /** Exported services, each with two workloads in zone a and one in zone b. */
   readonly services: number;
+  /** Its services are those of a cluster instead, with the sidecars that it was shown in an earlier life. */
+  readonly cluster?: { readonly kubeconfig: string; readonly proofs: readonly SidecarClaim[] };
   /** The workload that new exports are about. */
   readonly real?: { readonly port: number; readonly sidecarPort: number };
 }
@@ -90,6 +96,10 @@ async function start(next: AgentOrder): Promise<void> {
   const opened = new AsyncDisposableStack();
   running = opened;
   const config = configOf(next);
+  const sources =
+    next.cluster === undefined
+      ? [toldSource(next.services)]
+      : await clusterSources(next.cluster, { stateDir: config.catalog.snapshotDir, opened });
   const agent: RunningAgent = await startAgent(config, {
     stores: next.hubs.map((hub) =>
       openRedisStore(hub, {
@@ -100,7 +110,7 @@ async function start(next: AgentOrder): Promise<void> {
         log,
       }),
     ),
-    sources: [toldSource(next.services)],
+    sources,
     log,
   });
   opened.use(agent);
@@ -155,6 +165,20 @@ function configOf(of: AgentOrder): AgentConfig {
     http: { listen: at },
     logLevel: "warn",
   };
+}
+
+async function clusterSources(
+  { kubeconfig, proofs }: NonNullable<AgentOrder["cluster"]>,
+  of: { readonly stateDir: string; readonly opened: AsyncDisposableStack },
+): Promise<readonly WorkloadSource[]> {
+  await mkdir(of.stateDir, { recursive: true });
+  await writeFile(join(of.stateDir, "proofs.json"), JSON.stringify(proofs));
+  const sources = await openSources([{ t: "kubernetes", kubeconfig }], {
+    clock: realClock,
+    random: Math.random,
+  });
+  of.opened.use(sources);
+  return sources.all;
 }
 
 function toldSource(services: number): WorkloadSource {

@@ -57,9 +57,10 @@ export async function startMemberAgent(of: {
   readonly hubs: readonly HubConfig[];
   readonly services: number;
   readonly real?: NonNullable<AgentOrder["real"]>;
+  readonly cluster?: NonNullable<AgentOrder["cluster"]>;
   readonly opened: AsyncDisposableStack;
 }): Promise<StartedAgent> {
-  const { member, host, hubs, services, real } = of;
+  const { member, host, hubs, services, real, cluster } = of;
   const agent: Agent = of.opened.use(new ToldProcess(of.run(agentFile)));
   const started = agent.hear("started");
   const warm = agent.hear("warm");
@@ -75,6 +76,7 @@ export async function startMemberAgent(of: {
     hubs,
     services,
     ...(real === undefined ? {} : { real }),
+    ...(cluster === undefined ? {} : { cluster }),
   };
   agent.tell({ t: "start", order });
   const { xdsPort } = await started;

@@ -42,6 +42,7 @@ export interface KubeCluster extends AsyncDisposable {
   readonly controllers: KubeProcess | undefined;
   /** As admin. */
   readonly api: AdminClient;
+  readonly adminToken: string;
   /** Path of the kubeconfig of that user; default: `admin`. */
   kubeconfig(user?: string): string;
   /** Path of a kubeconfig for whoever holds this token. */
@@ -82,7 +83,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<KubeCl
   // The API server writes a self-signed certificate that carries its CA, and takes it again at a restart.
   const caFile = join(dir, "pki/apiserver.crt");
   const ca = (): string => readFileSync(caFile, "utf8");
-  const api = undo.use(createAdminClient({ url, token: tokens.get("admin") ?? "", ca }));
+  const adminToken = tokens.get("admin") ?? "";
+  const api = undo.use(createAdminClient({ url, token: adminToken, ca }));
 
   const apiServer = undo.use(
     new KubeProcess({
@@ -122,6 +124,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<KubeCl
     apiServer,
     controllers,
     api,
+    adminToken,
     kubeconfig: (user = "admin") => {
       const path = configs.get(user);
       if (path === undefined) throw new RangeError(`There is no user "${user}"`);

@@ -1,0 +1,275 @@
+/**
+ * An EndpointSlice changed in one cluster until every sidecar of another member holds it: a real API server, real
+ * agents, gateways, Redis and xDS streams. What the API server itself takes is measured by a plain watch beside the
+ * agent, change by change.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { anyPort, type SidecarClaim } from "../src/app/agent/sidecars/sidecar-proofs.ts";
+import { parseNamespace } from "../src/mesh/ids.ts";
+import { startRedis } from "../test/faults/support/redis-server.ts";
+import { type KubeCluster, startCluster } from "../test/kube/cluster.ts";
+import { installServiceExports } from "../test/kube/support/objects.ts";
+import { forkHere, ToldProcess } from "../test/support/told-process.ts";
+import { accountsFor, type Fleets, startFleets } from "./load/fleets.ts";
+import {
+  addressesAt,
+  exportAll,
+  type Population,
+  populate,
+  turnReadiness,
+} from "./load/kube-population.ts";
+import { loadAverage } from "./load/mesh-stage.ts";
+import type { FromWatch, ToWatch } from "./load/plain-watch.ts";
+import { type Agent, hubAt, issueMembers, startMemberAgent } from "./load/two-members.ts";
+import { type Figure, quantile, report } from "./report.ts";
+
+const plan: Population = {
+  services: Number(process.env["SERVICES"] ?? 1000),
+  endpointsPerSlice: 3,
+  hasPods: true,
+};
+const sidecars = Number(process.env["SIDECARS"] ?? 100);
+const rounds = Number(process.env["ROUNDS"] ?? 200);
+const warmUpRounds = Number(process.env["WARM_UP_ROUNDS"] ?? 200);
+/** Other changes of EndpointSlices in the same cluster per second, and what p50 and p99 must not exceed. */
+const loads: readonly { perSecond: number; p50Ms?: number; p99Ms: number }[] = [
+  { perSecond: 0, p50Ms: 6, p99Ms: 30 },
+  { perSecond: 10, p50Ms: 6, p99Ms: 30 },
+  { perSecond: 50, p50Ms: 6, p99Ms: 30 },
+  { perSecond: 200, p99Ms: 100 },
+];
+const watchFile = fileURLToPath(new URL("load/plain-watch.ts", import.meta.url));
+const host = "127.0.0.1";
+/** Turned by measurements only. */
+const measured = 10;
+// Longer than one change takes, and no divisor of the others' rhythm.
+const restMs = 23;
+/** Slices whose last endpoint is unready. */
+const lost = new Set<number>();
+
+type PlainWatch = ToldProcess<ToWatch, FromWatch>;
+
+interface Stage {
+  readonly cluster: KubeCluster;
+  readonly watch: PlainWatch;
+  readonly agents: Readonly<Record<"east" | "west", Agent>>;
+  readonly fleets: Fleets;
+}
+
+const dir = await mkdtemp(join(tmpdir(), "isthmus-bench-"));
+try {
+  await using opened = new AsyncDisposableStack();
+  const stage = await openStage(opened);
+  // An agent has run for days, and its code is compiled.
+  await measure(stage, { perSecond: 50, count: warmUpRounds });
+  const figures: Figure[] = [];
+  for (const load of loads) {
+    const samples = await measure(stage, { perSecond: load.perSecond, count: rounds });
+    const name = load.perSecond === 0 ? "idle" : `${load.perSecond} other changes/s`;
+    figures.push(...figuresOf(name, samples, load));
+  }
+  report({
+    claim:
+      "an endpoint of an EndpointSlice unready or ready again: all sidecars of another member hold it, beyond the API server's own watch delay",
+    setup: {
+      services: plan.services,
+      sidecars,
+      rounds,
+      mTls: true,
+      hubs: 1,
+      loadAverage: loadAverage(),
+    },
+    figures,
+  });
+} finally {
+  await rm(dir, { recursive: true, force: true });
+}
+
+/** Cluster and member east, and member west with the sidecars that hear of it. */
+async function openStage(opened: AsyncDisposableStack): Promise<Stage> {
+  await issueMembers(dir, accountsFor(sidecars));
+  // No controller: it would let go of pods whose nodes are not there.
+  const cluster = opened.use(await startCluster({ name: "bench", controllers: false }));
+  await fill(cluster);
+  const redis = opened.use(await startRedis());
+  const hubs = [hubAt(`redis://${host}:${redis.port}`)];
+  const common = { dir, host, run: forkHere, hubs, services: 0, opened };
+  const from = { kubeconfig: cluster.kubeconfig(), proofs: proofs() };
+  const [{ agent: east }, { agent: west, xdsPort }] = await Promise.all([
+    startMemberAgent({ ...common, member: "east", cluster: from }),
+    startMemberAgent({ ...common, member: "west" }),
+  ]);
+  const fleets = await startFleets({
+    agent: { host, port: xdsPort },
+    sidecars,
+    dir: join(dir, "west"),
+    expected: plan.services,
+    run: forkHere,
+    opened,
+  });
+  const watch: PlainWatch = opened.use(new ToldProcess(forkHere(watchFile)));
+  const started = watch.hear("started");
+  watch.tell({
+    t: "start",
+    order: { url: cluster.url, token: cluster.adminToken, caFile: cluster.caFile },
+  });
+  await started;
+  return { cluster, watch, fleets, agents: { east, west } };
+}
+
+async function fill({ api, createNamespace }: KubeCluster): Promise<void> {
+  await installServiceExports(api);
+  await createNamespace("shop");
+  await api.call("POST", "/api/v1/namespaces/shop/serviceaccounts", {
+    metadata: { name: "default" },
+  });
+  process.stderr.write(`filling the cluster with ${plan.services} services\n`);
+  await populate(api, plan);
+  await exportAll(api, plan);
+}
+
+/** As if every pod's sidecar had been connected. */
+function proofs(): readonly SidecarClaim[] {
+  const namespace = parseNamespace("shop");
+  return Array.from({ length: plan.services }, (_, index) =>
+    addressesAt(index, 0, plan.endpointsPerSlice),
+  )
+    .flat()
+    .map((address) => {
+      const at = { host: address, port: anyPort };
+      return { namespace, serviceAccount: "default", endpoint: at, listen: at };
+    });
+}
+
+interface Samples {
+  /** From the write of the change to its event in the plain watch. */
+  readonly watchMs: readonly number[];
+  /** From that event to the first and the last of all sidecars. */
+  readonly firstMs: readonly number[];
+  readonly lastMs: readonly number[];
+  /** Of each agent, per change. */
+  readonly cpuMs: Readonly<Record<"east" | "west", number>>;
+  /** Other changes that were really made. */
+  readonly perSecond: number;
+}
+
+async function measure(
+  { cluster, watch, fleets, agents }: Stage,
+  { perSecond, count }: { readonly perSecond: number; readonly count: number },
+): Promise<Samples> {
+  await using noise = startNoise(cluster, perSecond);
+  const watchMs: number[] = [];
+  const firstMs: number[] = [];
+  const lastMs: number[] = [];
+  let cpu = { east: 0, west: 0 };
+  let others = 0;
+  let startMs = 0;
+  // The first ones come while the others' rhythm begins.
+  for (let round = -5; round < count; round += 1) {
+    if (round === 0) {
+      cpu = await cpuOf(agents);
+      others = noise.count();
+      startMs = performance.now();
+    }
+    await wait(restMs);
+    const index = (round + 5) % measured;
+    const { seen } = await fleets.watch(fleets.nameOf(`s${index}`));
+    const watching = watch.hear("watching");
+    watch.tell({ t: "watch", slice: `s${index}-1` });
+    await watching;
+    const event = watch.hear("event");
+    const writtenNs = process.hrtime.bigint();
+    const turned = turn(cluster, index);
+    const [{ atNs }, { firstNs, lastNs }] = await Promise.all([event, seen, turned]);
+    if (round < 0) continue;
+    const eventNs = BigInt(atNs);
+    watchMs.push(Number(eventNs - writtenNs) / 1e6);
+    firstMs.push(Number(firstNs - eventNs) / 1e6);
+    lastMs.push(Number(lastNs - eventNs) / 1e6);
+  }
+  const seconds = (performance.now() - startMs) / 1000;
+  const changes = count + noise.count() - others;
+  const after = await cpuOf(agents);
+  return {
+    watchMs,
+    firstMs,
+    lastMs,
+    cpuMs: {
+      east: (after.east - cpu.east) / changes,
+      west: (after.west - cpu.west) / changes,
+    },
+    perSecond: (changes - count) / seconds,
+  };
+}
+
+async function turn({ api }: KubeCluster, index: number): Promise<void> {
+  const isReady = lost.delete(index);
+  if (!isReady) lost.add(index);
+  await turnReadiness(api, { index, isReady, plan });
+}
+
+/** Turns other slices, so many a second. */
+function startNoise(
+  cluster: KubeCluster,
+  perSecond: number,
+): AsyncDisposable & { readonly count: () => number } {
+  const underWay = new Set<Promise<void>>();
+  let done = 0;
+  let next = measured;
+  const one = (): void => {
+    const change = turn(cluster, next).finally(() => {
+      done += 1;
+      underWay.delete(change);
+    });
+    underWay.add(change);
+    next = next + 1 >= plan.services ? measured : next + 1;
+  };
+  const timer = perSecond === 0 ? undefined : setInterval(one, 1000 / perSecond);
+  return {
+    count: () => done,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await Promise.all(underWay);
+    },
+  };
+}
+
+async function cpuOf(agents: Stage["agents"]): Promise<Record<"east" | "west", number>> {
+  const of = async (agent: Agent): Promise<number> => {
+    const heard = agent.hear("cpu");
+    agent.tell({ t: "cpu" });
+    return (await heard).ms;
+  };
+  return { east: await of(agents.east), west: await of(agents.west) };
+}
+
+function figuresOf(
+  name: string,
+  { watchMs, firstMs, lastMs, cpuMs, perSecond }: Samples,
+  { p50Ms, p99Ms }: { readonly p50Ms?: number; readonly p99Ms: number },
+): readonly Figure[] {
+  const beyond = `${name}: beyond that, the last sidecar`;
+  return [
+    { name: `${name}: other changes made`, unit: "per second", samples: [perSecond] },
+    { name: `${name}: CPU per change, agent that reads it`, unit: "ms", samples: [cpuMs.east] },
+    { name: `${name}: CPU per change, agent that hears of it`, unit: "ms", samples: [cpuMs.west] },
+    { name: `${name}: written until a plain watch has it`, unit: "ms", samples: watchMs },
+    { name: `${name}: beyond that, the first sidecar`, unit: "ms", samples: firstMs },
+    {
+      name: beyond,
+      unit: "ms",
+      samples: lastMs,
+      ...(p50Ms === undefined ? {} : { target: { atMost: p50Ms } }),
+    },
+    {
+      name: `${beyond}, p99`,
+      unit: "ms",
+      samples: [quantile(lastMs, 0.99)],
+      target: { atMost: p99Ms },
+    },
+  ];
+}
