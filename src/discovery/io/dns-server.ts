@@ -23,7 +23,7 @@ export interface DnsLimits {
   readonly idleMs: number;
 }
 
-export const dnsLimits: DnsLimits = {
+const dnsLimits: DnsLimits = {
   // A tenth of a core at most: the process that answers also steers proxies. Resolvers keep answers for
   // seconds, so a cluster asks for a fraction of it.
   answersPerSecond: 5000,

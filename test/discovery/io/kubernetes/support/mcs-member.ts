@@ -21,7 +21,7 @@ import { createTelemetry } from "../../../../../src/telemetry/registry.ts";
 import type { KubeCluster } from "../../../../kube/cluster.ts";
 import { mesh, silentLog } from "../../../support/made.ts";
 
-export const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
+const clock: Clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 
 /** What members tell each other here in place of a catalog: the very records that one would carry. */
 export interface Exchange {
