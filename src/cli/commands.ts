@@ -152,6 +152,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./install.ts")).install,
   },
   {
+    name: "inject",
+    summary: "print manifests with sidecars in their pods",
+    load: async () => (await import("./inject.ts")).inject,
+  },
+  {
     name: "uninstall",
     summary: "print what to delete of a cluster",
     load: async () => (await import("./uninstall.ts")).uninstall,
