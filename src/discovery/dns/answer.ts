@@ -18,6 +18,8 @@ export interface Answered {
   /** Undefined: nobody is to be answered. */
   readonly message: Uint8Array | undefined;
   readonly rcode: number;
+  /** How many were looked up for it, also where they did not fit: what it cost. */
+  readonly records: number;
 }
 
 // Services move, but resolvers ask again by themselves. CoreDNS has the same.
@@ -25,31 +27,35 @@ const ttlSeconds = 5;
 const versionTtlSeconds = 28_800;
 /** Source: MCS DNS specification, section 1. */
 const schemaVersion = "1.0.0";
-// "Possibly a subset", says KEP-1645 of headless services; more would only be thrown away by the asker.
-const maxWorkloads = 500;
+// "Possibly a subset", says KEP-1645 of headless services; more would only be thrown away by the asker. No
+// datagram holds 160 addresses of either family, so that more of them need not be looked at.
+const maxWorkloads = { tcp: 500, udp: 160 };
 // Four long labels make a name that cannot be asked for.
 const maxNameChars = 253;
+
+interface How extends AnswerOptions {
+  readonly transport: "udp" | "tcp";
+  readonly turn: number;
+}
 
 /**
  * Answers one DNS message for the names of imported services. `turn` is any whole number: it says which
  * of several workloads is named first, so that callers who take the first one spread. Never throws.
  * Source: KEP-1645, DNS specification 1.0.0.
  */
-export function answerMessage(
-  message: Uint8Array,
-  how: AnswerOptions & { readonly transport: "udp" | "tcp"; readonly turn: number },
-): Answered {
+export function answerMessage(message: Uint8Array, how: How): Answered {
   const reading = readQuery(message);
   switch (reading.t) {
     case "drop":
-      return { message: undefined, rcode: rcode.formatError };
+      return { message: undefined, rcode: rcode.formatError, records: 0 };
     case "fault":
-      return { message: encodeFault(reading), rcode: reading.rcode };
+      return { message: encodeFault(reading), rcode: reading.rcode, records: 0 };
     case "refused": {
       const answer = emptyAnswer(reading.rcode);
       return {
         message: encodeAnswer(reading.query, answer, how.transport),
         rcode: reading.rcode,
+        records: 0,
       };
     }
     case "query": {
@@ -57,6 +63,7 @@ export function answerMessage(
       return {
         message: encodeAnswer(reading.query, answer, how.transport),
         rcode: answer.rcode,
+        records: answer.answers.length + answer.additional.length,
       };
     }
   }
@@ -74,7 +81,7 @@ type NextNames = readonly (readonly [Name, readonly string[]])[];
 const nothing: Found = { t: "nothing" };
 const noRecords: Found = { t: "records", records: [] };
 
-function answerTo(query: Query, how: AnswerOptions & { readonly turn: number }): Answer {
+function answerTo(query: Query, how: How): Answer {
   const { name, type } = query.question;
   const { zone } = how;
   const depth = name.length - zone.length;
@@ -132,7 +139,7 @@ function isOfType(data: RecordData, type: number): boolean {
 }
 
 /** `below` is the name without its zone. */
-function lookUp(below: Name, how: AnswerOptions & { readonly turn: number }): Found {
+function lookUp(below: Name, how: How): Found {
   const { zone } = how;
   const [last, namespace, service] = [...below].reverse();
   if (last === undefined) {
@@ -146,7 +153,8 @@ function lookUp(below: Name, how: AnswerOptions & { readonly turn: number }): Fo
   const named = how.services.get(`${namespace}/${service}`);
   if (named === undefined) return nothing;
   const owner = [service, namespace, "svc", ...zone];
-  return lookUpService(below.slice(0, -3), { named, owner, turn: how.turn });
+  const { turn, transport } = how;
+  return lookUpService(below.slice(0, -3), { named, owner, turn, most: maxWorkloads[transport] });
 }
 
 interface At {
@@ -154,6 +162,8 @@ interface At {
   /** The service's own name. */
   readonly owner: Name;
   readonly turn: number;
+  /** Workloads to name. */
+  readonly most: number;
 }
 
 function lookUpService(rest: Name, at: At): Found {
@@ -175,9 +185,9 @@ function addresses(ips: readonly string[]): Found {
   return { t: "records", records: ips.map((ip) => ({ t: "address", ip })) };
 }
 
-function addressesOf({ named, turn }: At): readonly string[] {
+function addressesOf({ named, turn, most }: At): readonly string[] {
   if (named.type === "ClusterSetIP") return named.ips;
-  return [...new Set(inTurn(named.workloads, turn).map(({ address }) => address))];
+  return [...new Set(inTurn(named.workloads, { turn, most }).map(({ address }) => address))];
 }
 
 /** No record may name all workloads of one member; yet names below it exist, and "no such name" would deny them too (RFC 8020). */
@@ -198,7 +208,7 @@ function protocolOf({ protocol }: { readonly protocol: string }): string {
 
 function portFound(
   asked: { readonly port: string; readonly protocol: string },
-  { named, owner, turn }: At,
+  { named, owner, turn, most }: At,
 ): Found {
   const port = named.ports.find(
     (one) => one.name !== "" && `_${one.name}` === asked.port && protocolOf(one) === asked.protocol,
@@ -209,7 +219,7 @@ function portFound(
     return { t: "records", records, next: [[owner, named.ips]] };
   }
   const targets = new Map<string, { readonly name: Name; readonly port: number; ips: string[] }>();
-  for (const workload of inTurn(named.workloads, turn)) {
+  for (const workload of inTurn(named.workloads, { turn, most })) {
     const number = workload.ports[port.name];
     if (number === undefined) continue;
     const name = [workload.hostname, workload.member, ...owner];
@@ -227,7 +237,11 @@ function portFound(
   };
 }
 
-function inTurn(workloads: readonly NamedWorkload[], turn: number): readonly NamedWorkload[] {
+function inTurn(
+  workloads: readonly NamedWorkload[],
+  { turn, most }: Pick<At, "turn" | "most">,
+): readonly NamedWorkload[] {
   const start = workloads.length === 0 ? 0 : turn % workloads.length;
-  return [...workloads.slice(start), ...workloads.slice(0, start)].slice(0, maxWorkloads);
+  const first = workloads.slice(start, start + most);
+  return [...first, ...workloads.slice(0, Math.min(start, most - first.length))];
 }

@@ -46,16 +46,18 @@ export function encodeFault(fault: {
 export function encodeAnswer(query: Query, answer: Answer, transport: "udp" | "tcp"): Uint8Array {
   const asked = query.edns?.maxBytes ?? plainUdpBytes;
   const limit = transport === "tcp" ? maxTcpBytes : Math.min(asked, maxUdpBytes);
-  const whole = encode(query, answer);
-  if (whole.length <= limit) return whole;
-  const needed = encode(query, { ...answer, additional: [] });
-  if (needed.length <= limit) return needed;
-  const cut = encode(query, { ...answer, answers: [], authority: [], additional: [] });
+  const fitting =
+    encodeWithin(limit, query, answer) ?? encodeWithin(limit, query, { ...answer, additional: [] });
+  if (fitting !== undefined) return fitting;
+  const nothing = { ...answer, answers: [], authority: [], additional: [] };
+  // A question takes 271 bytes at most, every asker takes 512.
+  const cut = encodeWithin(maxTcpBytes, query, nothing) ?? new Uint8Array(0);
   cut[2] = (cut[2] ?? 0) | 0x02;
   return cut;
 }
 
-function encode(query: Query, answer: Answer): Uint8Array {
+/** Undefined as soon as it gets longer: the rest of a thousand records would be written for nobody. */
+function encodeWithin(limit: number, query: Query, answer: Answer): Uint8Array | undefined {
   const { question, edns } = query;
   const writer = new Writer();
   const flags =
@@ -69,9 +71,10 @@ function encode(query: Query, answer: Answer): Uint8Array {
   writer.question(question.bytes, question.name);
   for (const record of [...answer.answers, ...answer.authority, ...answer.additional]) {
     writer.record(record);
+    if (writer.length > limit) return undefined;
   }
   if (edns !== undefined) writer.edns(answer.rcode >> 4);
-  return writer.bytes();
+  return writer.length > limit ? undefined : writer.bytes();
 }
 
 // A pointer has 14 bits.
@@ -83,6 +86,10 @@ class Writer {
   #length = 0;
   /** Where a name was written, so that it can be pointed to. */
   readonly #places = new Map<string, number>();
+
+  get length(): number {
+    return this.#length;
+  }
 
   bytes(): Uint8Array {
     return this.#buffer.subarray(0, this.#length);

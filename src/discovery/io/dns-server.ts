@@ -24,8 +24,8 @@ export interface DnsLimits {
 }
 
 const dnsLimits: DnsLimits = {
-  // A tenth of a core at most: the process that answers also steers proxies. Resolvers keep answers for
-  // seconds, so a cluster asks for a fraction of it.
+  // Of a few records, and a fifth of a core at most: the process that answers also steers proxies. Resolvers keep
+  // answers for seconds, so a cluster asks for a fraction of it.
   answersPerSecond: 5000,
   // Resolvers keep a few, and only for answers that no datagram holds.
   connections: 128,
@@ -64,12 +64,20 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
   }
 }
 
+// As long as eight records take, headers and all: an answer of a thousand costs what 125 small ones cost.
+const recordsPerAnswer = 8;
+// Answers that are written and not read; whoever has so many of them waiting reads none.
+const maxUnreadBytes = 256 * 1024;
+
 type Transport = "udp" | "tcp";
 type Dropped = "malformed" | "too many" | "too slow" | "unsent";
 
 interface Answerer {
-  /** Undefined: no answer. */
-  readonly answer: (message: Uint8Array, transport: Transport) => Uint8Array | undefined;
+  /** Undefined: no answer. `asker`: its IP address. */
+  readonly answer: (
+    message: Uint8Array,
+    from: { readonly transport: Transport; readonly asker: string },
+  ) => Uint8Array | undefined;
   readonly drop: (reason: Dropped) => void;
 }
 
@@ -82,13 +90,14 @@ function createAnswerer(options: DnsServerOptions): Answerer {
   let turn = 0;
   return {
     drop,
-    answer: (message, transport) => {
-      if (!pace.isDue(clock.monotonicMs())) {
+    answer: (message, { transport, asker }) => {
+      if (!pace.isDue(asker, clock.monotonicMs())) {
         drop("too many");
         return undefined;
       }
       turn = (turn + 1) & 0xffff;
       const answered = answerMessage(message, { zone, services, transport, turn });
+      pace.charge(asker, Math.floor(answered.records / recordsPerAnswer));
       if (answered.message === undefined) drop("malformed");
       else telemetry.count("dnsAnswers", { transport, outcome: outcomeOf(answered) });
       return answered.message;
@@ -110,7 +119,7 @@ function outcomeOf(answered: Answered): string {
 
 function serveUdp(socket: UdpSocket, { answer, drop }: Answerer): void {
   socket.on("message", (message, from) => {
-    const reply = answer(message, "udp");
+    const reply = answer(message, { transport: "udp", asker: from.address });
     if (reply === undefined) return;
     // The asker may be gone, or out of reach: nobody waits for this.
     socket.send(reply, from.port, from.address, (failed) => {
@@ -149,6 +158,7 @@ function serveConnection(
   { answer, drop, idleMs }: Answerer & { readonly idleMs: number },
 ): void {
   const frames = createTcpFrames();
+  const from = { transport: "tcp", asker: socket.remoteAddress ?? "" } as const;
   // Bytes alone do not prolong it: only whole questions do.
   const deadline = setTimeout(() => {
     drop("too slow");
@@ -163,9 +173,13 @@ function serveConnection(
     }
     if (messages.length > 0) deadline.refresh();
     for (const message of messages) {
-      const reply = answer(message, "tcp");
+      const reply = answer(message, from);
       // Nobody waits in vain on a connection that is open.
       if (reply === undefined) return void socket.destroy();
+      if (socket.writableLength > maxUnreadBytes) {
+        drop("too slow");
+        return void socket.destroy();
+      }
       if (!socket.write(framed(reply))) socket.pause();
     }
   });

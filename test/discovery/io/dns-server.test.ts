@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import packet from "dns-packet";
+import { createAnswerPace } from "../../../src/discovery/dns/answer-pace.ts";
 import type { DnsLimits, DnsServer } from "../../../src/discovery/io/dns-server.ts";
 import { startDnsServer } from "../../../src/discovery/io/dns-server.ts";
 import type { Clock } from "../../../src/mesh/ports.ts";
@@ -125,6 +126,31 @@ test("what comes beyond the pace is not answered, and the next second is", async
   assert.deepEqual(await resolverOf(paced).resolve4(cartName), ["10.96.0.7"]);
   udp.close();
   assert.ok((counted.get("dnsDropped too many") ?? 0) > before);
+});
+
+test("an asker that asks for what is large without end is put out before it costs more than its part", async () => {
+  const name = "many.shop.svc.clusterset.local";
+  const before = counted.get("dnsAnswers tcp ok") ?? 0;
+  await using paced = await start({ answersPerSecond: 800 });
+  const socket = await dial(paced);
+  const question = packet.streamEncode({ type: "query", questions: [{ name, type: "A" }] });
+  socket.write(Buffer.concat(Array.from({ length: 500 }, () => question)));
+  socket.resume();
+  await once(socket, "close");
+  const answered = (counted.get("dnsAnswers tcp ok") ?? 0) - before;
+  const costOfOne = 1 + manyWorkloads / 8;
+  assert.ok(answered >= 1 && answered <= Math.ceil(100 / costOfOne), String(answered));
+});
+
+test("one asker that asks without end leaves the others their part", async () => {
+  const pace = createAnswerPace({ burst: 100, perSecond: 100 });
+  const taken = (asker: string, nowMs: number): number =>
+    Array.from({ length: 200 }, () => pace.isDue(asker, nowMs)).filter(Boolean).length;
+  assert.equal(taken("10.0.0.1", 0), 25);
+  assert.equal(taken("10.0.0.2", 0), 25);
+  pace.charge("10.0.0.1", 100);
+  assert.equal(taken("10.0.0.1", 1000), 0);
+  assert.equal(taken("10.0.0.2", 2000), 25);
 });
 
 test("startDnsServer() refuses a port that is taken, and leaves nothing open", async () => {
