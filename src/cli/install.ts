@@ -28,7 +28,7 @@ export const install: Command = {
     "gateway-address": {
       type: "string",
       hint: "HOST",
-      about: "where other members reach the gateways' load balancer",
+      about: "where other members reach the gateways (default: what their load balancer gets)",
       multiple: true,
     },
     image: { type: "string", hint: "I", about: "of agent and gateways, best by digest" },
@@ -72,12 +72,6 @@ export const install: Command = {
       return exitCodes.config;
     }
     terminal.out(written.yaml);
-    if (args.texts("gateway-address").length === 0) {
-      terminal.err(
-        "No --gateway-address: other members cannot call this one yet. When the load balancer of Service\n" +
-          "isthmus-gateway has an address, install again with it\n",
-      );
-    }
     if (cloud === "eks" && args.has("dns-ip")) {
       terminal.err(
         "CoreDNS on EKS takes its Corefile as an add-on's setting: see deploy/eks/dns/forward.yaml\n",

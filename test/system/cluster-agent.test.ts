@@ -82,7 +82,7 @@ suite("a cluster's agent and gateway", { skip: skipWithoutKubernetes }, () => {
       [["kubernetes", "kubeconfig"], kubeconfig],
       [["kubernetes", "dns", "listen"], `127.0.0.1:${rest[1]}`],
       [["kubernetes", "webhook", "listen"], `127.0.0.1:${rest[2]}`],
-      [["gateway", "addresses"], [`127.0.0.1:${gateway}`]],
+      [["gateway"], { addresses: [`127.0.0.1:${gateway}`] }],
       [["xds"], { listen: `127.0.0.1:${xds}` }],
       [["http"], { listen: `127.0.0.1:${http}`, health: `127.0.0.1:${health}` }],
     ]);

@@ -57,6 +57,7 @@ function agentYaml(text: string, words: InstallWords): string {
     );
   });
   if (words.gatewayAddresses.length > 0) {
+    document.deleteIn(["gateway", "service"]);
     document.setIn(["gateway", "addresses"], document.createNode(words.gatewayAddresses));
   }
   return document.toString({ lineWidth: 0 });

@@ -19,7 +19,7 @@ export interface InstallWords {
   readonly hubUser: string | undefined;
   /** The Secret holds the certificate authority of hubs as `ca.pem`. */
   readonly hasHubCa: boolean;
-  /** `HOST` or `HOST:PORT`, as other members reach the gateways. */
+  /** `HOST` or `HOST:PORT`, as other members reach the gateways; none: what the load balancer of their Service gets. */
   readonly gatewayAddresses: readonly string[];
   readonly image: string | undefined;
   /** What injected pods get: it holds Envoy, too. */

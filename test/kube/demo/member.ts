@@ -70,10 +70,11 @@ export class Member implements AsyncDisposable {
     await cluster.kubectl([...secret, "isthmus-hub", "--from-literal=password=unused"]);
     const words =
       `install --cloud ${plan.overlay} --mesh ${meshDomain} --member ${plan.name} --region ${plan.region} ` +
-      `--hub rediss://hub.example:6379 --gateway-address ${addressesOf(plan).gateway}`;
+      "--hub rediss://hub.example:6379";
     const { code, out, err } = await run(words.split(" "), this.#dir);
     if (code !== 0) throw new Error(`isthmus install: ${err}`);
     const applied = await cluster.kubectl(["apply", "--server-side", "-f", "-"], { input: out });
+    await this.#giveAddress();
     await this.#startAgent(options);
     await this.#startGateway(options.trustDir);
     return applied.trim().split("\n").length;
@@ -160,6 +161,13 @@ export class Member implements AsyncDisposable {
       pod: metadata,
       ...(audiences === undefined ? {} : { audiences }),
     });
+  }
+
+  /** As a cloud's controller does when the load balancer is made. */
+  async #giveAddress(): Promise<void> {
+    const ingress = [{ ip: addressesOf(this.plan).gateway }];
+    const path = `/api/v1/namespaces/${system}/services/isthmus-gateway/status`;
+    await this.cluster.api.call("PATCH", path, { status: { loadBalancer: { ingress } } });
   }
 
   /** As its first pod: with that pod's token, and no more rights than that. */
