@@ -22,7 +22,7 @@ export interface InjectionSettings {
 
 export const adminPort = 15_021;
 
-export const volumeNames = { state: "isthmus-state", token: "isthmus-token" } as const;
+const volumeNames = { state: "isthmus-state", token: "isthmus-token" } as const;
 const stateFolder = "/var/lib/isthmus";
 const tokenFolder = "/var/run/secrets/isthmus";
 // Kubernetes' own for such volumes; the kubelet replaces it at 80 % of that.

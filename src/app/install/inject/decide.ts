@@ -41,7 +41,7 @@ export function decideInjection(
 }
 
 /** In either list: an older way to run one, or one that somebody wrote by hand. */
-export function hasSidecar(spec: Json): boolean {
+function hasSidecar(spec: Json): boolean {
   const containers = [...listIn(spec, "initContainers"), ...listIn(spec, "containers")];
   return containers.some((container) => container["name"] === sidecarName);
 }
