@@ -188,6 +188,8 @@ export class Member implements AsyncDisposable {
       config.setIn(["sources", 0, "kubernetes", "kubeconfig"], kubeconfig);
       config.setIn(["kubernetes", "kubeconfig"], kubeconfig);
       config.setIn(["xds", "listen"], `${agent}:${ports.xds}`);
+      config.setIn(["kubernetes", "dns", "listen"], `${agent}:${ports.dns}`);
+      config.setIn(["kubernetes", "webhook", "listen"], `${agent}:${ports.webhook}`);
       config.set("http", { listen: `${agent}:${ports.api}` });
     });
     await this.#start("agent", "Serves proxies");

@@ -61,4 +61,6 @@ export const ports = {
   gateway: 15_443,
   admin: 15_021,
   api: 15_080,
+  dns: 15_053,
+  webhook: 15_017,
 } as const;
