@@ -46,7 +46,7 @@ export interface RemoteExport {
    * it carried as a last resort stay. Only where `isUsable` is false.
    */
   readonly isReturning: boolean;
-  /** 0..1 of its weight: less than 1 while it returns from a failure, or capped by policy. */
+  /** 0..1 of its weight: less than 1 while it returns from a failure. */
   readonly share: number;
 }
 

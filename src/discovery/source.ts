@@ -1,10 +1,13 @@
 import type { ServiceId } from "../mesh/ids.ts";
 import type { Finding, LocalService } from "../mesh/service.ts";
+import type { ImportPolicy } from "./policies/import-policy.ts";
 
 /** What changed in a source since its last call. A failing source changes nothing and adds findings. */
 export interface SourceChange {
   readonly upserts: readonly LocalService[];
   readonly removed: readonly ServiceId[];
+  /** All import policies of the source; absent: they are what they were. */
+  readonly policies?: readonly ImportPolicy[];
 }
 
 export interface SourceEvents {

@@ -1,12 +1,15 @@
 import type { Charter, CharterMember } from "../../mesh/charter.ts";
 import { charterMember } from "../../mesh/charter.ts";
 import type { MemberName, ServiceId } from "../../mesh/ids.ts";
+import { namespaceOf } from "../../mesh/ids.ts";
 import type { Endpoint, Finding, LocalService } from "../../mesh/service.ts";
 import type { ContentChange, ShardContent } from "../follow/shard-content.ts";
 import { expiredMembers } from "../members/expiry.ts";
 import type { MemberVerdict } from "../members/member-state.ts";
 import { type Passage, throughPassage } from "../members/proxy-evidence.ts";
 import type { GatewayHost, MeshService } from "../mesh-service.ts";
+import type { ImportPolicy } from "../policies/import-policy.ts";
+import { type ImportRules, importRules } from "../policies/import-rules.ts";
 import type { ServiceRecord } from "../shards/records.ts";
 import type { SourceChange } from "../source.ts";
 import type { AddressClaims } from "./address-claims.ts";
@@ -17,6 +20,14 @@ import type { OfferIndex } from "./offer-index.ts";
 import { createOfferIndex } from "./offer-index.ts";
 
 type Changed = ReadonlySet<ServiceId>;
+
+/** An export that is there and does not join the service here. */
+export interface KeptOut {
+  readonly member: MemberName;
+  readonly record: ServiceRecord;
+  /** Names of the import policies that do not let it. */
+  readonly policies: readonly string[];
+}
 
 /**
  * All services as proxies of this member see them. Each input returns the services it changed; only
@@ -32,11 +43,15 @@ export interface MeshView {
   readonly touchMembers: (members: readonly MemberName[]) => Changed;
   /** Whether that service gets through to some member changed. */
   readonly touchService: (id: ServiceId) => Changed;
+  /** Takes the place of all policies before; returns the services that a member joins or leaves. */
+  readonly applyPolicies: (policies: readonly ImportPolicy[]) => Changed;
   /** Networks and regions may be others. */
   readonly charterChanged: () => Changed;
   /** Undefined: nobody has such a service. */
   readonly service: (id: ServiceId) => MeshService | undefined;
   readonly services: () => readonly ServiceId[];
+  /** Members whose export of it policies keep out. */
+  readonly keptOut: (id: ServiceId) => readonly KeptOut[];
   /** How many services that member offers. */
   readonly exportsOf: (member: MemberName) => number;
   readonly findings: () => readonly Finding[];
@@ -62,6 +77,7 @@ export function createMeshView(options: MeshViewOptions): MeshView {
   const claims = createAddressClaims();
   const merged = new Map<ServiceId, Merged>();
   let expired: ReadonlySet<MemberName> = new Set();
+  let rules = importRules([]);
 
   const invalidate = (ids: Iterable<ServiceId>): Changed => {
     const changed = new Set(ids);
@@ -97,10 +113,14 @@ export function createMeshView(options: MeshViewOptions): MeshView {
       verdict: throughPassage(options.verdictOf(member), options.passageOf?.(id, member)),
     };
   };
+  const allowed = (member: MemberName): CharterMember | undefined => {
+    const entry = charterMember(charter(), member);
+    return entry?.state === "denied" ? undefined : entry;
+  };
   const offersOf = (id: ServiceId): readonly RemoteOffer[] =>
     [...offers.of(id)].flatMap(([member, record]) => {
-      const entry = charterMember(charter(), member);
-      const isOut = entry === undefined || entry.state === "denied" || expired.has(member);
+      const entry = allowed(member);
+      const isOut = entry === undefined || expired.has(member) || !joins(rules, { id, member });
       return isOut ? [] : [offerOf(entry, id, record)];
     });
   const mergedOf = (id: ServiceId): Merged => {
@@ -150,6 +170,17 @@ export function createMeshView(options: MeshViewOptions): MeshView {
       return invalidate([...members, ...moved].flatMap((one) => [...offers.by(one)]));
     },
     touchService: (id) => invalidate([id]),
+    applyPolicies: (policies) => {
+      const before = rules;
+      rules = importRules(policies);
+      const isOther = (id: ServiceId, member: MemberName): boolean =>
+        joins(before, { id, member }) !== joins(rules, { id, member });
+      return invalidate(
+        [...offers.ids()].filter((id) =>
+          [...offers.of(id).keys()].some((member) => isOther(id, member)),
+        ),
+      );
+    },
     charterChanged: () => {
       for (const id of services()) {
         claimLocal(id);
@@ -159,13 +190,27 @@ export function createMeshView(options: MeshViewOptions): MeshView {
     },
     service: (id) => mergedOf(id).service,
     services,
+    keptOut: (id) =>
+      [...offers.of(id)].flatMap(([member, record]) => {
+        const policies = rules.against(namespaceOf(id), member);
+        const isThere = allowed(member) !== undefined && !expired.has(member);
+        return policies.length > 0 && isThere ? [{ member, record, policies }] : [];
+      }),
     exportsOf: (member) => offers.by(member).size,
     findings: () => [
       ...services().flatMap((id) => [...mergedOf(id).findings]),
       ...contestFindings(claims),
       ...expiryFindings(offers, expired),
+      ...rules.findings(new Set(charter().members.map(({ name }) => name))),
     ],
   };
+}
+
+function joins(
+  rules: ImportRules,
+  { id, member }: { readonly id: ServiceId; readonly member: MemberName },
+): boolean {
+  return rules.against(namespaceOf(id), member).length === 0;
 }
 
 function addressesOf(endpoints: readonly Endpoint[] | undefined): readonly string[] {
