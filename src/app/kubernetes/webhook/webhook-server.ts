@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
+import type { Socket } from "node:net";
 import { formatHostPort, type HostPort } from "../../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import { keyExchangeList } from "../../../mesh/key-exchanges.ts";
@@ -8,6 +9,7 @@ import type { Clock, Log } from "../../../mesh/ports.ts";
 import type { Secret } from "../../../mesh/secret.ts";
 import { Admission } from "../../../xds/admission.ts";
 import type { InjectionSettings } from "../../install/inject/containers.ts";
+import { type CallerLimits, Callers } from "./callers.ts";
 import { answerReview, type ReviewResult } from "./review.ts";
 
 export interface ServingPair {
@@ -23,6 +25,7 @@ export interface WebhookOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly onAnswer: (result: ReviewResult | "malformed", ms: number) => void;
+  readonly callerLimits?: CallerLimits;
 }
 
 export interface WebhookServer extends AsyncDisposable {
@@ -33,21 +36,31 @@ export interface WebhookServer extends AsyncDisposable {
 
 // An API server takes no object above 3 MiB; a review holds it and a little more.
 const maxBodyBytes = 4 * 1024 * 1024;
-const maxConnections = 1024;
-// An API server gives up after `timeoutSeconds`, at most 30.
+// An API server has a few; and what they hold together is a fraction of what the agent may have.
+const callerLimits: CallerLimits = { connections: 1024, bodyBytes: 32 * 1024 * 1024 };
+// An API server gives up after `timeoutSeconds`, which our manifests set to 5.
 const requestMs = 10_000;
+const handshakeMs = 5_000;
 const logs = { perSecond: 1, burst: 20 };
 
 /** HTTPS for API servers: `POST /inject`. Throws MESH_LISTEN_FAILED. */
 export async function listenForReviews(options: WebhookOptions): Promise<WebhookServer> {
   const { listen, serving, log, clock } = options;
   const pace = new Admission(logs, clock.monotonicMs());
+  const callers = new Callers(options.callerLimits ?? callerLimits);
   const server = createServer(
-    { ...tlsOf(serving), requestTimeout: requestMs },
+    {
+      ...tlsOf(serving),
+      handshakeTimeout: handshakeMs,
+      headersTimeout: handshakeMs,
+      requestTimeout: requestMs,
+      // Default: half a minute, for which a slow request would live on.
+      connectionsCheckingInterval: 1000,
+    },
     (request, reply) => {
       // Gone with its connection.
       const remote = request.socket.remoteAddress;
-      answer(request, reply, options).catch((thrown: unknown) => {
+      answer(request, reply, { ...options, callers }).catch((thrown: unknown) => {
         const reason = reasonOf(thrown);
         if (pace.take(clock.monotonicMs())) log.warn({ remote, reason }, "Review refused");
         options.onAnswer("malformed", 0);
@@ -55,7 +68,7 @@ export async function listenForReviews(options: WebhookOptions): Promise<Webhook
       });
     },
   );
-  server.maxConnections = maxConnections;
+  server.on("connection", (socket: Socket) => callers.enter(socket));
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   const address = await bind(server, listen);
   return {
@@ -64,7 +77,7 @@ export async function listenForReviews(options: WebhookOptions): Promise<Webhook
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, "close");
       server.close();
-      server.closeAllConnections();
+      callers.cut();
       await closed;
     },
   };
@@ -96,7 +109,7 @@ async function bind(server: Server, listen: HostPort): Promise<HostPort> {
 async function answer(
   request: IncomingMessage,
   reply: ServerResponse,
-  { settings, clock, onAnswer }: WebhookOptions,
+  { settings, clock, onAnswer, callers }: WebhookOptions & { readonly callers: Callers },
 ): Promise<void> {
   // The API server adds `?timeout=5s`.
   const [path] = (request.url ?? "").split("?");
@@ -104,25 +117,32 @@ async function answer(
     return end(reply, { status: 404, text: "there is only POST /inject" });
   }
   const startMs = clock.monotonicMs();
-  const { body, result } = answerReview(await textOf(request), settings());
+  const { body, result } = answerReview(await textOf(request, callers), settings());
   end(reply, { status: 200, text: JSON.stringify(body), type: "application/json" });
   onAnswer(result, clock.monotonicMs() - startMs);
 }
 
-async function textOf(request: IncomingMessage): Promise<string> {
+async function textOf(request: IncomingMessage, callers: Callers): Promise<string> {
+  // Gone with its connection.
+  const { socket } = request;
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > maxBodyBytes) {
-      // What else it sends is not read; whoever sends so much is no API server.
-      request.socket.destroySoon();
-      throw new MeshError(
-        "MESH_USAGE",
-        `Cannot answer review: it has more than ${maxBodyBytes} bytes`,
-      );
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      callers.hold(socket, chunk.length);
+      if (size > maxBodyBytes) {
+        // What else it sends is not read; whoever sends so much is no API server.
+        socket.destroySoon();
+        throw new MeshError(
+          "MESH_USAGE",
+          `Cannot answer review: it has more than ${maxBodyBytes} bytes`,
+        );
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } finally {
+    callers.release(socket);
   }
   return Buffer.concat(chunks).toString("utf8");
 }
