@@ -1,32 +1,40 @@
 /**
  * What many streams hold alike, kept once. A fleet of sidecars has the same thousand names and versions;
- * a table of them for each stream was half of what a stream cost.
+ * a table of them for each stream was half of what a stream cost. Each has a few of its own beside them,
+ * such as the Envoy clusters of its own application.
  */
 export class CommonContents {
-  /** By size and by some of the content: few ever share a key, so each is compared in full. */
-  readonly #known = new Map<string, WeakRef<ReadonlyMap<string, string>>>();
+  /** Latest use first. */
+  #known: WeakRef<ReadonlyMap<string, string>>[] = [];
 
-  /** The shared content that equals this one; a copy of this one, from now on, where there is none. */
-  share(content: Pick<CommonMap, "size" | "entries">): ReadonlyMap<string, string> {
-    const key = keyOf(content);
-    const known = this.#known.get(key)?.deref();
-    if (known !== undefined && isEqual(known, content)) return known;
-    const fresh = new Map(content.entries());
-    this.#known.set(key, new WeakRef(fresh));
-    if (this.#known.size > maxKnown) this.#forgetDead();
-    return fresh;
+  /** The content as one that others have too and what differs from it; alone where none is alike. */
+  share(content: Pick<CommonMap, "size" | "get" | "entries">): SharedContent {
+    for (const reference of this.#known) {
+      const base = reference.deref();
+      const own = base === undefined ? undefined : differences(base, content);
+      if (base === undefined || own === undefined) continue;
+      this.#remember(base, reference);
+      return { base, own };
+    }
+    const base = new Map(content.entries());
+    this.#remember(base, new WeakRef(base));
+    return { base, own: new Map() };
   }
 
-  #forgetDead(): void {
-    for (const [key, content] of this.#known) {
-      if (content.deref() === undefined) this.#known.delete(key);
-    }
-    // All alive: streams that differ this much have little in common anyway.
-    if (this.#known.size > maxKnown) this.#known.clear();
+  #remember(base: ReadonlyMap<string, string>, reference: WeakRef<typeof base>): void {
+    const others = this.#known.filter((one) => one !== reference && one.deref() !== undefined);
+    this.#known = [reference, ...others].slice(0, maxKnown);
   }
 }
 
-const maxKnown = 256;
+export interface SharedContent {
+  readonly base: ReadonlyMap<string, string>;
+  /** Where it differs; null: the base has that name, and this content has not. */
+  readonly own: Map<string, string | null>;
+}
+
+// A few for each type and zone. Streams that differ more than this have little in common anyway.
+const maxKnown = 64;
 /** Below this, what a stream has of its own costs less than looking for others who have it too. */
 const minShared = 64;
 
@@ -82,23 +90,32 @@ export class CommonMap {
     // A few differences are kept: to look at everything after each change would cost more than they do.
     const isWorthIt = this.#own.size >= minShared && this.#own.size * 4 >= this.#size;
     if (!isWorthIt) return;
-    this.#base = contents.share(this);
-    this.#own = new Map();
+    const { base, own } = contents.share(this);
+    this.#base = base;
+    this.#own = own;
   }
 }
 
 const nothing: ReadonlyMap<string, string> = new Map();
 
-function keyOf(content: Pick<CommonMap, "size" | "entries">): string {
-  const [first] = content.entries();
-  return `${content.size} ${first?.join(" ") ?? ""}`;
-}
-
-function isEqual(
-  known: ReadonlyMap<string, string>,
-  content: Pick<CommonMap, "size" | "entries">,
-): boolean {
-  if (known.size !== content.size) return false;
-  for (const [name, value] of content.entries()) if (known.get(name) !== value) return false;
-  return true;
+/** Undefined: there are too many for both to have much in common. */
+function differences(
+  base: ReadonlyMap<string, string>,
+  content: Pick<CommonMap, "size" | "get" | "entries">,
+): SharedContent["own"] | undefined {
+  const most = Math.min(minShared - 1, content.size >> 2);
+  if (Math.abs(base.size - content.size) > most) return undefined;
+  const own: SharedContent["own"] = new Map();
+  let common = 0;
+  for (const [name, value] of content.entries()) {
+    const known = base.get(name);
+    if (known !== undefined) common += 1;
+    if (known === value) continue;
+    own.set(name, value);
+    if (own.size > most) return undefined;
+  }
+  if (base.size - common + own.size > most) return undefined;
+  if (base.size === common) return own;
+  for (const name of base.keys()) if (content.get(name) === undefined) own.set(name, null);
+  return own;
 }

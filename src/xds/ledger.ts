@@ -299,7 +299,9 @@ export class Ledger {
   }
 
   #markAll(): void {
-    for (const resource of viewedAll(this.#view, this.type)) this.#dirty.add(resource.name);
+    // What a proxy has alone stands in the first sets. Told last, it leaves the responses before it as others get them.
+    const view = { ...this.#view, sets: this.#view.sets.toReversed() };
+    for (const resource of viewedAll(view, this.type)) this.#dirty.add(resource.name);
     for (const name of this.#held.keys()) this.#dirty.add(name);
   }
 

@@ -47,14 +47,37 @@ test("a CommonMap answers as a Map does, whenever it looks for others with the s
   );
 });
 
-test("CommonContents gives streams with equal content one map, and never one that differs", () => {
+test("CommonContents gives streams with equal content one map", () => {
   const contents = new CommonContents();
   const same = contents.share(filled("1"));
-  assert.equal(contents.share(filled("1")), same);
+  const again = contents.share(filled("1"));
+  assert.equal(again.base, same.base);
+  assert.equal(again.own.size, 0);
+});
+
+test("CommonContents gives streams that differ in a few names one map and each its own differences", () => {
+  const contents = new CommonContents();
+  const first = filled("1");
+  first.set("own-a", "1");
   const different = filled("1");
+  different.set("own-b", "1");
   different.set("name-199", "2");
-  const fresh = contents.share(different);
-  assert.notEqual(fresh, same);
-  assert.equal(fresh.get("name-199"), "2");
-  assert.equal(same.get("name-199"), "1");
+  different.delete("name-0");
+  const { base } = contents.share(first);
+  const shared = contents.share(different);
+  assert.equal(shared.base, base);
+  const differing = { "own-a": null, "own-b": "1", "name-0": null, "name-199": "2" };
+  assert.deepEqual(Object.fromEntries(shared.own), differing);
+  assert.equal(base.get("name-199"), "1");
+});
+
+test("CommonContents keeps a content that differs in much from all others by itself", () => {
+  const contents = new CommonContents();
+  const { base } = contents.share(filled("1"));
+  const other = contents.share(filled("2"));
+  assert.notEqual(other.base, base);
+  assert.equal(other.base.get("name-0"), "2");
+  const fewer = filled("1");
+  for (const name of names.slice(60)) fewer.delete(name);
+  assert.notEqual(contents.share(fewer).base, base);
 });

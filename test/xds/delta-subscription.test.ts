@@ -136,6 +136,16 @@ describe("subscription", () => {
     assert.equal(only(bench.drain()).bodies.get("a"), "common");
   });
 
+  test("what one proxy has alone comes after what all have, so that they are told alike until then", () => {
+    const [own, common] = [new ResourceSet("own"), new ResourceSet("common")];
+    const bench = new Bench({ view: { sets: [own, common] } });
+    const put = (set: ResourceSet, name: string): unknown =>
+      set.apply({ upserts: [resource({ type: "cluster", name }, "1")], removed: [] });
+    for (const name of ["a", "b"]) put(common, name);
+    put(own, "inbound");
+    assert.deepEqual(shapes(bench.ask("cluster")), ["cluster+a,b,inbound"]);
+  });
+
   test("what is out of scope does not exist", () => {
     const bench = new Bench({ view: { isInScope: ({ name }) => name !== "secret" } });
     bench.put("cluster", { a: "1", secret: "1" });
