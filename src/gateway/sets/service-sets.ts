@@ -2,8 +2,7 @@ import type { MeshService } from "../../discovery/mesh-service.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
 import { ClaimedSet } from "../../proxy/claimed-set.ts";
-import type { Callers } from "../../proxy/levels/callers.ts";
-import { coarseCallers, dependsOnCallers, isSameCallers } from "../../proxy/levels/callers.ts";
+import { CallerSpread, dependsOnCallers } from "../../proxy/levels/callers.ts";
 import type { GrpcNode, ProxyNode, SidecarNode } from "../../proxy/node.ts";
 import type { Withheld } from "../../proxy/seal.ts";
 import type { ResourceContext } from "../../proxy/service-resources.ts";
@@ -41,7 +40,7 @@ export class ServiceSets {
   /** By some proxy: a start takes thousands of services before the first one comes. */
   #isAsked = false;
   #context: ResourceContext;
-  #callers: Callers | undefined;
+  readonly #callers = new CallerSpread();
 
   constructor(
     place: Omit<Viewer, "zone" | "callers">,
@@ -90,7 +89,8 @@ export class ServiceSets {
   /** As a sidecar in that zone sees the mesh. */
   viewer(zone: string): Viewer {
     const base = { ...this.#place, zone };
-    return this.#callers === undefined ? base : { ...base, callers: this.#callers };
+    const { told: callers } = this.#callers;
+    return callers === undefined ? base : { ...base, callers };
   }
 
   update(id: ServiceId, service: MeshService | undefined): void {
@@ -142,9 +142,7 @@ export class ServiceSets {
 
   /** May touch the endpoints of every service that this member has in several zones. */
   refreshCallers(): void {
-    const callers = coarseCallers(this.#zones.streams());
-    if (this.#callers !== undefined && isSameCallers(callers, this.#callers)) return;
-    this.#callers = callers;
+    if (!this.#callers.look(this.#zones.streams())) return;
     for (const audience of [...this.#zones.audiences(), ...this.#grpc.zones()]) {
       audience.rebuild(({ local }) => dependsOnCallers(local));
     }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import fc from "fast-check";
-import { coarseCallers, isSameCallers } from "../../../src/proxy/levels/callers.ts";
+import { CallerSpread, coarseCallers } from "../../../src/proxy/levels/callers.ts";
 import { zoneShares } from "../../../src/proxy/levels/zone-shares.ts";
 
 const shares = (
@@ -85,23 +85,71 @@ suite("coarseCallers()", () => {
     assert.deepEqual(coarse({ a: 0, b: 2 }), { b: 10 });
     assert.deepEqual(coarse({}), {});
   });
-  test("stays the same while a fleet grows evenly", () => {
-    const before = coarseCallers(
-      new Map([
-        ["a", 10],
-        ["b", 10],
-      ]),
-    );
-    assert.ok(
-      isSameCallers(
-        before,
-        coarseCallers(
-          new Map([
-            ["a", 211],
-            ["b", 209],
-          ]),
-        ),
-      ),
-    );
+});
+
+suite("CallerSpread", () => {
+  const counted = (counts: Record<string, number>): Map<string, number> =>
+    new Map(Object.entries(counts));
+  /** What is told after each look. */
+  const toldOf = (looks: readonly Record<string, number>[]): unknown[] => {
+    const spread = new CallerSpread();
+    return looks.map((counts) => {
+      const before = spread.told;
+      assert.equal(spread.look(counted(counts)), spread.told !== before);
+      return spread.told === undefined ? undefined : Object.fromEntries(spread.told);
+    });
+  };
+
+  test("tells the first spread at once, and nothing while there is nobody", () => {
+    assert.deepEqual(toldOf([{}, { a: 3, b: 3 }]), [undefined, { a: 5, b: 5 }]);
+    assert.deepEqual(toldOf([{ a: 1 }, {}, {}, {}, {}]).at(-1), { a: 10 });
+  });
+
+  test("stays the same while a fleet joins evenly, and when a hundredth of it comes or goes", () => {
+    const spread = new CallerSpread();
+    const zones = ["a", "b", "c"];
+    const counts = counted({ a: 5, b: 5, c: 6 });
+    spread.look(counts);
+    for (let joined = 0; joined < 300; joined += 1) {
+      const zone = zones[joined % zones.length] ?? "";
+      counts.set(zone, (counts.get(zone) ?? 0) + 1);
+      assert.equal(spread.look(counts), false, JSON.stringify([...counts]));
+    }
+    // Where tenths turn.
+    const edge = new CallerSpread();
+    edge.look(counted({ a: 45, b: 55 }));
+    for (const inA of [46, 44, 44, 44, 44, 46, 46, 46, 46]) {
+      assert.equal(edge.look(counted({ a: inA, b: 100 - inA })), false);
+    }
+  });
+
+  test("tells another spread that lasts, a few looks after the one before", () => {
+    const [even, moved] = [
+      { a: 10, b: 10 },
+      { a: 10, b: 30 },
+    ];
+    const before = { a: 5, b: 5 };
+    const after = { a: 3, b: 8 };
+    assert.deepEqual(toldOf([even, even, even, moved, moved]), [
+      before,
+      before,
+      before,
+      before,
+      after,
+    ]);
+    assert.deepEqual(toldOf([even, moved, moved, moved]), [before, before, before, after]);
+    const forthAndBack = [even, even, even, moved, even, moved, even, moved, even];
+    assert.deepEqual(new Set(toldOf(forthAndBack).map((told) => JSON.stringify(told))).size, 1);
+  });
+
+  test("tells of a zone that appears or is empty, however small", () => {
+    const [without, withOne] = [
+      { a: 500, b: 500 },
+      { a: 500, b: 500, c: 1 },
+    ];
+    const looks = [without, withOne, withOne, withOne, without, without, without];
+    const told = toldOf(looks);
+    assert.deepEqual(told.at(3), { a: 5, b: 5, c: 1 });
+    assert.deepEqual(told.at(-1), { a: 5, b: 5 });
   });
 });
