@@ -283,7 +283,9 @@ function remoteOf(socket: Socket): string {
 }
 
 const serverOptions = {
-  ALPNProtocols: ["h2"],
+  // Not as a list: Node copies that for each connection into a pool of 64 kB, which then lives as long as it.
+  ALPNCallback: ({ protocols }: { readonly protocols: readonly string[] }) =>
+    protocols.find((protocol) => protocol === "h2"),
   minVersion: "TLSv1.3",
   ecdhCurve: keyExchangeList,
   requestCert: true,
