@@ -34,6 +34,9 @@ export const west: MemberPlan = {
   network: "10.2",
 };
 
+// What of a member's address space exists.
+const podsPerMember = 16;
+
 /** Where infrastructure and pods of a member listen. */
 export const addressesOf = ({
   network,
@@ -49,9 +52,6 @@ export const addressesOf = ({
   const pods = Array.from({ length: podsPerMember }, (_, index) => pod(index));
   return { agent, gateway, pod, all: [agent, gateway, ...pods] };
 };
-
-/** What of a member's address space exists. */
-export const podsPerMember = 16;
 
 export const ports = {
   app: 8080,
