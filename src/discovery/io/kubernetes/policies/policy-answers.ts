@@ -82,7 +82,7 @@ class PolicyAnswers implements AsyncDisposable {
       if (patch !== undefined) {
         if (this.#isClosed || written === maxWritesPerLook) return;
         written += 1;
-        if (!(await this.#patch(pending, patch))) {
+        if (!(await this.#patch(key, { pending, patch }))) {
           // Whatever is wrong with this one, the others come first the next time.
           if (this.#pending.delete(key)) this.#pending.set(key, pending);
           return;
@@ -94,15 +94,19 @@ class PolicyAnswers implements AsyncDisposable {
   }
 
   /** False: try again at the next look. */
-  async #patch({ kind, seen }: Pending, patch: object): Promise<boolean> {
+  async #patch(
+    key: string,
+    { pending, patch }: { readonly pending: Pending; readonly patch: object },
+  ): Promise<boolean> {
     const { api } = this.#options;
+    const { kind, seen } = pending;
     try {
       await api.mergePatch(kind.type, seen.ref, { patch, subresource: "status" });
       return true;
     } catch (thrown) {
       if (codeOf(thrown) === "MESH_KUBE_ABSENT") return true;
       this.#log.warn(
-        { kind: kind.kind, reason: reasonOf(thrown) },
+        { name: key, reason: reasonOf(thrown) },
         "Cannot say what becomes of a policy",
       );
       return false;
