@@ -65,7 +65,7 @@ export async function startImports(options: ImportsOptions): Promise<Imports> {
       leadership,
       withSlices: options.mcs.endpointSlices === "reachable",
       onState: (id, state) => {
-        addresses.set(id, state.ips);
+        addresses.set(id, state.provenIps);
         zone.set(id, namedOf(state));
       },
       onSynced: () => {

@@ -94,6 +94,18 @@ export function importIpsOf(body: KubeBody | undefined): readonly string[] {
   return ipsIn(partOf(body, "spec"), "ips");
 }
 
+/**
+ * Of a ServiceImport, as far as its derived Service has them. The API server gives a cluster IP to one Service
+ * alone; what stands in an import anybody may write who has a right to its namespace, any address at all.
+ */
+export function provenImportIpsOf(of: {
+  readonly imported: KubeBody | undefined;
+  readonly derived: KubeBody | undefined;
+}): readonly string[] {
+  const given = new Set(clusterIpsOf(of.derived));
+  return importIpsOf(of.imported).filter((ip) => given.has(ip));
+}
+
 function ipsIn(spec: Part, name: string): readonly string[] {
   return listOf(spec, name).filter((ip): ip is string => typeof ip === "string" && isIp(ip));
 }

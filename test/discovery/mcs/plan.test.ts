@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { conditionsOf, type KubeBody } from "../../../src/discovery/mcs/kube-body.ts";
+import {
+  conditionsOf,
+  type KubeBody,
+  provenImportIpsOf,
+} from "../../../src/discovery/mcs/kube-body.ts";
 import type { McsKnowledge } from "../../../src/discovery/mcs/plan.ts";
 import { planMcs } from "../../../src/discovery/mcs/plan.ts";
 import { east, endpointOf, west } from "../support/made.ts";
@@ -47,6 +51,16 @@ test("planMcs() makes an import, a Service that lends it an address, and slices 
     Ready: "Exported",
     Conflict: "NoConflicts",
   });
+});
+
+test("provenImportIpsOf() leaves out an address that somebody wrote into an import", () => {
+  const { imported, derived } = settle(knowledgeOf({ constituents: both, exported: exportOf() }));
+  assert.ok(imported !== undefined && derived !== undefined);
+  assert.deepEqual(provenImportIpsOf({ imported, derived }), ["10.96.0.7"]);
+  const spec = { ...specOf(imported), ips: ["10.96.0.1", "10.96.0.7"] };
+  const edited: KubeBody = { ...imported, spec };
+  assert.deepEqual(provenImportIpsOf({ imported: edited, derived }), ["10.96.0.7"]);
+  assert.deepEqual(provenImportIpsOf({ imported: edited, derived: undefined }), []);
 });
 
 test("planMcs() wants nothing more once all is as it should be", () => {

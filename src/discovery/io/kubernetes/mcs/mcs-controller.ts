@@ -8,7 +8,7 @@ import type { Telemetry } from "../../../../telemetry/registry.ts";
 import type { KubeApi } from "../../../kubernetes/kube-api.ts";
 import { createClusterObjects, type Touched } from "../../../mcs/cluster-objects.ts";
 import type { Constituent } from "../../../mcs/constituents.ts";
-import { importIpsOf } from "../../../mcs/kube-body.ts";
+import { importIpsOf, provenImportIpsOf } from "../../../mcs/kube-body.ts";
 import { mcsFindings } from "../../../mcs/mcs-findings.ts";
 import { type McsAction, planMcs } from "../../../mcs/plan.ts";
 import { createWritePace } from "../../../mcs/write-pace.ts";
@@ -33,6 +33,8 @@ export interface ImportState {
   readonly constituents: readonly Constituent[];
   /** Of its ServiceImport; none without one. */
   readonly ips: readonly string[];
+  /** Those of them that are nobody else's: proxies take over what is dialled there. */
+  readonly provenIps: readonly string[];
   /** Whether there is one: without it the service has no name here. */
   readonly isImported: boolean;
 }
@@ -198,7 +200,8 @@ class Controller implements McsController {
     const { imported, hasNamespace } = found;
     const isImported = hasNamespace && imported !== undefined && constituents.length > 0;
     const ips = isImported ? importIpsOf(imported) : [];
-    this.#tell(id, { constituents, ips, isImported });
+    const provenIps = isImported ? provenImportIpsOf(found) : [];
+    this.#tell(id, { constituents, ips, provenIps, isImported });
     if (!leadership.isLeader()) return this.#forget(id);
     const now = new Date(clock.nowMs()).toISOString().replace(/\.\d+Z$/, "Z");
     const plan = planMcs(id, {
