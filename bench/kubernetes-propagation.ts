@@ -3,8 +3,8 @@
  * agents, gateways, Redis and xDS streams. What the API server itself takes is measured by a plain watch beside the
  * agent, change by change.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { setPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -42,8 +42,14 @@ const loads: readonly { perSecond: number; p50Ms?: number; p99Ms: number }[] = [
   { perSecond: 50, p50Ms: 6, p99Ms: 30 },
   { perSecond: 200, p99Ms: 100 },
 ];
+/**
+ * What the API server and its etcd yield to the rest, as `nice` counts: in a cluster they have machines of their own,
+ * here they share two cores with everything that is measured. 0: nothing.
+ */
+const apiServerNice = Number(process.env["API_SERVER_NICE"] ?? 0);
 const watchFile = fileURLToPath(new URL("load/plain-watch.ts", import.meta.url));
 const host = "127.0.0.1";
+const msPerTick = 10;
 /** Turned by measurements only. */
 const measured = 10;
 // Longer than one change takes, and no divisor of the others' rhythm.
@@ -81,6 +87,7 @@ try {
       rounds,
       mTls: true,
       hubs: 1,
+      apiServerNice,
       loadAverage: loadAverage(),
     },
     figures,
@@ -95,6 +102,7 @@ async function openStage(opened: AsyncDisposableStack): Promise<Stage> {
   // No controller: it would let go of pods whose nodes are not there.
   const cluster = opened.use(await startCluster({ name: "bench", controllers: false }));
   await fill(cluster);
+  for (const { pid } of serversOf(cluster)) await yieldCpu(pid);
   const redis = opened.use(await startRedis());
   const hubs = [hubAt(`redis://${host}:${redis.port}`)];
   const common = { dir, host, run: forkHere, hubs, services: 0, opened };
@@ -121,9 +129,21 @@ async function openStage(opened: AsyncDisposableStack): Promise<Stage> {
   return { cluster, watch, fleets, agents: { east, west } };
 }
 
-async function fill({ api, createNamespace }: KubeCluster): Promise<void> {
+function serversOf({ apiServer, etcd }: KubeCluster): readonly { readonly pid: number }[] {
+  return [apiServer, etcd.process];
+}
+
+/** Linux counts it for each thread; those to come inherit it. */
+async function yieldCpu(pid: number): Promise<void> {
+  if (apiServerNice === 0) return;
+  for (const thread of await readdir(`/proc/${pid}/task`))
+    setPriority(Number(thread), apiServerNice);
+}
+
+async function fill(cluster: KubeCluster): Promise<void> {
+  const { api } = cluster;
   await installServiceExports(api);
-  await createNamespace("shop");
+  await cluster.createNamespace("shop");
   await api.call("POST", "/api/v1/namespaces/shop/serviceaccounts", {
     metadata: { name: "default" },
   });
@@ -151,8 +171,8 @@ interface Samples {
   /** From that event to the first and the last of all sidecars. */
   readonly firstMs: readonly number[];
   readonly lastMs: readonly number[];
-  /** Of each agent, per change. */
-  readonly cpuMs: Readonly<Record<"east" | "west", number>>;
+  /** Per change. */
+  readonly cpuMs: CpuMs;
   /** Other changes that were really made. */
   readonly perSecond: number;
 }
@@ -165,13 +185,13 @@ async function measure(
   const watchMs: number[] = [];
   const firstMs: number[] = [];
   const lastMs: number[] = [];
-  let cpu = { east: 0, west: 0 };
+  let cpu: CpuMs = { east: 0, west: 0, servers: 0 };
   let others = 0;
   let startMs = 0;
   // The first ones come while the others' rhythm begins.
   for (let round = -5; round < count; round += 1) {
     if (round === 0) {
-      cpu = await cpuOf(agents);
+      cpu = await cpuOf(cluster, agents);
       others = noise.count();
       startMs = performance.now();
     }
@@ -193,7 +213,7 @@ async function measure(
   }
   const seconds = (performance.now() - startMs) / 1000;
   const changes = count + noise.count() - others;
-  const after = await cpuOf(agents);
+  const after = await cpuOf(cluster, agents);
   return {
     watchMs,
     firstMs,
@@ -201,6 +221,7 @@ async function measure(
     cpuMs: {
       east: (after.east - cpu.east) / changes,
       west: (after.west - cpu.west) / changes,
+      servers: (after.servers - cpu.servers) / changes,
     },
     perSecond: (changes - count) / seconds,
   };
@@ -238,13 +259,28 @@ function startNoise(
   };
 }
 
-async function cpuOf(agents: Stage["agents"]): Promise<Record<"east" | "west", number>> {
+/** Of each agent, and of the API server with its etcd. */
+type CpuMs = Readonly<Record<"east" | "west" | "servers", number>>;
+
+async function cpuOf(cluster: KubeCluster, agents: Stage["agents"]): Promise<CpuMs> {
   const of = async (agent: Agent): Promise<number> => {
     const heard = agent.hear("cpu");
     agent.tell({ t: "cpu" });
     return (await heard).ms;
   };
-  return { east: await of(agents.east), west: await of(agents.west) };
+  const servers = await Promise.all(serversOf(cluster).map(({ pid }) => cpuMsOf(pid)));
+  return {
+    east: await of(agents.east),
+    west: await of(agents.west),
+    servers: servers.reduce((sum, ms) => sum + ms, 0),
+  };
+}
+
+/** User and system time. Source: proc(5), fields 14 and 15 of `stat`. */
+async function cpuMsOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * msPerTick;
 }
 
 function figuresOf(
@@ -257,6 +293,7 @@ function figuresOf(
     { name: `${name}: other changes made`, unit: "per second", samples: [perSecond] },
     { name: `${name}: CPU per change, agent that reads it`, unit: "ms", samples: [cpuMs.east] },
     { name: `${name}: CPU per change, agent that hears of it`, unit: "ms", samples: [cpuMs.west] },
+    { name: `${name}: CPU per change, API server and etcd`, unit: "ms", samples: [cpuMs.servers] },
     { name: `${name}: written until a plain watch has it`, unit: "ms", samples: watchMs },
     { name: `${name}: beyond that, the first sidecar`, unit: "ms", samples: firstMs },
     {
