@@ -61,8 +61,11 @@ export function parseCertificate(bytes: Uint8Array): Certificate {
   const tbs = readTbs(tbsNode);
   const hash = hashOf(algorithm);
   if (hash !== tbs.hash) return refuseDer("the two signature algorithms differ");
+  // In memory of its own, as the parts are: a proxy's certificate is remembered, and a pool of 64 kB would be with it.
+  const der = Buffer.allocUnsafeSlow(bytes.length);
+  der.set(bytes);
   return {
-    der: Buffer.from(bytes),
+    der,
     sha256: sha256Hex(bytes),
     signature: wholeBitsOf(signature),
     ...tbs,

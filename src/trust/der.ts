@@ -91,7 +91,7 @@ export function rawOf(node: Der | undefined, wanted: number): string {
 }
 
 export function bytesOf(node: Der | undefined, wanted: number): Buffer {
-  return Buffer.from(rawOf(node, wanted), "latin1");
+  return kept(rawOf(node, wanted));
 }
 
 /** An OID's content, raw. X.690 8.19.2: each number ends in a byte below 0x80 and starts with no padding. */
@@ -119,9 +119,7 @@ export function smallIntegerOf(node: Der | undefined): number {
 /** The bytes of a BIT STRING that holds whole bytes, as keys and signatures do. */
 export function wholeBitsOf(node: Der | undefined): Buffer {
   const raw = rawOf(node, tag.bitString);
-  return raw.charCodeAt(0) === 0
-    ? Buffer.from(raw.slice(1), "latin1")
-    : refuseDer("a bit string has unused bits");
+  return raw.charCodeAt(0) === 0 ? kept(raw.slice(1)) : refuseDer("a bit string has unused bits");
 }
 
 /** Named bits (RFC 5280 KeyUsage): the numbers of those that are set. */
@@ -228,4 +226,11 @@ export function writeDer(node: Der): Buffer {
 
 function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+}
+
+/** In memory of its own: a small buffer is a part of a pool of 64 kB, which lives as long as any part of it. */
+function kept(raw: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(raw.length);
+  bytes.write(raw, "latin1");
+  return bytes;
 }
