@@ -123,8 +123,8 @@ suite("what a source makes of a real cluster", { skip: skipWithoutKubernetes }, 
     const pod = pods.byAddress("10.1.0.2");
     assert.equal(pod?.key, "shop/web-2");
     assert.deepEqual(
-      [pod?.serviceAccount, pod?.node, pod?.isReady, pod?.isInjected],
-      ["web", "node-b", true, false],
+      [pod?.serviceAccount, pod?.node, pod?.isReady, pod?.sidecar],
+      ["web", "node-b", true, "lacks"],
     );
     assert.equal(pods.byUid(pod?.uid ?? "")?.key, "shop/web-2");
     assert.equal(pods.byKey("shop/web-3")?.isReady, false);

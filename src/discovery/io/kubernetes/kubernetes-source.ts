@@ -4,6 +4,7 @@ import type { SourceEvents, WorkloadSource } from "../../source.ts";
 import type { ClusterInventory } from "../../sources/kubernetes/cluster-inventory.ts";
 import { createClusterInventory } from "../../sources/kubernetes/cluster-inventory.ts";
 import type { FollowChange } from "../../sources/kubernetes/follower.ts";
+import { injectionFindings } from "../../sources/kubernetes/injection-findings.ts";
 import type { WatchedKind, WatchedList } from "../../sources/kubernetes/kinds.ts";
 import { watchedLists } from "../../sources/kubernetes/kinds.ts";
 import { listFindings } from "../../sources/kubernetes/list-findings.ts";
@@ -166,6 +167,7 @@ class ApiSource implements KubernetesSource {
     const findings: Finding[] = [
       ...listFindings(this.name, states),
       ...this.#inventory.findings(),
+      ...injectionFindings(this.#inventory.pods.uninjected(this.#inventory.namespaces)),
     ].slice(0, maxFindings);
     const text = JSON.stringify(findings);
     if (text === this.#lastFindings) return;

@@ -1,3 +1,5 @@
+import { createBarePods } from "./bare-pods.ts";
+import type { KubeNamespace } from "./nodes.ts";
 import type { KubePod } from "./pods.ts";
 import { isSamePod } from "./pods.ts";
 
@@ -11,11 +13,14 @@ export interface PodBook {
   /** The one pod that has this canonical address; undefined also while two claim it. */
   readonly byAddress: (address: string) => KubePod | undefined;
   readonly all: () => Iterable<KubePod>;
+  /** Those that are to have a sidecar, by their own label or their namespace's, and were made without. */
+  readonly uninjected: (namespaces: ReadonlyMap<string, KubeNamespace>) => Iterable<KubePod>;
 }
 
 export function createPodBook(): PodBook {
   const pods = new Map<string, KubePod>();
   const uids = new Map<string, string>();
+  const bare = createBarePods();
   // Nearly always one; an array for each of 100,000 pods would cost more than the pods' own texts.
   const owners = new Map<string, string | readonly string[]>();
 
@@ -32,6 +37,7 @@ export function createPodBook(): PodBook {
     const pod = pods.get(key);
     if (pod === undefined) return;
     pods.delete(key);
+    bare.delete(pod);
     if (uids.get(pod.uid) === key) uids.delete(pod.uid);
     for (const address of pod.addresses) {
       setOwners(
@@ -46,6 +52,7 @@ export function createPodBook(): PodBook {
       if (before !== undefined && isSamePod(before, pod)) return false;
       remove(pod.key);
       pods.set(pod.key, pod);
+      bare.add(pod);
       uids.set(pod.uid, pod.key);
       for (const address of pod.addresses) setOwners(address, [...ownersOf(address), pod.key]);
       return true;
@@ -58,5 +65,6 @@ export function createPodBook(): PodBook {
       return others.length > 0 ? undefined : pods.get(owner ?? "");
     },
     all: () => pods.values(),
+    uninjected: bare.wanted,
   };
 }

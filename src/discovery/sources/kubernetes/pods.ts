@@ -2,9 +2,11 @@ import { canonicalIp, isIp } from "../../../mesh/address.ts";
 import type { JsonMap } from "./json-map.ts";
 import { mapIn, mapsIn, textIn } from "./json-map.ts";
 
-// The webhook's and `isthmus inject`'s own words: `src/app/install/inject/words.ts`.
-const injectedAnnotation = "isthmus.dev/injected";
-const injectLabel = "isthmus.dev/inject";
+// The webhook's and `isthmus inject`'s own words: `src/app/install/inject/{decide,words}.ts`.
+const sidecarName = "isthmus-sidecar";
+/** Label of namespaces and pods. */
+export const injectLabel = "isthmus.dev/inject";
+const templateHash = "pod-template-hash";
 
 /** What the mesh knows of a pod: thousands of these are kept, so nothing else is. */
 export interface KubePod {
@@ -18,10 +20,12 @@ export interface KubePod {
   /** Empty until it is placed. */
   readonly node: string;
   readonly isReady: boolean;
-  /** It was given a sidecar. */
-  readonly isInjected: boolean;
+  /** `cannot`: on its node's network, on Windows, ended or ending. */
+  readonly sidecar: "has" | "lacks" | "cannot";
   /** What its label says of that, `enabled`; empty: its namespace decides. */
   readonly injection: string;
+  /** Of a pod that lacks a sidecar, what can be restarted: `Deployment/cart`. Else, and for other pods, empty. */
+  readonly maker: string;
 }
 
 const name = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -33,6 +37,8 @@ export function readPod(key: string, object: JsonMap): KubePod | undefined {
   const uid = metadata === undefined ? undefined : textIn(metadata, "uid");
   if (metadata === undefined || spec === undefined || uid === undefined) return undefined;
   const status = mapIn(object, "status") ?? {};
+  const labels = mapIn(metadata, "labels") ?? {};
+  const sidecar = sidecarOf({ metadata, spec, status });
   const serviceAccount = textIn(spec, "serviceAccountName") ?? "default";
   if (!name.test(serviceAccount)) return undefined;
   return {
@@ -44,15 +50,46 @@ export function readPod(key: string, object: JsonMap): KubePod | undefined {
     isReady: mapsIn(status, "conditions").some(
       (each) => textIn(each, "type") === "Ready" && textIn(each, "status") === "True",
     ),
-    isInjected: textIn(mapIn(metadata, "annotations") ?? {}, injectedAnnotation) !== undefined,
-    injection: textIn(mapIn(metadata, "labels") ?? {}, injectLabel) ?? "",
+    sidecar,
+    injection: textIn(labels, injectLabel) ?? "",
+    maker: sidecar === "lacks" ? makerOf(metadata, labels) : "",
   };
 }
 
 /** The address of a pod on its node's network is everybody's there; that of an ended pod is given away. */
 function isAddressOwn(spec: JsonMap, status: JsonMap): boolean {
-  if (spec["hostNetwork"] === true) return false;
-  return !["Succeeded", "Failed"].includes(textIn(status, "phase") ?? "");
+  return spec["hostNetwork"] !== true && !hasEnded(status);
+}
+
+function hasEnded(status: JsonMap): boolean {
+  return ["Succeeded", "Failed"].includes(textIn(status, "phase") ?? "");
+}
+
+/** By its containers: an annotation may have been copied from a pod that had one. */
+function sidecarOf(pod: {
+  readonly metadata: JsonMap;
+  readonly spec: JsonMap;
+  readonly status: JsonMap;
+}): KubePod["sidecar"] {
+  const { metadata, spec, status } = pod;
+  const containers = [...mapsIn(spec, "initContainers"), ...mapsIn(spec, "containers")];
+  if (containers.some((each) => textIn(each, "name") === sidecarName)) return "has";
+  const isWindows = textIn(mapIn(spec, "os") ?? {}, "name") === "windows";
+  const isEnding = textIn(metadata, "deletionTimestamp") !== undefined;
+  const isFit = isAddressOwn(spec, status) && !isWindows && !isEnding;
+  return isFit ? "lacks" : "cannot";
+}
+
+function makerOf(metadata: JsonMap, labels: JsonMap): string {
+  const owner = mapsIn(metadata, "ownerReferences").find((each) => each["controller"] === true);
+  const kind = owner === undefined ? undefined : textIn(owner, "kind");
+  const owned = owner === undefined ? undefined : textIn(owner, "name");
+  if (owned === undefined || !name.test(owned)) return "";
+  if (kind === "StatefulSet" || kind === "DaemonSet") return `${kind}/${owned}`;
+  // A ReplicaSet of a Deployment ends with what its pods are labelled with; others cannot be restarted.
+  const end = `-${textIn(labels, templateHash) ?? ""}`;
+  const isOfDeployment = kind === "ReplicaSet" && end.length > 1 && owned.endsWith(end);
+  return isOfDeployment ? `Deployment/${owned.slice(0, -end.length)}` : "";
 }
 
 function addressesOf(status: JsonMap): string[] {
@@ -68,8 +105,9 @@ export function isSamePod(a: KubePod, b: KubePod): boolean {
     a.serviceAccount === b.serviceAccount &&
     a.node === b.node &&
     a.isReady === b.isReady &&
-    a.isInjected === b.isInjected &&
+    a.sidecar === b.sidecar &&
     a.injection === b.injection &&
+    a.maker === b.maker &&
     a.addresses.length === b.addresses.length &&
     a.addresses.every((address, at) => address === b.addresses[at])
   );

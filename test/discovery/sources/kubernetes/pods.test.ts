@@ -31,15 +31,58 @@ for (const [what, parts] of [
   });
 }
 
-test("readPod() reads what says that a pod has a sidecar, or is to have one", () => {
-  const pod = podWith({
-    metadata: {
-      annotations: { "isthmus.dev/injected": "1.2.3" },
-      labels: { "isthmus.dev/inject": "enabled" },
-    },
+const sidecar = { name: "isthmus-sidecar", image: "isthmus-sidecar:1" };
+const sidecars: readonly (readonly [string, Parameters<typeof podWith>[0], KubePod["sidecar"]])[] =
+  [
+    ["of today", { spec: { initContainers: [sidecar] } }, "has"],
+    ["of an older way", { spec: { containers: [sidecar] } }, "has"],
+    [
+      "copied by its annotation only",
+      { metadata: { annotations: { "isthmus.dev/injected": "1" } } },
+      "lacks",
+    ],
+    ["on its node's network", { spec: { hostNetwork: true } }, "cannot"],
+    ["on Windows", { spec: { os: { name: "windows" } } }, "cannot"],
+    ["after its end", { status: { phase: "Succeeded" } }, "cannot"],
+    ["at its end", { metadata: { deletionTimestamp: "2026-01-01T00:00:00Z" } }, "cannot"],
+  ];
+for (const [what, parts, expected] of sidecars) {
+  test(`readPod() tells a sidecar ${what}: ${expected}`, () => {
+    assert.equal(podWith(parts)?.sidecar, expected);
   });
-  assert.deepEqual([pod?.isInjected, pod?.injection], [true, "enabled"]);
-  assert.deepEqual([podWith({})?.isInjected, podWith({})?.injection], [false, ""]);
+}
+
+const owned = (kind: string, owner: string, labels = {}): object => ({
+  ownerReferences: [
+    { kind: "Node", name: "n1" },
+    { kind, name: owner, controller: true },
+  ],
+  labels,
+});
+const makers: readonly (readonly [string, object, string])[] = [
+  [
+    "a Deployment",
+    owned("ReplicaSet", "cart-5f7", { "pod-template-hash": "5f7" }),
+    "Deployment/cart",
+  ],
+  ["a ReplicaSet", owned("ReplicaSet", "cart-5f7"), ""],
+  ["a StatefulSet", owned("StatefulSet", "db"), "StatefulSet/db"],
+  ["a DaemonSet", owned("DaemonSet", "logs"), "DaemonSet/logs"],
+  ["a Job", owned("Job", "nightly-1"), ""],
+  ["nobody", {}, ""],
+  ["a name that is none", owned("DaemonSet", "x; rm -r /"), ""],
+];
+for (const [what, metadata, expected] of makers) {
+  test(`readPod() names what to restart for a pod of ${what}`, () => {
+    assert.equal(podWith({ metadata })?.maker, expected);
+    assert.equal(podWith({ metadata, spec: { initContainers: [sidecar] } })?.maker, "");
+  });
+}
+
+test("readPod() reads what its label says of sidecars", () => {
+  const labels = { "isthmus.dev/inject": "enabled" };
+  assert.equal(podWith({ metadata: { labels } })?.injection, "enabled");
+  assert.equal(podWith({})?.injection, "");
 });
 
 test("readPod() takes no service account that could be part of another identity", () => {
