@@ -4,7 +4,8 @@ import type { Clock } from "../mesh/ports.ts";
 /** Timers that do not keep the process alive: what must go on holds a socket of its own. */
 export const realTimers: Timers = {
   after: (delayMs, run) => {
-    const timer = setTimeout(run, delayMs);
+    // Whoever was stopped for a while asks for what is past; Node warns of that.
+    const timer = setTimeout(run, Math.max(0, delayMs));
     timer.unref();
     return () => clearTimeout(timer);
   },

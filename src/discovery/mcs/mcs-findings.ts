@@ -13,6 +13,8 @@ export function mcsFindings(known: {
   readonly failed: ReadonlyMap<ServiceId, { readonly reason: string }>;
   /** Why imports cannot even be read. */
   readonly missing: ReadProblem | undefined;
+  /** They were read before. */
+  readonly isKnown: boolean;
 }): readonly Finding[] {
   const blocked = [...known.blocked].slice(0, maxPerKind).map(
     ([subject, message]): Finding => ({
@@ -30,15 +32,22 @@ export function mcsFindings(known: {
       message: `its import is not as it should be: ${reason}`,
     }),
   );
-  return [...missingFinding(known.missing), ...blocked, ...failed];
+  return [...missingFinding(known), ...blocked, ...failed];
 }
 
-function missingFinding(problem: ReadProblem | undefined): readonly Finding[] {
+function missingFinding({
+  missing: problem,
+  isKnown,
+}: {
+  readonly missing: ReadProblem | undefined;
+  readonly isKnown: boolean;
+}): readonly Finding[] {
   if (problem === undefined) return [];
   const isAbsent = problem.t === "refused" && problem.code === 404;
+  const effect = isKnown ? "nothing more is imported, and nothing goes" : "nothing is imported";
   const message = isAbsent
-    ? "this cluster has no ServiceImports, so nothing is imported; apply deploy/crds"
-    : `ServiceImports cannot be read, so nothing is imported: ${reasonOf(problem)}`;
+    ? `this cluster has no ServiceImports, so ${effect}; apply deploy/crds`
+    : `ServiceImports cannot be read, so ${effect}: ${reasonOf(problem)}`;
   return [{ code: "MCS_UNREADABLE", severity: "error", subject: "ServiceImport", message }];
 }
 

@@ -76,6 +76,8 @@ export function createMcsController(options: McsControllerOptions): McsControlle
 const maxInFlight = 8;
 // One turn of the event loop looks at so many: probes and streams go on in between.
 const looksPerTurn = 64;
+// A server that restarts refuses for a moment.
+const refusedFrom = 2;
 
 class Controller implements McsController {
   readonly #options: McsControllerOptions;
@@ -135,8 +137,16 @@ class Controller implements McsController {
     return mcsFindings({
       blocked: this.#blocked,
       failed: this.#failed,
-      missing: this.#isSynced ? undefined : this.#watches.status("ServiceImport").problem,
+      ...this.#unread(),
     });
+  }
+
+  /** An API server that is merely away is somebody else's finding, once imports are known. */
+  #unread(): Pick<Parameters<typeof mcsFindings>[0], "missing" | "isKnown"> {
+    const { problem, failures } = this.#watches.status("ServiceImport");
+    const isRefused = problem?.t === "refused" && problem.code !== 410 && failures >= refusedFrom;
+    const isKnown = this.#isSynced;
+    return { isKnown, missing: !isKnown || isRefused ? problem : undefined };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
