@@ -78,7 +78,7 @@ async function connect(
     agent: { host, port: agent.xdsPort },
     workload: `frontend-${index}`,
     serviceAccount: "frontend",
-    // In several, each that comes would move all endpoints of all, which is no matter of how many there are.
+    // In several, the first ones would have all endpoints told anew, which is no matter of how many there are.
     zone: "a",
     upstreams: [],
     inbound: [{ endpoint, listen: { host, port: listenPort }, app: endpoint }],
