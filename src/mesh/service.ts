@@ -62,6 +62,11 @@ export interface Endpoint {
   readonly health: Health;
   /** Absent: no identity, so no sidecar can be proven for it. */
   readonly serviceAccount?: string;
+  /**
+   * Its source knows no workload of the namespace that has this address: whoever wrote it may mean somebody else's.
+   * Nobody who dials the address itself is led to this service.
+   */
+  readonly isUnowned?: true;
   /** By service port name. Absent or lacking the port: plaintext inside the member, counts 0 in exports. */
   readonly sidecars?: Readonly<Record<string, SidecarProof>>;
   /** Its own name in the service's DNS, where that is not the workload's; a DNS label. */

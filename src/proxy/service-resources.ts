@@ -52,7 +52,12 @@ export function isSameCaptured(a: MeshService, b: MeshService): boolean {
 function capturedShapeOf(service: MeshService): unknown {
   const { type, ports, local } = service;
   const workloads = type === "Headless" ? local?.endpoints : undefined;
-  const doors = workloads?.map(({ address, ports: own, sidecars }) => [address, own, sidecars]);
+  const doors = workloads?.map(({ address, ports: own, sidecars, isUnowned }) => [
+    address,
+    own,
+    sidecars,
+    isUnowned,
+  ]);
   const names = targetsOf(service).map(({ target }) => target.suffix);
   return [type, ports, names, local?.clusterIps, doors];
 }

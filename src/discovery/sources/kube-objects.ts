@@ -48,6 +48,8 @@ export interface KubeEndpoint {
   readonly node?: string;
   /** What its pod runs as; absent: the annotations say, or nobody does. */
   readonly serviceAccount?: string;
+  /** See `Endpoint`. */
+  readonly isUnowned?: true;
 }
 
 /** `discovery.k8s.io/v1` EndpointSlice. */

@@ -86,6 +86,7 @@ function endpointOf(found: KubeEndpoint, { ports, slice, service }: EndpointCont
     zone: found.zone,
     health: found.health,
     ...(serviceAccount === undefined ? {} : { serviceAccount }),
+    ...(found.isUnowned === true ? { isUnowned: true } : {}),
     ...(found.hostname === undefined ? {} : { hostname: found.hostname }),
     ...(probe === undefined ? {} : { probe }),
   };

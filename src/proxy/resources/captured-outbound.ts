@@ -81,7 +81,9 @@ function directAddresses(service: MeshService, { target, port, local }: TargetPl
   return (local?.endpoints ?? []).flatMap((endpoint) => ownDoor(endpoint, port.name) ?? []);
 }
 
-function ownDoor({ address, ports, sidecars }: Endpoint, name: string): HostPort | undefined {
+function ownDoor(endpoint: Endpoint, name: string): HostPort | undefined {
+  const { address, ports, sidecars, isUnowned } = endpoint;
+  if (isUnowned === true) return undefined;
   const port = atPort(ports, name);
   const proof = atPort(sidecars, name);
   const isOwn = port !== undefined && proof?.port === port && proof.address === address;

@@ -146,6 +146,18 @@ suite("what a captured sidecar is told", () => {
     }
   });
 
+  test("is led to no headless service by an address that may be somebody else's", () => {
+    const resources = made();
+    const { view } = resources.open(captured("10.1.0.99"));
+    const service = headless("mine", "10.9.8.7");
+    assert.ok(service.local);
+    const endpoints = service.local.endpoints.map((one) => ({ ...one, isUnowned: true }) as const);
+    resources.update(service.id, { ...service, local: { ...service.local, endpoints } });
+    assert.deepEqual(dialled(view), []);
+    resources.update(service.id, service);
+    assert.deepEqual(dialled(view), ["outbound@10.9.8.7:8080"]);
+  });
+
   test("reports an address that two services claim, and keeps it where it was", () => {
     const resources = made();
     const { view } = resources.open(captured("10.1.0.99"));

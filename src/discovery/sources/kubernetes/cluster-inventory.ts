@@ -39,8 +39,9 @@ interface Intake {
 
 export function createClusterInventory(): ClusterInventory {
   const accounts = createNamedFacts();
+  const addresses = createNamedFacts();
   const zones = createNamedFacts();
-  const parts = createServiceParts({ accounts, zones });
+  const parts = createServiceParts({ accounts, addresses, zones });
   const pods = createPodBook();
   const nodes = new Map<string, KubeNode>();
   const namespaces = new Map<string, KubeNamespace>();
@@ -76,11 +77,14 @@ export function createClusterInventory(): ClusterInventory {
     Pod: {
       put(key, object) {
         const pod = readPod(key, object);
-        if (pod !== undefined && pods.put(pod)) parts.touch(accounts.set(key, pod.serviceAccount));
+        if (pod === undefined || !pods.put(pod)) return;
+        parts.touch(accounts.set(key, pod.serviceAccount));
+        parts.touch(addresses.set(key, pod.addresses.join()));
       },
       remove(key) {
         pods.remove(key);
         accounts.unset(key);
+        addresses.unset(key);
       },
     },
     Node: {

@@ -9,6 +9,8 @@ import type { NamedFacts } from "./named-facts.ts";
 export interface EndpointFacts {
   /** Service account of a pod, by `<namespace>/<name>`. */
   readonly accounts: NamedFacts;
+  /** A pod's own addresses, joined by commas. */
+  readonly addresses: NamedFacts;
   /** Zone of a node; empty when it has none. */
   readonly zones: NamedFacts;
 }
@@ -84,13 +86,14 @@ export function createServiceParts(facts: EndpointFacts): ServiceParts {
 function rename(
   before: KubeObject | undefined,
   after: KubeObject | undefined,
-  { accounts, zones }: EndpointFacts,
+  { accounts, addresses, zones }: EndpointFacts,
 ): void {
   const was = namesIn(before);
   const is = namesIn(after);
   const user = before?.key ?? after?.key ?? "";
   for (const [facts, kind] of [
     [accounts, "pods"],
+    [addresses, "pods"],
     [zones, "nodes"],
   ] as const) {
     for (const name of is[kind]) facts.use(name, user);
@@ -120,14 +123,18 @@ function podKey(slice: KubeSlice, pod: string): string {
   return `${namespaceOf(slice.service)}/${pod}`;
 }
 
-function resolved(slice: KubeSlice, { accounts, zones }: EndpointFacts): KubeSlice {
+function resolved(slice: KubeSlice, { accounts, addresses, zones }: EndpointFacts): KubeSlice {
   const endpoints = slice.endpoints.map((endpoint): KubeEndpoint => {
-    const { pod, node, zone } = endpoint;
-    const serviceAccount = pod === undefined ? undefined : accounts.get(podKey(slice, pod));
+    const { address, pod, node, zone } = endpoint;
+    const key = pod === undefined ? undefined : podKey(slice, pod);
+    const serviceAccount = key === undefined ? undefined : accounts.get(key);
+    // Whoever may write a slice may write any address into it, and any pod beside it.
+    const owned = key === undefined ? undefined : addresses.get(key)?.split(",");
     return {
       ...endpoint,
       zone: zone === "" && node !== undefined ? (zones.get(node) ?? "") : zone,
       ...(serviceAccount === undefined ? {} : { serviceAccount }),
+      ...(owned?.includes(address) === true ? {} : { isUnowned: true }),
     };
   });
   return { ...slice, endpoints };

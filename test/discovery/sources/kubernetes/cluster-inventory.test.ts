@@ -106,6 +106,23 @@ test("a pod that goes before its slice says so keeps its account there", () => {
   assert.equal(upserts[0]?.endpoints[0]?.serviceAccount, "web");
 });
 
+test("an address that no pod beside it has is nobody's, whatever a slice says, until the pod has it", () => {
+  const inventory = filled();
+  inventory.takeChange();
+  const slice = objectOf("EndpointSlice", "web-");
+  const [first] = slice["endpoints"] as readonly object[];
+  const ownersOf = (): unknown => inventory.takeChange().upserts[0]?.endpoints[0]?.isUnowned;
+  put(inventory, "EndpointSlice", {
+    ...slice,
+    endpoints: [{ ...first, addresses: ["10.9.8.7"] }],
+  });
+  assert.equal(ownersOf(), true);
+  const pod = objectOf("Pod", "web-1");
+  const status = { ...(pod["status"] as object), podIP: "10.9.8.7", podIPs: [{ ip: "10.9.8.7" }] };
+  put(inventory, "Pod", { ...pod, status });
+  assert.equal(ownersOf(), undefined);
+});
+
 test("an object that turns invalid keeps its last good content and is reported", () => {
   const inventory = filled();
   inventory.takeChange();
