@@ -221,7 +221,7 @@ export function text(tagByte: number, value: string): Der {
 }
 
 export function writeDer(node: Der): Buffer {
-  return Buffer.from(asn1.toDer(node).getBytes(), "latin1");
+  return kept(asn1.toDer(node).getBytes());
 }
 
 function latin1(bytes: Uint8Array): string {

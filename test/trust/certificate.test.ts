@@ -63,6 +63,13 @@ test("parseCertificate() reads what was issued", () => {
   assert.equal(leaf.extensions.authorityKeyId, made.east.certificate.extensions.subjectKeyId);
 });
 
+test("parseCertificate() keeps nothing in memory that others share", () => {
+  const { der, tbs, signature, spki } = parseCertificate(Buffer.from(leaf.der));
+  for (const part of [der, tbs, signature, spki]) {
+    assert.equal(part.buffer.byteLength, part.length);
+  }
+});
+
 test("parseCertificate() reads keys on P-384", () => {
   assert.equal(
     parseCertificate(edited({ [at.key]: spki("P-384") })).publicKey.asymmetricKeyType,
