@@ -4,6 +4,7 @@ import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import type { Imports } from "../kubernetes/imports.ts";
+import type { RunningWebhook } from "../kubernetes/webhook/webhook.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
@@ -28,6 +29,8 @@ export interface AgentView {
   readonly imports?: Imports;
   /** Absent: the gateways' addresses are written down. */
   readonly gateways?: GatewayWatch;
+  /** Absent: API servers get no sidecars from it. */
+  readonly webhook?: RunningWebhook;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly log: Log;
@@ -36,7 +39,7 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, replicas, proxyWatch, engines, disk, secrets, imports, gateways } = view;
-  const all = [core, replicas, proxyWatch, engines, disk, secrets, imports, gateways];
+  const { core, replicas, proxyWatch, engines, disk, secrets, imports, gateways, webhook } = view;
+  const all = [core, replicas, proxyWatch, engines, disk, secrets, imports, gateways, webhook];
   return all.flatMap((one) => one?.findings() ?? []);
 }

@@ -209,6 +209,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     secrets,
     ...(cluster?.imports === undefined ? {} : { imports: cluster.imports }),
     ...(cluster?.gateways === undefined ? {} : { gateways: cluster.gateways }),
+    ...(cluster?.webhook === undefined ? {} : { webhook: cluster.webhook }),
     telemetry,
     clock,
     log,

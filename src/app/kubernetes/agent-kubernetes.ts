@@ -12,7 +12,7 @@ import type { KubernetesConfig } from "../config/kubernetes/kubernetes-config.ts
 import { accessOf } from "./api-access.ts";
 import { type Imports, type ImportsOptions, startImports } from "./imports.ts";
 import { type Prove, proveByToken } from "./token-identity.ts";
-import { startWebhook } from "./webhook/webhook.ts";
+import { type RunningWebhook, startWebhook } from "./webhook/webhook.ts";
 
 /** What an agent is for its own cluster, over one pool of connections to its API server. */
 export interface AgentKubernetes extends AsyncDisposable {
@@ -22,6 +22,8 @@ export interface AgentKubernetes extends AsyncDisposable {
   readonly imports?: Imports;
   /** Absent: the gateways' addresses are written down. */
   readonly gateways?: GatewayWatch;
+  /** Absent: API servers get no sidecars from it. */
+  readonly webhook?: RunningWebhook;
 }
 
 /** Waits for nobody. Throws MESH_CONFIG_INVALID, MESH_FILE_UNREADABLE and MESH_LISTEN_FAILED. */
@@ -57,15 +59,17 @@ export async function openAgentKubernetes(
   const gateways =
     gateway === undefined ? undefined : startGatewayWatch({ ...parts, ...gateway, open });
   if (gateways !== undefined) opened.use(gateways);
-  if (webhook !== undefined && identity !== undefined) {
-    const { audience } = identity;
-    opened.use(await startWebhook(webhook, { ...parts, api, audience }));
-  }
+  const injecting =
+    webhook === undefined || identity === undefined
+      ? undefined
+      : await startWebhook(webhook, { ...parts, api, audience: identity.audience });
+  if (injecting !== undefined) opened.use(injecting);
   const owned = opened.move();
   return {
     ...(identity === undefined ? {} : { prove: proveByToken({ config: identity, api, ...parts }) }),
     ...(imports === undefined ? {} : { imports }),
     ...(gateways === undefined ? {} : { gateways }),
+    ...(injecting === undefined ? {} : { webhook: injecting }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

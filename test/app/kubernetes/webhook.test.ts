@@ -24,7 +24,7 @@ import { madeMesh } from "../../trust/made.ts";
 import { cartPod } from "../install/inject/made-pod.ts";
 
 const { bundle } = await madeMesh();
-const clock = { nowMs: (): number => Date.now(), monotonicMs: (): number => performance.now() };
+const realClock = { nowMs: (): number => Date.now(), monotonicMs: (): number => performance.now() };
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 function configFor(configuration: string): WebhookConfig {
@@ -38,7 +38,11 @@ function configFor(configuration: string): WebhookConfig {
   };
 }
 
-function start(api: KubeApi, configuration = "isthmus-injector"): Promise<RunningWebhook> {
+function start(
+  api: KubeApi,
+  configuration = "isthmus-injector",
+  clock = realClock,
+): Promise<RunningWebhook> {
   return startWebhook(configFor(configuration), {
     api,
     trustDomain: trustDomainOf(parseMemberName("east"), parseMeshDomain("acme.mesh")),
@@ -183,6 +187,25 @@ describe("POST /inject", () => {
   });
 });
 
+test("findings() tell of a webhook that API servers may not find, once that lasts", async () => {
+  let nowMs = 0;
+  const clock = { nowMs: realClock.nowMs, monotonicMs: () => nowMs };
+  const asked = Promise.withResolvers<void>();
+  const api = {
+    get: () => {
+      setImmediate(asked.resolve);
+      return Promise.resolve(undefined);
+    },
+  } as unknown as KubeApi;
+  await using webhook = await start(api, "gone", clock);
+  await asked.promise;
+  assert.deepEqual(webhook.findings(), []);
+  nowMs += 30_000;
+  const [finding] = webhook.findings();
+  assert.equal(finding?.code, "KUBERNETES_WEBHOOK_UNKEPT");
+  assert.match(finding?.message ?? "", /Cannot find MutatingWebhookConfiguration "gone"/);
+});
+
 describe("nextCaBundle()", async () => {
   const nowMs = Date.now();
   const [own, other, old] = await Promise.all([
@@ -223,7 +246,7 @@ suite("the webhook at a real API server", { skip: skipWithoutKubernetes }, () =>
     cluster = await startCluster({ name: "hook" });
     connection = await openKubeConnection(
       { t: "kubeconfig", path: cluster.kubeconfig() },
-      { clock },
+      { clock: realClock },
     );
     hook = await start(connection.api);
     await register(hook);

@@ -25,6 +25,8 @@ export interface KeeperOptions {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** After each look: why API servers may not find the webhook, or not trust it; undefined: they do. */
+  readonly onLook: (problem: string | undefined) => void;
 }
 
 // Nobody else is told of it, so that its life bounds only what a forgotten one is worth.
@@ -74,12 +76,14 @@ export async function keepServing(options: KeeperOptions): Promise<void> {
         }
       }
       lastFailure = undefined;
+      options.onLook(undefined);
     } catch (thrown) {
       const reason = reasonOf(thrown);
       if (reason !== lastFailure && !isRace(thrown)) {
         log.warn({ name: options.configuration, reason }, "Webhook's caBundle could not be kept");
       }
       lastFailure = reason;
+      if (!isRace(thrown)) options.onLook(reason);
     }
     await wait(lookMs, undefined, { signal, ref: false }).catch(() => undefined);
   }

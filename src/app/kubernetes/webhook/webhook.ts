@@ -2,6 +2,7 @@ import type { KubeApi } from "../../../discovery/kubernetes/kube-api.ts";
 import type { HostPort } from "../../../mesh/address.ts";
 import type { TrustDomain } from "../../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";
+import type { Finding } from "../../../mesh/service.ts";
 import type { Telemetry } from "../../../telemetry/registry.ts";
 import type { WebhookConfig } from "../../config/kubernetes/webhook-config.ts";
 import type { InjectionSettings } from "../../install/inject/containers.ts";
@@ -23,7 +24,11 @@ export interface WebhookParts {
 
 export interface RunningWebhook extends AsyncDisposable {
   readonly address: HostPort;
+  readonly findings: () => readonly Finding[];
 }
+
+// Shorter than this it is no news: an API server that restarts is back by then.
+const tolerableMs = 30_000;
 
 /** Answers API servers that ask about new pods. Throws MESH_LISTEN_FAILED. */
 export async function startWebhook(
@@ -46,6 +51,7 @@ export async function startWebhook(
   });
   const ending = new AbortController();
   const { signal } = ending;
+  let problem: { readonly reason: string; readonly sinceMs: number } | undefined;
   const keeping = keepServing({
     api,
     configuration,
@@ -56,16 +62,30 @@ export async function startWebhook(
     random,
     log,
     signal,
+    onLook: (reason) => {
+      const sinceMs = problem?.sinceMs ?? clock.monotonicMs();
+      problem = reason === undefined ? undefined : { reason, sinceMs };
+    },
   });
   log.info({ address: `${server.address.host}:${server.address.port}` }, "Webhook listens");
   return {
     address: server.address,
+    findings: () => {
+      const isLasting =
+        problem !== undefined && clock.monotonicMs() - problem.sinceMs >= tolerableMs;
+      return isLasting ? [unkept(configuration, problem?.reason ?? "")] : [];
+    },
     [Symbol.asyncDispose]: async () => {
       ending.abort(new Error("the webhook is closing"));
       await keeping;
       await server[Symbol.asyncDispose]();
     },
   };
+}
+
+function unkept(subject: string, reason: string): Finding {
+  const message = `new pods may come without a sidecar, or not at all: ${reason}`;
+  return { code: "KUBERNETES_WEBHOOK_UNKEPT", severity: "warning", subject, message };
 }
 
 /** What pods that come now are given. */
