@@ -10,6 +10,10 @@ export interface SourceChange {
   readonly policies?: readonly ImportPolicy[];
 }
 
+export function hasNews({ upserts, removed, policies }: SourceChange): boolean {
+  return upserts.length + removed.length > 0 || policies !== undefined;
+}
+
 export interface SourceEvents {
   /** The first call carries everything the source has; it means "synced", even when empty. */
   readonly onChange: (change: SourceChange) => void;

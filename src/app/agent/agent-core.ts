@@ -26,6 +26,7 @@ import { LoadIntake } from "./load/load-intake.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
 import { Neighbours } from "./neighbours.ts";
 import { createOwnSources, type OwnSources } from "./own-sources.ts";
+import { ImportPolicies, type ProxyAnswers } from "./policies/import-policies.ts";
 import { createServiceBuilder, type ServiceBuilder } from "./service-builder.ts";
 import type { SidecarClaim, SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
@@ -50,8 +51,8 @@ export interface AgentCoreOptions {
   readonly onService?: (id: ServiceId) => void;
   /** There are new proofs to be kept. */
   readonly onProofs: () => void;
-  /** Node ids of the proxies that have not answered all they were sent. */
-  readonly unansweredBy: () => ReadonlySet<string>;
+  /** What proxies made of all they were sent. */
+  readonly proxyAnswers: () => ProxyAnswers;
   /** How names of gateways are resolved; default: as the system does. */
   readonly resolve?: ResolveHost;
 }
@@ -69,6 +70,7 @@ export class AgentCore implements AsyncDisposable {
   readonly mesh: MeshView;
   readonly load: LoadIntake;
   readonly drains: GatewayDrains;
+  readonly policies: ImportPolicies;
   readonly #options: AgentCoreOptions;
   readonly #sources: OwnSources;
   readonly #builder: ServiceBuilder;
@@ -161,14 +163,18 @@ export class AgentCore implements AsyncDisposable {
       addresses: config.gateway.service === undefined ? config.gateway.addresses : undefined,
       catalog: this.catalog,
       isBuilt: () => this.#builder.isIdle(),
-      unansweredBy: options.unansweredBy,
+      unansweredBy: () => options.proxyAnswers().unanswered,
       onChange: () => this.#publishMember(),
       clock,
       log,
     });
+    this.policies = new ImportPolicies({
+      isBuilt: () => this.#builder.isIdle(),
+      proxies: options.proxyAnswers,
+    });
     this.#sources = createOwnSources({
       sources: options.sources,
-      onChange: (source, change) => this.#changed(this.local.take(source, change)),
+      onChange: (source, change) => this.#takeSource(source, change),
     });
     this.#knowledge = new Knowledge({
       clock,
@@ -250,6 +256,15 @@ export class AgentCore implements AsyncDisposable {
     this.catalog.publishAll([...this.local.services.values()]);
   }
 
+  #takeSource(source: string, change: SourceChange): void {
+    // First: services that come with a policy are not built without it.
+    if (change.policies !== undefined) {
+      const policies = this.policies.take(source, change.policies);
+      this.#builder.add(this.mesh.applyPolicies(policies));
+    }
+    this.#changed(this.local.take(source, change));
+  }
+
   #changed(change: SourceChange): void {
     if (change.upserts.length + change.removed.length === 0) return;
     this.catalog.publish(change);
@@ -300,6 +315,7 @@ export class AgentCore implements AsyncDisposable {
       const hubs = this.catalog.hubs();
       this.neighbours.tick({ isAnyHubReadable: hubs.some(({ isReadable }) => isReadable) });
       this.load.tick();
+      this.policies.look();
       this.#ticks += 1;
       if (this.#ticks % ticksPerCallers === 0) this.resources.refreshCallers();
       this.#adjustTimeouts();

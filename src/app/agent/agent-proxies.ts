@@ -22,10 +22,12 @@ import { type LogPace, pacedLog } from "../../telemetry/paced-log.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import type { NodeClaim } from "../../xds/node.ts";
+import type { TypeStatus } from "../../xds/session.ts";
 import { type View, viewed } from "../../xds/view.ts";
 import type { ProxyConfigAnswer } from "../api-model.ts";
 import type { XdsSocket } from "../config/config.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { registerReplicas } from "./replicas/replica-service.ts";
 import { resourceJson } from "./resource-json.ts";
 import { type Served, servedBy } from "./served-by.ts";
@@ -74,8 +76,8 @@ export interface AgentProxies {
   readonly proxies: () => readonly ConnectedProxy[];
   /** How many of them report load. */
   readonly reporters: () => number;
-  /** Node ids of those that have not answered all they were sent. */
-  readonly unansweredBy: () => ReadonlySet<string>;
+  /** What they made of all they were sent. */
+  readonly answers: () => ProxyAnswers;
   /** What the proxy was told; undefined: it has no open stream. */
   readonly configOf: (nodeId: string) => ProxyConfigAnswer["resources"] | undefined;
   readonly close: (graceMs: number) => Promise<void>;
@@ -164,11 +166,15 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       if (closed > 0) log.warn({ count: closed }, "Proxies cut off by the new charter");
     },
     proxies,
-    unansweredBy: () => {
-      const late = ads
-        .proxies()
-        .filter(({ types }) => types.some(({ unanswered }) => unanswered > 0));
-      return new Set(late.map(({ nodeId }) => nodeId));
+    answers: () => {
+      const all = ads.proxies();
+      const where = (isSo: (type: TypeStatus) => boolean): ReadonlySet<string> =>
+        new Set(all.filter(({ types }) => types.some(isSo)).map(({ nodeId }) => nodeId));
+      return {
+        connected: new Set(all.map(({ nodeId }) => nodeId)),
+        unanswered: where(({ unanswered }) => unanswered > 0),
+        refusing: where(({ refused }) => refused > 0),
+      };
     },
     reporters: () => loads.reporters,
     configOf: (nodeId) => {

@@ -21,6 +21,7 @@ import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
 import { openSources } from "./open-sources.ts";
+import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { createProxyWatch } from "./proxy-watch.ts";
 import { watchReplicas } from "./replicas/replica-watch.ts";
 import { watchSecrets } from "./secret-watch.ts";
@@ -60,6 +61,12 @@ export interface RunningAgent extends AsyncDisposable {
 
 // Proxies keep what they have and come back on their own: nothing is gained by a long goodbye.
 const streamGraceMs = 1000;
+
+const noAnswers: ProxyAnswers = {
+  connected: new Set(),
+  unanswered: new Set(),
+  refusing: new Set(),
+};
 
 // Half a minute counts as gone: a few looks in it are enough.
 const lookMs = 5000;
@@ -130,7 +137,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     },
     onService: (id) => doors.imports?.touch([id]),
     onProofs: () => proofFile.touch(),
-    unansweredBy: () => doors.proxies?.unansweredBy() ?? new Set(),
+    proxyAnswers: () => doors.proxies?.answers() ?? noAnswers,
     ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
   });
   opened.use(core);

@@ -4,10 +4,13 @@ import {
   type GatewayWatchOptions,
   startGatewayWatch,
 } from "../../discovery/io/kubernetes/gateway-watch.ts";
+import { kubernetesSourceName } from "../../discovery/io/kubernetes/kubernetes-source.ts";
 import { startPolicyAnswers } from "../../discovery/io/kubernetes/policies/policy-answers.ts";
+import type { Programming } from "../../discovery/policies/import-answer.ts";
 import type { MemberName, TrustDomain } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
+import type { AgentCore } from "../agent/agent-core.ts";
 import type { KubernetesConfig } from "../config/kubernetes/kubernetes-config.ts";
 import { accessOf } from "./api-access.ts";
 import { type Imports, type ImportsOptions, startImports } from "./imports.ts";
@@ -34,7 +37,7 @@ export async function openAgentKubernetes(
     readonly trustDomain: TrustDomain;
     /** The roots in force, PEM. */
     readonly bundlePem: () => string;
-    readonly core: ImportsOptions["core"];
+    readonly core: ImportsOptions["core"] & Pick<AgentCore, "policies">;
     readonly gateway?: Pick<GatewayWatchOptions, "service" | "onAddresses" | "refusalOf">;
     readonly refusalOf: ImportsOptions["refusalOf"];
     /** Of a member's agents one writes. */
@@ -49,7 +52,11 @@ export async function openAgentKubernetes(
   const connection = opened.use(await openKubeConnection(accessOf(config), parts));
   const { api, open } = connection;
   const { identity, mcs, dns, webhook } = config;
-  opened.use(startPolicyAnswers({ api, open, ...parts }));
+  const source = kubernetesSourceName(connection.context);
+  // An agent that is not warm may not have heard of its sources.
+  const programmingOf = (name: string): Programming =>
+    parts.core.isWarm() ? parts.core.policies.programmingOf(source, name) : { t: "waiting" };
+  opened.use(startPolicyAnswers({ api, open, programmingOf, ...parts }));
   const imports =
     mcs === undefined
       ? undefined

@@ -1,7 +1,8 @@
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { LocalService } from "../../mesh/service.ts";
+import type { ImportPolicy } from "../policies/import-policy.ts";
 import type { SourceChange } from "../source.ts";
-import type { ObjectKey } from "./kube-objects.ts";
+import type { KubeObject, ObjectKey, ServicePart } from "./kube-objects.ts";
 import { serviceOf } from "./kube-objects.ts";
 import type { Manifest, SourcedObject } from "./manifest.ts";
 import { duplicateFinding } from "./manifest.ts";
@@ -19,7 +20,7 @@ export interface Inventory {
   readonly files: () => IterableIterator<string>;
   readonly put: (manifest: Manifest) => void;
   readonly remove: (file: string) => void;
-  /** What changed in the services since the last call. */
+  /** What changed in services and policies since the last call. */
   readonly takeChange: () => SourceChange;
   readonly findings: () => SourceFinding[];
 }
@@ -36,39 +37,57 @@ export function createInventory(): Inventory {
   /** Who defines an object; the first file by name is used. */
   const definers = new Map<ObjectKey, readonly SourcedObject[]>();
   const keysOf = new Map<ServiceId, Set<ObjectKey>>();
+  const policyKeys = new Set<ObjectKey>();
   const changed = new Set<ServiceId>();
+  let arePoliciesChanged = false;
   const built = new Map<ServiceId, Built>();
+
+  /** The keys of all objects that are built together with this one. */
+  const touch = (object: KubeObject): Set<ObjectKey> => {
+    if (object.t === "import-policy") {
+      arePoliciesChanged = true;
+      return policyKeys;
+    }
+    const service = serviceOf(object);
+    changed.add(service);
+    const keys = keysOf.get(service) ?? new Set();
+    keysOf.set(service, keys);
+    return keys;
+  };
 
   const withdraw = ({ object, origin }: SourcedObject): void => {
     const left = (definers.get(object.key) ?? []).filter(
       (other) => other.origin.file !== origin.file,
     );
-    changed.add(serviceOf(object));
+    const keys = touch(object);
     if (left.length > 0) definers.set(object.key, left);
     else {
       definers.delete(object.key);
-      keysOf.get(serviceOf(object))?.delete(object.key);
+      keys.delete(object.key);
     }
   };
 
   const add = (found: SourcedObject): void => {
     const { key } = found.object;
-    const service = serviceOf(found.object);
     const all = [...(definers.get(key) ?? []), found];
     definers.set(key, all.length === 1 ? all : all.sort(byFile));
-    const keys = keysOf.get(service) ?? new Set();
-    keysOf.set(service, keys.add(key));
-    changed.add(service);
+    touch(found.object).add(key);
   };
+
+  /** Who defines each of them, in the order of their keys. */
+  const definitionsOf = (
+    keys: Iterable<ObjectKey> | undefined,
+  ): readonly (readonly SourcedObject[])[] =>
+    [...(keys ?? [])].sort().map((key) => definers.get(key) ?? []);
 
   const rebuild = (
     id: ServiceId,
     change: { upserts: LocalService[]; removed: ServiceId[] },
   ): void => {
     const before = built.get(id);
-    const keys = [...(keysOf.get(id) ?? [])].sort();
-    const next = build(keys.map((key) => definers.get(key) ?? []));
-    if (keys.length === 0) {
+    const definitions = definitionsOf(keysOf.get(id));
+    const next = build(definitions);
+    if (definitions.length === 0) {
       keysOf.delete(id);
       built.delete(id);
     } else built.set(id, next);
@@ -98,21 +117,37 @@ export function createInventory(): Inventory {
       const change = { upserts: [], removed: [] };
       for (const id of changed) rebuild(id, change);
       changed.clear();
-      return change;
+      if (!arePoliciesChanged) return change;
+      arePoliciesChanged = false;
+      return { ...change, policies: policiesOf(definitionsOf(policyKeys)) };
     },
     findings: () => [
       ...[...manifests.values()].flatMap(({ findings }) => findings),
       ...[...built.values()].flatMap(({ findings }) => findings),
+      ...duplicatesIn(definitionsOf(policyKeys)),
     ],
   };
 }
 
 function build(definitions: readonly (readonly SourcedObject[])[]): Built {
-  const duplicates = definitions.flatMap(([used, ...unused]) =>
+  const built = buildService(definitions.flatMap((all) => all.slice(0, 1).filter(isPart)));
+  return { ...built, findings: [...duplicatesIn(definitions), ...built.findings] };
+}
+
+function isPart(found: SourcedObject): found is SourcedObject<ServicePart> {
+  return found.object.t !== "import-policy";
+}
+
+function duplicatesIn(definitions: readonly (readonly SourcedObject[])[]): SourceFinding[] {
+  return definitions.flatMap(([used, ...unused]) =>
     used === undefined ? [] : unused.map((other) => duplicateFinding(other, used)),
   );
-  const built = buildService(definitions.flatMap((all) => all.slice(0, 1)));
-  return { ...built, findings: [...duplicates, ...built.findings] };
+}
+
+function policiesOf(definitions: readonly (readonly SourcedObject[])[]): readonly ImportPolicy[] {
+  return definitions.flatMap(([used]) =>
+    used?.object.t === "import-policy" ? [used.object.policy] : [],
+  );
 }
 
 function byFile(a: SourcedObject, b: SourcedObject): number {

@@ -1,8 +1,9 @@
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { ObjectMetadata } from "../../mesh/object-metadata.ts";
 import type { Health, HealthProbe, ServicePort, TrafficTerms } from "../../mesh/service.ts";
+import type { ImportPolicy } from "../policies/import-policy.ts";
 
-/** `<kind>/<namespace>/<name>`: one object of a member, wherever it is read. */
+/** `<kind>/<namespace>/<name>`, or without a namespace: one object of a member, wherever it is read. */
 export type ObjectKey = string;
 
 /** What a Service or an EndpointSlice says about the workloads behind it. */
@@ -74,9 +75,19 @@ export interface KubeExport {
   readonly annotations?: ObjectMetadata;
 }
 
-export type KubeObject = KubeService | KubeSlice | KubeExport;
+/** `isthmus.dev/v1alpha1` ImportPolicy. */
+export interface KubeImportPolicy {
+  readonly t: "import-policy";
+  readonly key: ObjectKey;
+  readonly policy: ImportPolicy;
+}
+
+/** What services are made of. */
+export type ServicePart = KubeService | KubeSlice | KubeExport;
+
+export type KubeObject = ServicePart | KubeImportPolicy;
 
 /** The service an object is about. */
-export function serviceOf(object: KubeObject): ServiceId {
+export function serviceOf(object: ServicePart): ServiceId {
   return object.t === "service" ? object.id : object.service;
 }

@@ -6,8 +6,8 @@ import { originText } from "./source-finding.ts";
 import { splitDocuments } from "./yaml-documents.ts";
 
 /** An object and where it came from. */
-export interface SourcedObject {
-  readonly object: KubeObject;
+export interface SourcedObject<One extends KubeObject = KubeObject> {
+  readonly object: One;
   readonly origin: Origin;
   /** When this source first saw the object, epoch. It stands in for a creation time that is not stated. */
   readonly firstSeenMs: number;

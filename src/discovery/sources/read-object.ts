@@ -4,6 +4,7 @@ import type { KubeObject, ObjectKey } from "./kube-objects.ts";
 import type { Metadata } from "./metadata.ts";
 import { readMetadata } from "./metadata.ts";
 import { readExport } from "./read-export.ts";
+import { readImportPolicy } from "./read-import-policy.ts";
 import { readService } from "./read-service.ts";
 import { readSlice } from "./read-slice.ts";
 import { shown } from "./source-finding.ts";
@@ -15,7 +16,7 @@ export type ObjectReading =
   /** A kind that is none of this project's business. */
   | { readonly t: "foreign" };
 
-type Kind = "Service" | "EndpointSlice" | "ServiceExport";
+type Kind = "Service" | "EndpointSlice" | "ServiceExport" | "ImportPolicy";
 
 const foreign = { t: "foreign" } as const;
 const known: ReadonlyMap<string, Kind> = new Map([
@@ -23,6 +24,7 @@ const known: ReadonlyMap<string, Kind> = new Map([
   ["discovery.k8s.io/v1 EndpointSlice", "EndpointSlice"],
   ["multicluster.x-k8s.io/v1beta1 ServiceExport", "ServiceExport"],
   ["multicluster.x-k8s.io/v1alpha1 ServiceExport", "ServiceExport"],
+  ["isthmus.dev/v1alpha1 ImportPolicy", "ImportPolicy"],
 ]);
 
 /** Objects that look like ours and are not read; the operator should know what to write instead. */
@@ -36,6 +38,7 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
     /^(?:multicluster\.(?:x-)?k8s\.io|net\.gke\.io)\/\S+ ServiceExport$/,
     "only multicluster.x-k8s.io/v1beta1 and v1alpha1 are read; change apiVersion",
   ],
+  [/^isthmus\.dev\/\S+ ImportPolicy$/, "only isthmus.dev/v1alpha1 is read; change apiVersion"],
   [/^isthmus\.dev\//, "this version does not know the kind and does not act on it"],
 ];
 
@@ -70,9 +73,11 @@ function readKnown(
   { kind, problems }: { readonly kind: Kind; readonly problems: Problem[] },
 ): ObjectReading {
   const before = problems.length;
-  const metadata = readMetadata(fields, kind === "EndpointSlice" ? "name" : "label");
+  const isLabel = kind === "Service" || kind === "ServiceExport";
+  const metadata = readMetadata(fields, isLabel ? "label" : "name");
   if (metadata === undefined) return { t: "invalid" };
-  const key = `${kind}/${metadata.namespace}/${metadata.name}`;
+  const { namespace, name } = metadata;
+  const key = kind === "ImportPolicy" ? `${kind}/${name}` : `${kind}/${namespace}/${name}`;
   const object = readAs(kind, { fields, metadata, problems });
   const isInvalid = problems.slice(before).some(({ code }) => code === "SOURCE_OBJECT_INVALID");
   return object === undefined || isInvalid ? { t: "invalid", key } : { t: "object", object };
@@ -92,5 +97,7 @@ function readAs(kind: Kind, { fields, metadata, problems }: Reading): KubeObject
       return readSlice(fields, metadata, problems);
     case "ServiceExport":
       return readExport(fields, metadata, problems);
+    case "ImportPolicy":
+      return readImportPolicy(fields, metadata, problems);
   }
 }

@@ -1,5 +1,5 @@
 import type { ExportTerms, LocalService } from "../../mesh/service.ts";
-import type { KubeExport } from "./kube-objects.ts";
+import type { KubeExport, KubeSlice, ServicePart } from "./kube-objects.ts";
 import { localServiceOf } from "./local-service.ts";
 import type { SourcedObject } from "./manifest.ts";
 import type { Placed, ServiceView } from "./service-findings.ts";
@@ -16,15 +16,15 @@ export interface Built {
 }
 
 /** One service out of the objects about it; the caller orders them, so that the same ones give the same. */
-export function buildService(objects: readonly SourcedObject[]): Built {
+export function buildService(objects: readonly SourcedObject<ServicePart>[]): Built {
   const view = viewOf(objects);
   const findings = serviceFindings(view);
   const { local } = view;
   return local === undefined ? { findings } : { local, content: JSON.stringify(local), findings };
 }
 
-function viewOf(objects: readonly SourcedObject[]): ServiceView {
-  const slices: Placed<Extract<SourcedObject["object"], { t: "slice" }>>[] = [];
+function viewOf(objects: readonly SourcedObject<ServicePart>[]): ServiceView {
+  const slices: Placed<KubeSlice>[] = [];
   const parts: { -readonly [K in keyof ServiceView]?: ServiceView[K] } = {};
   let terms: ExportTerms = { createdAtMs: 0 };
   for (const { object, origin, firstSeenMs } of objects) {

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { notActedUpon, seenPolicy } from "../../../src/discovery/policies/policy-answer.ts";
+import {
+  notActedUpon,
+  seenPolicy,
+  statusPatch,
+} from "../../../src/discovery/policies/policy-answer.ts";
 
 const now = new Date("2026-11-21T12:00:00.123Z");
-const about = { kind: "Scope", now };
 const scope = (status: unknown, generation = 2): object => ({
   metadata: { name: "all", namespace: "shop", generation },
   status,
@@ -12,10 +15,10 @@ const scope = (status: unknown, generation = 2): object => ({
 function answer(object: object): object | undefined {
   const seen = seenPolicy(object);
   assert.ok(seen);
-  return notActedUpon(seen, about);
+  return statusPatch(seen, { answer: notActedUpon("Scope"), now });
 }
 
-test("notActedUpon() says so of this generation, with times as Kubernetes writes them", () => {
+test("statusPatch() speaks of this generation, with times as Kubernetes writes them", () => {
   const given = answer(scope(undefined)) as {
     status: { conditions: { type: string; lastTransitionTime: string }[] };
   };
@@ -26,16 +29,34 @@ test("notActedUpon() says so of this generation, with times as Kubernetes writes
   assert.equal(given.status.conditions[0]?.lastTransitionTime, "2026-11-21T12:00:00Z");
 });
 
-test("notActedUpon() has nothing to write where it stands already", () => {
+test("statusPatch() has nothing to write where it stands already", () => {
   const given = answer(scope(undefined)) as { status: object };
   assert.equal(answer(scope(given.status)), undefined);
 });
 
-test("notActedUpon() speaks again when the object or somebody's status changed", () => {
+test("statusPatch() speaks again when the object or somebody's status changed", () => {
   const given = answer(scope(undefined)) as { status: { conditions: object[] } };
   assert.notEqual(answer(scope(given.status, 3)), undefined);
   const wrong = { conditions: given.status.conditions.map((one) => ({ ...one, status: "True" })) };
   assert.notEqual(answer(scope(wrong)), undefined);
+});
+
+test("statusPatch() leaves the time of a condition that only has another reason", () => {
+  const lastTransitionTime = "2026-01-01T00:00:00Z";
+  const said = ["Accepted", "Programmed"].map((type) => ({
+    type,
+    status: type === "Accepted" ? "False" : "True",
+    reason: "Else",
+    observedGeneration: 2,
+    lastTransitionTime,
+  }));
+  const given = answer(scope({ conditions: said })) as {
+    status: { conditions: { lastTransitionTime: string }[] };
+  };
+  assert.deepEqual(
+    given.status.conditions.map((one) => one.lastTransitionTime),
+    [lastTransitionTime, "2026-11-21T12:00:00Z"],
+  );
 });
 
 test("seenPolicy() takes whatever stands in a status, and nothing without a name", () => {

@@ -1,6 +1,7 @@
 import type { Clock, Random } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import type { SourceEvents, WorkloadSource } from "../../source.ts";
+import { hasNews } from "../../source.ts";
 import type { ClusterInventory } from "../../sources/kubernetes/cluster-inventory.ts";
 import { createClusterInventory } from "../../sources/kubernetes/cluster-inventory.ts";
 import type { FollowChange } from "../../sources/kubernetes/follower.ts";
@@ -31,6 +32,11 @@ export interface KubernetesSource extends WorkloadSource {
   readonly cluster: ClusterKnowledge;
   /** Called after changes of that kind were taken in; returns its own cancellation. */
   readonly onKind: (kind: WatchedKind, listener: () => void) => () => void;
+}
+
+/** What the source of that context is called. */
+export function kubernetesSourceName(context: string): string {
+  return `kubernetes:${context}`;
 }
 
 /** The services of a cluster, as its API server tells them. */
@@ -67,7 +73,7 @@ class ApiSource implements KubernetesSource {
 
   constructor(options: KubernetesSourceOptions) {
     const { context, namespaces, ...readerOptions } = options;
-    this.name = `kubernetes:${context}`;
+    this.name = kubernetesSourceName(context);
     this.#followed = watchedLists(namespaces).map((list) => {
       const reader = createWatchReader({
         ...readerOptions,
@@ -145,14 +151,16 @@ class ApiSource implements KubernetesSource {
 
   #sync(): void {
     this.#isSynced = true;
-    this.#events?.onChange(this.#inventory.takeChange());
+    const readsPolicies = this.#followed.some(({ list }) => list.rules.kind === "ImportPolicy");
+    const none = readsPolicies ? { policies: [] } : {};
+    this.#events?.onChange({ ...none, ...this.#inventory.takeChange() });
     this.#synced.resolve();
   }
 
   #flush(): void {
     if (!this.#isSynced || this.#isClosed) return;
     const change = this.#inventory.takeChange();
-    if (change.upserts.length + change.removed.length > 0) this.#events?.onChange(change);
+    if (hasNews(change)) this.#events?.onChange(change);
     this.#tellSoon();
   }
 

@@ -2,6 +2,7 @@ import { normalize } from "node:path";
 import { MeshError } from "../../../mesh/errors.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import type { SourceEvents, WorkloadSource } from "../../source.ts";
+import { hasNews } from "../../source.ts";
 import type { Inventory } from "../../sources/inventory.ts";
 import { createInventory } from "../../sources/inventory.ts";
 import { mayBeUnfinished, readManifest } from "../../sources/manifest.ts";
@@ -258,9 +259,8 @@ class FilesSource implements WorkloadSource {
 
   #emit({ isFirst }: { readonly isFirst: boolean }): void {
     const change = this.#inventory.takeChange();
-    if (isFirst || change.upserts.length > 0 || change.removed.length > 0) {
-      this.#events?.onChange(change);
-    }
+    if (isFirst) this.#events?.onChange({ policies: [], ...change });
+    else if (hasNews(change)) this.#events?.onChange(change);
     const findings: Finding[] = [
       ...this.#folderFindings,
       ...this.#watchFindings(),

@@ -63,6 +63,8 @@ class HealthProber implements WorkloadSource {
   readonly #probed = new Map<string, Probed>();
   readonly #keys = new Map<ServiceId, ReadonlySet<string>>();
   readonly #waiting: Probed[] = [];
+  /** Before it is synced they wait, as services do. */
+  #policies: SourceChange["policies"];
   #inFlight = 0;
   #events: SourceEvents | undefined;
   #isSynced = false;
@@ -91,6 +93,7 @@ class HealthProber implements WorkloadSource {
     events.onChange({
       upserts: [...this.#services.values()].map((service) => this.#view(service)),
       removed: [],
+      ...policiesIn(this.#policies),
     });
   }
 
@@ -125,15 +128,17 @@ class HealthProber implements WorkloadSource {
     clearTimeout(timer);
   }
 
-  #take({ upserts, removed }: SourceChange): void {
+  #take({ upserts, removed, policies }: SourceChange): void {
     if (this.#isClosed) return;
+    this.#policies = policies ?? this.#policies;
     for (const service of upserts) this.#follow(service);
     for (const id of removed) {
       this.#services.delete(id);
       this.#unfollow(id, new Set());
     }
     if (!this.#isSynced) return;
-    this.#events?.onChange({ upserts: upserts.map((service) => this.#view(service)), removed });
+    const viewed = upserts.map((service) => this.#view(service));
+    this.#events?.onChange({ upserts: viewed, removed, ...policiesIn(policies) });
   }
 
   #follow(service: LocalService): void {
@@ -247,6 +252,10 @@ class HealthProber implements WorkloadSource {
     const probed = this.#probed.get(probeKeyOf(address, probe));
     return probedEndpoint(endpoint, probed?.state ?? initialProbeState(false));
   }
+}
+
+function policiesIn(policies: SourceChange["policies"]): Pick<SourceChange, "policies"> {
+  return policies === undefined ? {} : { policies };
 }
 
 function stop({ stop: controller, timer }: Probed): void {

@@ -1,5 +1,6 @@
 import type { ServiceId } from "../../../mesh/ids.ts";
 import type { LocalService } from "../../../mesh/service.ts";
+import type { ImportPolicy } from "../../policies/import-policy.ts";
 import type { SourceChange } from "../../source.ts";
 import type { ObjectKey } from "../kube-objects.ts";
 import { buildService } from "../service-build.ts";
@@ -26,7 +27,7 @@ export interface ClusterInventory {
   readonly namespaces: ReadonlyMap<string, KubeNamespace>;
   /** Objects are taken as they are read; nothing of `change` is kept. */
   readonly take: (kind: WatchedKind, change: FollowChange) => void;
-  /** What changed in the services since the last call. */
+  /** What changed in services and policies since the last call. */
   readonly takeChange: () => SourceChange;
   readonly findings: () => readonly SourceFinding[];
 }
@@ -48,6 +49,8 @@ export function createClusterInventory(): ClusterInventory {
   /** By what they are about: an object, or a service. */
   const findings = new Map<string, readonly SourceFinding[]>();
   const contents = new Map<ServiceId, string>();
+  const policies = new Map<string, ImportPolicy>();
+  let arePoliciesChanged = false;
 
   const report = (about: string, found: readonly SourceFinding[]): void => {
     if (found.length === 0) findings.delete(about);
@@ -60,7 +63,8 @@ export function createClusterInventory(): ClusterInventory {
       put(key, object) {
         const reading = readApiObject(keyOf(key), object);
         report(keyOf(key), reading.t === "foreign" ? [] : reading.findings);
-        if (reading.t === "object") parts.put(reading.object);
+        if (reading.t === "object" && reading.object.t !== "import-policy")
+          parts.put(reading.object);
         if (reading.t === "foreign") parts.remove(keyOf(key));
       },
       remove(key) {
@@ -74,6 +78,20 @@ export function createClusterInventory(): ClusterInventory {
     Service: ofServices("Service"),
     EndpointSlice: ofServices("EndpointSlice"),
     ServiceExport: ofServices("ServiceExport"),
+    ImportPolicy: {
+      put(name, object) {
+        const key = `ImportPolicy/${name}`;
+        const reading = readApiObject(key, object);
+        report(key, reading.t === "foreign" ? [] : reading.findings);
+        if (reading.t !== "object" || reading.object.t !== "import-policy") return;
+        policies.set(name, reading.object.policy);
+        arePoliciesChanged = true;
+      },
+      remove(name) {
+        report(`ImportPolicy/${name}`, []);
+        if (policies.delete(name)) arePoliciesChanged = true;
+      },
+    },
     Pod: {
       put(key, object) {
         const pod = readPod(key, object);
@@ -131,7 +149,9 @@ export function createClusterInventory(): ClusterInventory {
           if (contents.delete(id)) removed.push(id);
         } else if (result !== "same") upserts.push(result);
       }
-      return { upserts, removed };
+      if (!arePoliciesChanged) return { upserts, removed };
+      arePoliciesChanged = false;
+      return { upserts, removed, policies: [...policies.values()] };
     },
     findings: () => [...findings.values()].flat(),
   };

@@ -3,6 +3,7 @@ export type WatchedKind =
   | "Service"
   | "EndpointSlice"
   | "ServiceExport"
+  | "ImportPolicy"
   | "Pod"
   | "Node"
   | "Namespace";
@@ -38,6 +39,14 @@ const watchedKinds: readonly KindRules[] = [
     isNamespaced: true,
     isOptional: true,
   },
+  {
+    kind: "ImportPolicy",
+    resource: "importpolicies.isthmus.dev",
+    groups: ["/apis/isthmus.dev/v1alpha1"],
+    plural: "importpolicies",
+    isNamespaced: false,
+    isOptional: true,
+  },
   core("Pod", { plural: "pods", isNamespaced: true }),
   core("Node", { plural: "nodes", isNamespaced: false }),
   core("Namespace", { plural: "namespaces", isNamespaced: false }),
@@ -59,8 +68,8 @@ export interface WatchedList {
 }
 
 /**
- * The lists to follow. Who may look into some namespaces only may not look at nodes and namespaces,
- * which belong to the cluster: zones then come from the EndpointSlices alone.
+ * The lists to follow. Who may look into some namespaces only may not look at nodes, namespaces and
+ * import policies, which belong to the cluster: zones then come from the EndpointSlices alone.
  */
 export function watchedLists(namespaces: readonly string[] | undefined): readonly WatchedList[] {
   if (namespaces === undefined) {

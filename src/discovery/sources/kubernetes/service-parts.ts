@@ -1,6 +1,6 @@
 import type { ServiceId } from "../../../mesh/ids.ts";
 import { namespaceOf } from "../../../mesh/ids.ts";
-import type { KubeEndpoint, KubeObject, KubeSlice, ObjectKey } from "../kube-objects.ts";
+import type { KubeEndpoint, KubeSlice, ObjectKey, ServicePart } from "../kube-objects.ts";
 import { serviceOf } from "../kube-objects.ts";
 import type { SourcedObject } from "../manifest.ts";
 import type { NamedFacts } from "./named-facts.ts";
@@ -17,22 +17,22 @@ export interface EndpointFacts {
 
 /** The objects that services are made of, by service. */
 export interface ServiceParts {
-  readonly put: (object: KubeObject) => void;
+  readonly put: (object: ServicePart) => void;
   readonly remove: (key: ObjectKey) => void;
   /** A fact that these objects name is another one. */
   readonly touch: (keys: Iterable<ObjectKey>) => void;
   /** The services whose parts changed since the last call. */
   readonly takeChanged: () => readonly ServiceId[];
   /** All parts of a service, by key; endpoints with what is known of their pods and nodes. */
-  readonly of: (id: ServiceId) => readonly SourcedObject[];
+  readonly of: (id: ServiceId) => readonly SourcedObject<ServicePart>[];
 }
 
 export function createServiceParts(facts: EndpointFacts): ServiceParts {
-  const objects = new Map<ObjectKey, KubeObject>();
+  const objects = new Map<ObjectKey, ServicePart>();
   const keysOf = new Map<ServiceId, Set<ObjectKey>>();
   const changed = new Set<ServiceId>();
 
-  const forget = (object: KubeObject): void => {
+  const forget = (object: ServicePart): void => {
     const service = serviceOf(object);
     const keys = keysOf.get(service);
     keys?.delete(object.key);
@@ -84,8 +84,8 @@ export function createServiceParts(facts: EndpointFacts): ServiceParts {
 
 /** Lets go of what only `before` named. What both name is never let go: it may be kept for this user alone. */
 function rename(
-  before: KubeObject | undefined,
-  after: KubeObject | undefined,
+  before: ServicePart | undefined,
+  after: ServicePart | undefined,
   { accounts, addresses, zones }: EndpointFacts,
 ): void {
   const was = namesIn(before);
@@ -108,7 +108,7 @@ interface Names {
 
 const noNames: Names = { pods: new Set(), nodes: new Set() };
 
-function namesIn(object: KubeObject | undefined): Names {
+function namesIn(object: ServicePart | undefined): Names {
   if (object?.t !== "slice") return noNames;
   const pods = new Set<string>();
   const nodes = new Set<string>();

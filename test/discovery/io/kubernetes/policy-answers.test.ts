@@ -6,6 +6,7 @@ import {
   openKubeConnection,
 } from "../../../../src/discovery/io/kubernetes/api-access.ts";
 import { startPolicyAnswers } from "../../../../src/discovery/io/kubernetes/policies/policy-answers.ts";
+import type { Programming } from "../../../../src/discovery/policies/import-answer.ts";
 import { silentLog } from "../../../app/support/test-mesh.ts";
 import { until } from "../../../kube/admin-client.ts";
 import { skipWithoutKubernetes } from "../../../kube/binaries.ts";
@@ -29,6 +30,7 @@ suite("startPolicyAnswers()", { skip: skipWithoutKubernetes }, () => {
   let cluster: KubeCluster;
   let connection: KubeConnection;
   let isLeader = false;
+  let programming: Programming = { t: "waiting" };
   let answers: AsyncDisposable;
 
   before(async () => {
@@ -39,6 +41,7 @@ suite("startPolicyAnswers()", { skip: skipWithoutKubernetes }, () => {
     answers = startPolicyAnswers({
       ...connection,
       isLeader: () => isLeader,
+      programmingOf: () => programming,
       clock: realClock,
       random: Math.random,
       log: silentLog,
@@ -99,5 +102,58 @@ suite("startPolicyAnswers()", { skip: skipWithoutKubernetes }, () => {
     await cluster.apiServer.restart();
     await write("late", ["shop/*"]);
     await until("the late one is answered", () => isAnswered("late"));
+  });
+
+  const policies = "/apis/isthmus.dev/v1alpha1/importpolicies";
+  const said = async (): Promise<readonly string[]> => {
+    const { status } = await cluster.api.call<Answered>("GET", `${policies}/shop`);
+    return (status?.conditions ?? []).map(
+      (one) => `${one.type} ${one.status} ${one.reason} ${one.observedGeneration}`,
+    );
+  };
+  const apply = (members: readonly string[]): Promise<string> => {
+    const body = {
+      apiVersion: "isthmus.dev/v1alpha1",
+      kind: "ImportPolicy",
+      metadata: { name: "shop" },
+      spec: { namespaces: ["shop"], members },
+    };
+    return cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(body) });
+  };
+
+  test("says of an import policy when all proxies have it, and with how many", async () => {
+    await apply(["east"]);
+    programming = { t: "taken", generation: 1, told: 3, acknowledged: 1, isProgrammed: false };
+    await until("it is pending", async () => (await said()).includes("Programmed False Pending 1"));
+    assert.deepEqual((await said())[0], "Accepted True Accepted 1");
+    programming = { t: "taken", generation: 1, told: 3, acknowledged: 3, isProgrammed: true };
+    await until("it is programmed", async () =>
+      (await said()).includes("Programmed True Programmed 1"),
+    );
+    const { status } = await cluster.api.call<{ status: { proxies: unknown } }>(
+      "GET",
+      `${policies}/shop`,
+    );
+    assert.deepEqual(status.proxies, { told: 3, acknowledged: 3 });
+  });
+
+  test("says nothing new of a generation that the agent has not taken in", async () => {
+    await apply(["west"]);
+    // Answered in a later look than the one before.
+    await write("after", ["shop/*"]);
+    await until("what came after is answered", () => isAnswered("after"));
+    assert.ok((await said()).includes("Programmed True Programmed 1"));
+    programming = { t: "taken", generation: 2, told: 3, acknowledged: 3, isProgrammed: true };
+    await until("it is programmed", async () =>
+      (await said()).includes("Programmed True Programmed 2"),
+    );
+  });
+
+  test("says of an import policy that no source reads that nobody acts upon it", async () => {
+    programming = { t: "unfollowed" };
+    await apply(["*"]);
+    await until("it is refused", async () =>
+      (await said()).includes("Accepted False NotActedUpon 3"),
+    );
   });
 });

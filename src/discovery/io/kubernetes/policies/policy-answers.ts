@@ -2,9 +2,20 @@ import { codeOf, reasonOf } from "../../../../mesh/errors.ts";
 import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
 import { pacedLog } from "../../../../telemetry/paced-log.ts";
 import type { KubeApi } from "../../../kubernetes/kube-api.ts";
-import { notActedUpon, type SeenPolicy, seenPolicy } from "../../../policies/policy-answer.ts";
+import { importAnswer, type Programming } from "../../../policies/import-answer.ts";
+import {
+  notActedUpon,
+  type PolicyAnswer,
+  type SeenPolicy,
+  seenPolicy,
+  statusPatch,
+} from "../../../policies/policy-answer.ts";
 import { type PolicyKind, policyKinds } from "../../../policies/policy-kinds.ts";
 import type { FollowChange } from "../../../sources/kubernetes/follower.ts";
+import {
+  type ApiObjectReading,
+  readApiObject,
+} from "../../../sources/kubernetes/read-api-object.ts";
 import type { OpenStream } from "../watch-attempt.ts";
 import { createWatchReader } from "../watch-reader.ts";
 
@@ -13,6 +24,8 @@ export interface PolicyAnswersOptions {
   readonly open: OpenStream;
   /** Of a member's agents one writes. */
   readonly isLeader: () => boolean;
+  /** How far the ImportPolicy of that name has come. */
+  readonly programmingOf: (name: string) => Programming;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -30,6 +43,8 @@ export function startPolicyAnswers(options: PolicyAnswersOptions): AsyncDisposab
 interface Pending {
   readonly kind: PolicyKind;
   readonly seen: SeenPolicy;
+  /** Only of kinds that are acted upon. */
+  readonly reading?: ApiObjectReading;
 }
 
 class PolicyAnswers implements AsyncDisposable {
@@ -63,7 +78,11 @@ class PolicyAnswers implements AsyncDisposable {
     for (const key of removed) this.#pending.delete(`${kind.kind} ${key}`);
     for (const { key, object } of puts) {
       const seen = seenPolicy(object);
-      if (seen !== undefined) this.#pending.set(`${kind.kind} ${key}`, { kind, seen });
+      if (seen === undefined) continue;
+      const isActedUpon = kind.kind === "ImportPolicy";
+      const reading = isActedUpon ? readApiObject(`ImportPolicy/${key}`, { ...object }) : undefined;
+      const one = { kind, seen, ...(reading === undefined ? {} : { reading }) };
+      this.#pending.set(`${kind.kind} ${key}`, one);
     }
   }
 
@@ -77,8 +96,10 @@ class PolicyAnswers implements AsyncDisposable {
   async #write(): Promise<void> {
     let written = 0;
     for (const [key, pending] of this.#pending) {
+      const answer = this.#answerOf(pending);
+      if (answer === undefined) continue;
       const now = new Date(this.#options.clock.nowMs());
-      const patch = notActedUpon(pending.seen, { kind: pending.kind.kind, now });
+      const patch = statusPatch(pending.seen, { answer, now });
       if (patch !== undefined) {
         if (this.#isClosed || written === maxWritesPerLook) return;
         written += 1;
@@ -88,9 +109,15 @@ class PolicyAnswers implements AsyncDisposable {
           return;
         }
       }
-      // It may have changed while it was written.
-      if (this.#pending.get(key) === pending) this.#pending.delete(key);
+      // It may have changed while it was written, and there may be more to say of it later.
+      if (isFinal(answer) && this.#pending.get(key) === pending) this.#pending.delete(key);
     }
+  }
+
+  #answerOf({ kind, seen, reading }: Pending): PolicyAnswer | undefined {
+    if (reading === undefined) return notActedUpon(kind.kind);
+    const programming = this.#options.programmingOf(seen.ref.name);
+    return importAnswer(seen, { reading, programming });
   }
 
   /** False: try again at the next look. */
@@ -118,4 +145,9 @@ class PolicyAnswers implements AsyncDisposable {
     clearInterval(this.#timer);
     await Promise.all([...this.#readers.map((reader) => reader.close()), this.#writing]);
   }
+}
+
+/** What waits for proxies is looked at again; what is wrong is written anew first. */
+function isFinal({ conditions }: PolicyAnswer): boolean {
+  return !conditions.some(({ reason }) => reason === "Pending");
 }
