@@ -148,9 +148,19 @@ export interface ServiceAnswer {
     readonly total: number;
     readonly isUsable: boolean;
   }[];
+  /** Members that export it, and import policies keep out of it here. */
+  readonly keptOut: readonly KeptOutAnswer[];
 }
 
 /** In the order in which a sidecar tries. */
+export interface KeptOutAnswer {
+  readonly member: string;
+  readonly healthy: number;
+  readonly total: number;
+  /** Names of the policies. */
+  readonly policies: readonly string[];
+}
+
 export interface EndpointsAnswer {
   readonly service: string;
   readonly port: number;
@@ -161,6 +171,8 @@ export interface EndpointsAnswer {
   /** Sentences that say what such an estimate rests on; empty where it is none. */
   readonly known: readonly string[];
   readonly assumed: readonly string[];
+  /** Members that export it, and import policies keep out of it here; of the agent's own member only. */
+  readonly keptOut: readonly KeptOutAnswer[];
   readonly endpoints: readonly EndpointAnswer[];
 }
 

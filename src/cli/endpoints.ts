@@ -1,7 +1,7 @@
 import type { EndpointAnswer, EndpointsAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { counted, placeOf, stateCell } from "./print/phrases.ts";
+import { counted, keptOutText, placeOf, stateCell } from "./print/phrases.ts";
 import { printJson } from "./print/print-json.ts";
 import { type Cell, type Column, table } from "./print/table.ts";
 
@@ -51,7 +51,8 @@ function page(answer: EndpointsAnswer, terminal: Parameters<typeof table>[2]): s
     answer.endpoints.length === 0
       ? "  no endpoints\n"
       : table(columns, answer.endpoints.map(row), terminal);
-  return `${head}${lines}${basis(answer)}\n`;
+  const kept = answer.keptOut.map((one) => `  ${keptOutText(one)}\n`).join("");
+  return `${head}${lines}${kept}${basis(answer)}\n`;
 }
 
 function basis({ isEstimate, from, known, assumed }: EndpointsAnswer): string {

@@ -2,7 +2,7 @@ import type { ServiceAnswer } from "../app/api-model.ts";
 import { visibleJson } from "../mesh/visible.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "./command.ts";
-import { healthyOf } from "./print/phrases.ts";
+import { healthyOf, keptOutText } from "./print/phrases.ts";
 import { type Cell, type Column, table } from "./print/table.ts";
 
 const columns: readonly Column[] = [
@@ -51,11 +51,12 @@ function row(service: ServiceAnswer): (Cell | string)[] {
   ];
 }
 
-function elsewhere({ remotes }: ServiceAnswer): Cell {
-  const shown = remotes.map(
+function elsewhere({ remotes, keptOut }: ServiceAnswer): Cell {
+  const used = remotes.map(
     ({ member, healthy, total, isUsable }) =>
       `${member} ${healthy}/${total}${isUsable ? "" : " (not used)"}`,
   );
+  const shown = [...used, ...keptOut.map(keptOutText)];
   const isBad = remotes.some(({ isUsable, healthy }) => !isUsable || healthy === 0);
   return { text: shown.join(", ") || "-", tone: isBad ? "warn" : "plain" };
 }

@@ -132,15 +132,26 @@ suite("a cluster's agent and gateway", { skip: skipWithoutKubernetes }, () => {
     assert.match(config, /spiffe:\/\/east\.acme\.mesh\/isthmus\/gateway/);
   });
 
-  test("the agent says of a policy that it does not act on it", async () => {
-    const policy = {
-      apiVersion: "isthmus.dev/v1alpha1",
-      kind: "ImportPolicy",
-      metadata: { name: "all" },
-      spec: { namespaces: ["*"], members: ["*"] },
-    };
-    await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(policy) });
-    await cluster.kubectl(["wait", "--for=condition=Accepted=False", "importpolicy/all"]);
+  const apply = (kind: string, object: object): Promise<string> => {
+    const body = { apiVersion: "isthmus.dev/v1alpha1", kind, ...object };
+    return cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(body) });
+  };
+
+  test("the agent acts on an import policy, and says how many proxies have it", async () => {
+    const metadata = { name: "all" };
+    await apply("ImportPolicy", { metadata, spec: { namespaces: ["*"], members: ["*"] } });
+    await cluster.kubectl(["wait", "--for=condition=Programmed", "importpolicy/all"]);
+    const { status } = await cluster.api.call<{ status: { proxies: { told: number } } }>(
+      "GET",
+      "/apis/isthmus.dev/v1alpha1/importpolicies/all",
+    );
+    assert.equal(typeof status.proxies.told, "number");
+  });
+
+  test("the agent says of another policy that it does not act on it", async () => {
+    const metadata = { name: "all", namespace: "default" };
+    await apply("Scope", { metadata, spec: { services: ["shop/*"] } });
+    await cluster.kubectl(["wait", "--for=condition=Accepted=False", "scope/all"]);
   });
 
   test("the injector has the agent's certificates, and may be applied again", async () => {

@@ -66,3 +66,14 @@ const tones: Readonly<Record<string, Tone>> = {
 export function stateCell(state: string): Cell {
   return { text: state, tone: tones[state] ?? "plain" };
 }
+
+/** `eks-us-east-1 3/3 kept out by policy "shop"` */
+export function keptOutText(kept: {
+  readonly member: string;
+  readonly healthy: number;
+  readonly total: number;
+  readonly policies: readonly string[];
+}): string {
+  const names = kept.policies.map((name) => `"${name}"`).join(", ");
+  return `${kept.member} ${kept.healthy}/${kept.total} kept out by policy ${names}`;
+}

@@ -37,7 +37,7 @@ export const goodSpecs: Readonly<Record<string, object>> = {
     strictZones: true,
     overprovisioningPercent: 140,
   },
-  ImportPolicy: { namespaces: ["shop"], members: ["gke-asia-east1"], maxShare: 30 },
+  ImportPolicy: { namespaces: ["shop"], members: ["gke-asia-east1"] },
   Scope: { serviceAccounts: ["frontend"], services: ["shop/*", "bank/ledger"] },
   WorkloadGroup: {
     serviceAccount: "cart",
@@ -142,18 +142,6 @@ export const refused: readonly Refused[] = [
     kind: "ImportPolicy",
     spec: { namespaces: ["*", "shop"], members: ["*"] },
     names: /spec\.namespaces: \* stands for all/,
-  },
-  {
-    claim: "a share of nothing",
-    kind: "ImportPolicy",
-    spec: { namespaces: ["shop"], members: [], maxShare: 10 },
-    names: /spec\.maxShare: there is nothing to share/,
-  },
-  {
-    claim: "more than all",
-    kind: "ImportPolicy",
-    spec: { namespaces: ["shop"], members: ["*"], maxShare: 101 },
-    names: /spec\.maxShare/,
   },
   {
     claim: "a service without its namespace",

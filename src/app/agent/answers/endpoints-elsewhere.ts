@@ -136,6 +136,7 @@ function assumedOf(
   return [
     `order among other regions: ${name} goes by round trips that only it measures; here its own cloud comes first, and equals share a step`,
     `${name} finds those members and gateways alive that this agent does`,
+    `${name} has no import policy that keeps one of them out`,
     of.own === undefined
       ? `${name} has no service of that name that it keeps to itself`
       : `all its endpoints have a sidecar: those without are used there and not published`,

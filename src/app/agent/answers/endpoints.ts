@@ -8,6 +8,7 @@ import type { HttpQuery } from "../../http-server.ts";
 import { didYouMean } from "../../nearest.ts";
 import type { AgentView } from "../agent-view.ts";
 import { type ElsewhereLine, endpointsElsewhere } from "./endpoints-elsewhere.ts";
+import { keptOutOf } from "./kept-out.ts";
 
 /** `isthmus endpoints`. Throws MESH_NOT_FOUND and MESH_ID_INVALID. */
 export function endpointsOf(view: AgentView, query: HttpQuery): readonly EndpointsAnswer[] {
@@ -31,6 +32,7 @@ export function endpointsOf(view: AgentView, query: HttpQuery): readonly Endpoin
       isEstimate: !isHere,
       known,
       assumed,
+      keptOut: isHere ? keptOutOf(view, id) : [],
       endpoints: [],
     };
     byTarget.set(key, answer);
@@ -48,11 +50,20 @@ function endpointOf(line: ElsewhereLine): EndpointAnswer {
 }
 
 function linesHere(
-  { core }: AgentView,
+  view: AgentView,
   of: { readonly id: ServiceId; readonly zone: string },
 ): readonly EndpointLine[] {
+  const { core } = view;
   const service = core.resources.service(of.id);
   if (service !== undefined) return endpointOrder(service, core.resources.viewer(of.zone));
+  const [kept] = keptOutOf(view, of.id);
+  if (kept !== undefined) {
+    const policies = kept.policies.map((name) => `"${name}"`).join(", ");
+    throw new MeshError(
+      "MESH_NOT_FOUND",
+      `Cannot find service "${of.id}": ${kept.member} exports it, and is kept out by import policy ${policies}`,
+    );
+  }
   const known = [...core.resources.services()].map(({ id }) => id);
   throw new MeshError(
     "MESH_NOT_FOUND",

@@ -2,10 +2,15 @@ import type { RemoteExport } from "../../../discovery/mesh-service.ts";
 import type { LocalService } from "../../../mesh/service.ts";
 import type { ServiceAnswer } from "../../api-model.ts";
 import type { AgentView } from "../agent-view.ts";
+import { keptOutOf, keptOutService } from "./kept-out.ts";
 
 /** `isthmus services` */
-export function servicesOf({ core }: AgentView): readonly ServiceAnswer[] {
-  return [...core.resources.services()]
+export function servicesOf(view: AgentView): readonly ServiceAnswer[] {
+  const { core } = view;
+  const used = [...core.resources.services()];
+  const ids = new Set(used.map(({ id }) => id));
+  const unused = core.mesh.services().filter((id) => !ids.has(id));
+  return used
     .map(
       (service): ServiceAnswer => ({
         service: service.id,
@@ -15,8 +20,10 @@ export function servicesOf({ core }: AgentView): readonly ServiceAnswer[] {
         isShared: service.isLocalNameShared,
         local: service.local === undefined ? undefined : localCount(service.local),
         remotes: service.remotes.map(remoteCount),
+        keptOut: keptOutOf(view, service.id),
       }),
     )
+    .concat(unused.flatMap((id) => keptOutService(view, id)))
     .sort((left, right) => (left.service < right.service ? -1 : 1));
 }
 
