@@ -1,3 +1,4 @@
+import { backoffCeilingMs, inUpperHalf } from "../mesh/backoff.ts";
 import type { Random } from "../mesh/ports.ts";
 
 export interface Validity {
@@ -16,11 +17,9 @@ export function rotateAtMs(validity: Validity, random: Random): number {
 
 // The first try soon, because most failures are an agent that restarts; then no more than one a
 // minute from each launcher, so that a cut-off site does not meet its agent with a storm.
-const firstRetryMs = 1000;
-const maxRetryMs = 60_000;
+const retry = { firstMs: 1000, maxMs: 60_000 } as const;
 
-/** Exponential, capped, with full jitter in its upper half. `failures` counts from 1. */
+/** Exponential, capped, at random in its upper half. `failures` counts from 1. */
 export function retryDelayMs(failures: number, random: Random): number {
-  const ceilingMs = Math.min(maxRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 16));
-  return ceilingMs * (0.5 + 0.5 * random());
+  return inUpperHalf(backoffCeilingMs(retry, failures - 1), random);
 }

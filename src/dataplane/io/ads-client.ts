@@ -1,9 +1,9 @@
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
+import { backoffCeilingMs, inUpperHalf } from "../../mesh/backoff.ts";
 import { type AdsOptions, AdsSession } from "./ads-session.ts";
 
-const baseBackoffMs = 200;
 // An agent that restarts must not wait long for its proxies, nor be met by all of them at once.
-const maxBackoffMs = 5_000;
+const backoff = { firstMs: 200, maxMs: 5_000 } as const;
 // An agent that is away for the night must not fill the logs of 2,000 proxies: a line a minute from then on.
 const failuresToldEach = 5;
 const failuresPerLine = 15;
@@ -80,8 +80,7 @@ export class AdsClient {
     this.#turn += 1;
     // Rounds are what is spaced out: the next agent of a round may well be there.
     const rounds = Math.ceil(this.#failures / this.#agents.length);
-    const ceilingMs = Math.min(maxBackoffMs, baseBackoffMs * 2 ** Math.min(rounds, 10));
-    const delayMs = Math.round(ceilingMs * (0.5 + random() / 2));
+    const delayMs = Math.round(inUpperHalf(backoffCeilingMs(backoff, rounds), random));
     if (isToldAlone(this.#failures)) {
       log.warn(
         { address: formatHostPort(agent), reason, delayMs, suppressed: this.#suppressed },

@@ -1,4 +1,6 @@
+import { backoffCeilingMs, inUpperHalf } from "../../mesh/backoff.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
+import type { Random } from "../../mesh/ports.ts";
 
 /**
  * When the objects of a service may be written next. Failures wait longer each time; a service whose
@@ -8,17 +10,16 @@ export interface WritePace {
   /** 0: now. */
   readonly waitMs: (id: ServiceId, nowMs: number) => number;
   readonly wrote: (id: ServiceId, nowMs: number) => void;
-  /** `random` in [0, 1) keeps the agents of a cluster apart. */
-  readonly failed: (id: ServiceId, at: { readonly nowMs: number; readonly random: number }) => void;
+  /** At random, to keep the agents of a cluster apart. */
+  readonly failed: (id: ServiceId, at: { readonly nowMs: number; readonly random: Random }) => void;
   readonly succeeded: (id: ServiceId) => void;
 }
 
 // Making an import takes five writes, and slices come and go with their workloads.
 const burst = 30;
 const perSecond = 1;
-const firstRetryMs = 200;
 // Somebody has to change a right or an object first, and the watch tells when objects change.
-const lastRetryMs = 60_000;
+const retry = { firstMs: 200, maxMs: 60_000 } as const;
 
 interface Course {
   tokens: number;
@@ -50,9 +51,8 @@ export function createWritePace(): WritePace {
     },
     failed: (id, { nowMs, random }) => {
       const course = courseOf(id, nowMs);
-      const limitMs = Math.min(lastRetryMs, firstRetryMs * 2 ** Math.min(course.failures, 20));
+      course.notBeforeMs = nowMs + inUpperHalf(backoffCeilingMs(retry, course.failures), random);
       course.failures += 1;
-      course.notBeforeMs = nowMs + limitMs * (0.5 + random / 2);
     },
     succeeded: (id) => {
       const course = courses.get(id);

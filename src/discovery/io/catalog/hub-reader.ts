@@ -1,3 +1,4 @@
+import { backoffCeilingMs, inUpperHalf } from "../../../mesh/backoff.ts";
 import type { SignedCharter } from "../../../mesh/charter.ts";
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
@@ -198,10 +199,9 @@ export function startHubReader(options: HubReaderOptions): HubReader {
         // A call that hung since the fault says nothing when others were answered meanwhile.
         if (answers === before) enter(false);
         lastError = { reason: fields.reason, atMs: options.clock.nowMs() };
-        const ceilingMs = Math.min(backoff.maxMs, backoff.firstMs * 2 ** failures);
-        failures = Math.min(failures + 1, 16);
-        // Jittered: all agents lose a hub at the same moment.
-        const waitMs = ceilingMs * (0.5 + options.random() / 2);
+        // All agents lose a hub at the same moment.
+        const waitMs = inUpperHalf(backoffCeilingMs(backoff, failures), options.random);
+        failures += 1;
         await pause(Math.min(waitMs, options.pollMs), { timers, signal });
       }
     }

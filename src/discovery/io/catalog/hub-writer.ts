@@ -1,3 +1,4 @@
+import { backoffCeilingMs } from "../../../mesh/backoff.ts";
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { Clock, Log } from "../../../mesh/ports.ts";
 import type { HubCourse, HubError, HubState } from "../../publish/hub-status.ts";
@@ -89,9 +90,9 @@ export function createHubWriter(options: {
     enter("unreachable", cause);
     if (isRetrying || options.signal.aborted) return;
     isRetrying = true;
-    const soonMs = Math.min(retry.maxMs, retry.firstMs * 2 ** failures);
+    const soonMs = backoffCeilingMs(retry, failures);
     const wholeMs = sizeOf(options.target()?.records() ?? new Map()) * retry.msPerByte;
-    failures = Math.min(failures + 1, 8);
+    failures += 1;
     options.timers.after(Math.max(soonMs, Math.min(retry.longestMs, wholeMs)), () => {
       isRetrying = false;
       if (state === "unreachable") resync();

@@ -1,3 +1,4 @@
+import { backoffCeilingMs } from "../../../mesh/backoff.ts";
 import type { Random } from "../../../mesh/ports.ts";
 
 /** How the last attempt ended that brought nothing. */
@@ -26,10 +27,7 @@ export function retryInMs(
   { failures, random }: { readonly failures: number; readonly random: Random },
 ): number {
   const isRefused = problem?.t === "refused" && [401, 403, 404].includes(problem.code);
-  const ceilingMs = Math.min(
-    isRefused ? maxRefusedMs : maxMs,
-    firstMs * 2 ** Math.min(failures, 16),
-  );
+  const backoff = { firstMs, maxMs: isRefused ? maxRefusedMs : maxMs };
   const askedMs = problem?.t === "refused" ? (problem.retryAfterMs ?? 0) : 0;
-  return Math.min(askedMs, maxAskedMs) + random() * ceilingMs;
+  return Math.min(askedMs, maxAskedMs) + random() * backoffCeilingMs(backoff, failures);
 }

@@ -280,7 +280,7 @@ class Controller implements McsController {
         isChanged = true;
       } catch (thrown) {
         this.#note(id, action, thrown);
-        this.#pace.failed(id, { nowMs: clock.monotonicMs(), random: random() });
+        this.#pace.failed(id, { nowMs: clock.monotonicMs(), random });
         this.#later(id, this.#pace.waitMs(id, clock.monotonicMs()));
         return;
       }

@@ -1,3 +1,4 @@
+import { backoffCeilingMs, inUpperHalf } from "../../../../../mesh/backoff.ts";
 import { pause } from "../../waiting.ts";
 import type { RedisDeps } from "../redis-hub.ts";
 import type { HubConnection } from "./connection.ts";
@@ -139,9 +140,9 @@ export function createHubLink(options: LinkOptions): HubLink {
   const rest = async (failure: HubFailure, failures: number): Promise<void> => {
     const ceilingMs = isForOperator(failure)
       ? backoff.refusedMs
-      : Math.min(backoff.maxMs, backoff.firstMs * 2 ** Math.min(failures, 8));
+      : backoffCeilingMs(backoff, failures);
     wake = new AbortController();
-    await pause(ceilingMs * (0.5 + options.random() / 2), { timers, signal: wake.signal });
+    await pause(inUpperHalf(ceilingMs, options.random), { timers, signal: wake.signal });
   };
   /** Undefined: a renewal was asked for. */
   const endOf = async (connection: HubConnection): Promise<HubFailure | undefined> => {
