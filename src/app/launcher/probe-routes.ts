@@ -22,14 +22,27 @@ export function probeRoutes(ports: readonly number[] = []): readonly HttpRoute[]
   }));
 }
 
-/** Undefined: it was taken. Loopback goes past the sidecar. */
+/** Undefined: it was taken. Loopback goes past the sidecar; by its addresses, for a hosts file may lack one. */
 async function dial(port: number): Promise<string | undefined> {
-  const socket = connect({ host: "localhost", port, autoSelectFamily: true });
+  const signal = AbortSignal.timeout(timeoutMs);
+  const four = await refusalAt({ host: "127.0.0.1", port, signal });
+  if (four === undefined) return undefined;
+  const six = await refusalAt({ host: "::1", port, signal });
+  return six === undefined ? undefined : `port ${port} takes no connection: ${four}`;
+}
+
+async function refusalAt(to: {
+  readonly host: string;
+  readonly port: number;
+  readonly signal: AbortSignal;
+}): Promise<string | undefined> {
+  const { host, port, signal } = to;
+  const socket = connect({ host, port });
   try {
-    await once(socket, "connect", { signal: AbortSignal.timeout(timeoutMs) });
+    await once(socket, "connect", { signal });
     return undefined;
   } catch (thrown) {
-    return `port ${port} takes no connection: ${reasonOf(thrown)}`;
+    return reasonOf(thrown);
   } finally {
     socket.destroy();
   }
