@@ -44,17 +44,9 @@ export function containerCommand(
     'exec "$@"',
   ];
   const user = [`--reuid=${runAsUser}`, `--regid=${runAsGroup}`, "--clear-groups"];
-  return [
-    ...["sh", "-c", lines.join("\n"), "container"],
-    ...[
-      "setpriv",
-      ...user,
-      `--bounding-set=${rights.join(",")}`,
-      "--inh-caps=-all",
-      "--no-new-privs",
-    ],
-    ...["/mnt/node", "/mnt/app/bin/isthmus.mjs", ...args],
-  ];
+  const limits = [`--bounding-set=${rights.join(",")}`, "--inh-caps=-all", "--no-new-privs"];
+  const isthmus = ["/mnt/node", "/mnt/app/bin/isthmus.mjs", ...args];
+  return ["sh", "-c", lines.join("\n"), "container", "setpriv", ...user, ...limits, ...isthmus];
 }
 
 function file(from: string, to: string): readonly string[] {
