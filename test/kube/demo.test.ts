@@ -22,6 +22,9 @@ test("npm run demo:kubernetes: two clusters carry each other's requests, and non
     const result = JSON.parse(await readFile(file, "utf8")) as Readonly<Record<string, number>>;
     assert.equal(result["failed"], 0, stdout);
     assert.ok(Number(result["requests"]) > 0);
+    const imported = /cart +ClusterSetIP +\[".+"\] .*eks-us-east-1.*gke-europe-west1.* True/g;
+    assert.equal([...stdout.matchAll(imported)].length, 2, stdout);
+    assert.match(stdout, /cart\.shop\.svc\.clusterset\.local is 10\.96\.\S+ in gke-europe-west1/);
     assert.match(
       stdout,
       /gke-europe-west1\/cart-\S+ to spiffe:\/\/eks-us-east-1\.acme\.mesh\/ns\/shop\/sa\/frontend/,

@@ -12,6 +12,7 @@ import { run } from "../../system/program.ts";
 import { startEtcd } from "../etcd.ts";
 import { type Answer, Caller, type Sample } from "./caller.ts";
 import { startHub } from "./hub.ts";
+import { addressOfImport, importsOf, indented, seenBy } from "./imports.ts";
 import { Member } from "./member.ts";
 import { addressesOf, type Engine, east, type MemberPlan, meshDomain, shop, west } from "./plan.ts";
 import { deploymentYaml, exportYaml, serviceYaml } from "./shop.ts";
@@ -68,6 +69,16 @@ async function main(engine: Engine): Promise<void> {
   await steps.do("kubectl apply: a ServiceExport in each cluster", async () => {
     for (const member of [members.east, members.west]) await member.apply(exportYaml("cart"));
   });
+  const both = [east.name, west.name];
+  for (const member of [members.east, members.west]) {
+    await steps.do(`kubectl get serviceimports, in ${member.plan.name}`, async () => {
+      const table = await importsOf(member, both);
+      return indented(`${table}${await addressOfImport(member, "cart")}`);
+    });
+  }
+  await steps.do(`isthmus status, isthmus services, in ${east.name}`, async () =>
+    indented(await seenBy(members.east)),
+  );
 
   const near = ({ name }: Answer): boolean => name.startsWith(`${east.name}/`);
   const far = ({ name }: Answer): boolean => name.startsWith(`${west.name}/`);

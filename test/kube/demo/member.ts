@@ -26,7 +26,8 @@ interface RunningPod {
 export class Member implements AsyncDisposable {
   readonly plan: MemberPlan;
   readonly cluster: KubeCluster;
-  readonly #dir: string;
+  /** Its configuration files are here. */
+  readonly dir: string;
   readonly #engine: Engine;
   readonly #owned: AsyncDisposableStack;
   readonly #addresses = new Map<string, string>();
@@ -35,7 +36,7 @@ export class Member implements AsyncDisposable {
   private constructor(options: MemberOptions, cluster: KubeCluster) {
     this.plan = options.plan;
     this.cluster = cluster;
-    this.#dir = join(options.dir, options.plan.name);
+    this.dir = join(options.dir, options.plan.name);
     this.#engine = options.engine;
     this.#owned = new AsyncDisposableStack();
     this.#owned.use(cluster);
@@ -47,7 +48,7 @@ export class Member implements AsyncDisposable {
     const cluster = await startCluster({ name: plan.name, etcd });
     const member = new Member(options, cluster);
     try {
-      await mkdir(member.#dir, { recursive: true });
+      await mkdir(member.dir, { recursive: true });
       const kubelet = await startFakeKubelet({
         api: cluster.api,
         ipsOf: (pod) => [member.#addressOf(pod)],
@@ -71,7 +72,7 @@ export class Member implements AsyncDisposable {
     const words =
       `install --cloud ${plan.overlay} --mesh ${meshDomain} --member ${plan.name} --region ${plan.region} ` +
       "--hub rediss://hub.example:6379";
-    const { code, out, err } = await run(words.split(" "), this.#dir);
+    const { code, out, err } = await run(words.split(" "), this.dir);
     if (code !== 0) throw new Error(`isthmus install: ${err}`);
     const applied = await cluster.kubectl(["apply", "--server-side", "-f", "-"], { input: out });
     await this.#giveAddress();
@@ -182,7 +183,7 @@ export class Member implements AsyncDisposable {
     await this.#writeConfig("agent", (config) => {
       config.setIn(["trust", "dir"], options.trustDir);
       config.setIn(["catalog", "hubs"], [{ url: options.hubUrl }]);
-      config.setIn(["catalog", "snapshotDir"], join(this.#dir, "state"));
+      config.setIn(["catalog", "snapshotDir"], join(this.dir, "state"));
       // One of the two that the Deployment asks for.
       config.deleteIn(["catalog", "replicas"]);
       config.setIn(["sources", 0, "kubernetes", "kubeconfig"], kubeconfig);
@@ -223,12 +224,12 @@ export class Member implements AsyncDisposable {
     };
     const config = parseDocument(data[`${part}.yaml`] ?? "");
     change(config);
-    await writeFile(join(this.#dir, `${part}.yaml`), String(config));
+    await writeFile(join(this.dir, `${part}.yaml`), String(config));
   }
 
   async #start(part: "agent" | "gateway", ready: string): Promise<void> {
     const argv = [part, "--config", `${part}.yaml`];
-    const program = this.#owned.use(new Program(argv, { cwd: this.#dir }));
+    const program = this.#owned.use(new Program(argv, { cwd: this.dir }));
     await program.said(ready);
   }
 
@@ -250,7 +251,7 @@ export class Member implements AsyncDisposable {
       engine: this.#engine,
       identity: {
         ...(await this.#identityOf(name, pod)),
-        bundleFile: join(this.#dir, "../", `${this.plan.name}.trust`, "bundle.pem"),
+        bundleFile: join(this.dir, "../", `${this.plan.name}.trust`, "bundle.pem"),
       },
       admin: `${address}:${ports.admin}`,
       workload: name,
@@ -260,8 +261,8 @@ export class Member implements AsyncDisposable {
         ? { inbound: [{ endpoint: app, listen: `${address}:${ports.inbound}`, app }] }
         : { upstreams: [{ service: calls, port: 80, listen: `${address}:${ports.upstream}` }] }),
     };
-    await writeFile(join(this.#dir, `${name}.yaml`), stringify(config));
-    const sidecar = new Program(["sidecar", "--config", `${name}.yaml`], { cwd: this.#dir });
+    await writeFile(join(this.dir, `${name}.yaml`), stringify(config));
+    const sidecar = new Program(["sidecar", "--config", `${name}.yaml`], { cwd: this.dir });
     await sidecar.said("Ready").catch(async (thrown: unknown) => {
       await sidecar[Symbol.asyncDispose]();
       throw thrown;
@@ -274,7 +275,7 @@ export class Member implements AsyncDisposable {
     name: string,
     pod: Pod,
   ): Promise<{ readonly dir: string; readonly tokenFile: string; readonly trustDomain: string }> {
-    const dir = join(this.#dir, `${name}.pod`);
+    const dir = join(this.dir, `${name}.pod`);
     const tokenFile = join(dir, "token");
     await mkdir(dir, { recursive: true });
     await writeFile(tokenFile, await this.#tokenOf(pod, [audience]), { mode: 0o600 });
