@@ -18,7 +18,7 @@ export function readImportPolicy(
 ): KubeImportPolicy {
   object.expectOnly(policyFields);
   object.require("spec", "say there which members' exports of which namespaces are taken over");
-  if (metadata.fields.raw("namespace") !== undefined) {
+  if ((metadata.fields.raw("namespace") ?? "") !== "") {
     metadata.fields.refuse("namespace", "the policy is the whole member's; leave it out");
   }
   const spec = object.fields("spec");
