@@ -196,6 +196,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     isWarm: () => core.isWarm(),
     services: () => core.local.services.values(),
     proxies: () => proxies.proxies(),
+    isInjected: (address) =>
+      sources.clusters.some(
+        ({ source }) => source.cluster.pods.byAddress(address)?.sidecar === "has",
+      ),
     clock,
   });
   const watching = setInterval(() => {

@@ -1,6 +1,6 @@
 import { namespaceOf } from "../../mesh/ids.ts";
 import type { Clock } from "../../mesh/ports.ts";
-import type { Finding, LocalService } from "../../mesh/service.ts";
+import type { Endpoint, Finding, LocalService } from "../../mesh/service.ts";
 import type { ConnectedProxy } from "./agent-proxies.ts";
 import { endpointKey, gatewayKey, type Served, servedBy } from "./served-by.ts";
 import { anyPort } from "./sidecars/sidecar-proofs.ts";
@@ -20,6 +20,8 @@ export interface ProxyWatchOptions {
   readonly isWarm: () => boolean;
   readonly services: () => Iterable<LocalService>;
   readonly proxies: () => readonly ConnectedProxy[];
+  /** Whether a sidecar was put into the pod of that address. */
+  readonly isInjected: (address: string) => boolean;
   readonly clock: Clock;
 }
 
@@ -27,10 +29,13 @@ export interface ProxyWatchOptions {
 const tolerableMs = 30_000;
 // What one machine lost names enough of them.
 const maxNamed = 20;
+const maxExamples = 3;
+// No namespace has a space.
+const never = "never ";
 
 export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
   const { clock } = options;
-  /** When each was first missed, by what it is called. */
+  /** When each was first missed, by what it is called; of those that never proved themselves, with `never` before it. */
   let missing = new Map<string, number>();
 
   const look = (): void => {
@@ -42,7 +47,7 @@ export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
     }
     const nowMs = clock.monotonicMs();
     const served = new Set([...servedBy(options.proxies()), ...elsewhere]);
-    const names = new Set(missingWorkloads(options.services(), served));
+    const names = new Set(missingWorkloads(options, served));
     if (options.hasGateway && !served.has(gatewayKey)) names.add(gatewayKey);
     missing = new Map([...names].map((name) => [name, missing.get(name) ?? nowMs]));
   };
@@ -52,29 +57,45 @@ export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
     findings: () => {
       const nowMs = clock.monotonicMs();
       const late = [...missing].filter(([, sinceMs]) => nowMs - sinceMs >= tolerableMs);
-      const workloads = late.filter(([name]) => name !== gatewayKey);
+      const names = late.map(([name]) => name);
+      const unproven = names.filter((name) => name.startsWith(never));
+      const gone = names.filter((name) => name !== gatewayKey && !name.startsWith(never));
       return [
-        ...late.filter(([name]) => name === gatewayKey).map(gatewayFinding),
-        ...workloads.slice(0, maxNamed).map(([name]) => sidecarFinding(name)),
-        ...moreFinding(workloads.length - maxNamed),
+        ...names.filter((name) => name === gatewayKey).map(gatewayFinding),
+        ...gone.slice(0, maxNamed).map(sidecarFinding),
+        ...moreFinding(gone.length - maxNamed),
+        ...unprovenFinding(unproven.map((name) => name.slice(never.length))),
       ];
     },
   };
 }
 
-/** `namespace/workload` of each healthy endpoint whose proven sidecar has no stream. */
-function* missingWorkloads(services: Iterable<LocalService>, served: Served): Iterable<string> {
-  for (const service of services) {
-    for (const { address, ports, sidecars = {}, health, workload } of service.endpoints) {
+/** `namespace/workload` of each healthy endpoint that should have a sidecar with a stream, and has none. */
+function* missingWorkloads(
+  { services, isInjected }: Pick<ProxyWatchOptions, "services" | "isInjected">,
+  served: Served,
+): Iterable<string> {
+  for (const service of services()) {
+    for (const endpoint of service.endpoints) {
+      const { address, ports, sidecars = {}, health, workload } = endpoint;
       // An unhealthy one has stopped with its application: nothing is expected of it.
       if (health !== "healthy") continue;
-      const proven = Object.keys(sidecars);
-      const isServed = [anyPort, ...proven.map((name) => ports[name] ?? anyPort)].some((port) =>
-        served.has(endpointKey(address, port)),
-      );
-      if (proven.length > 0 && !isServed) yield `${namespaceOf(service.id)}/${workload}`;
+      const name = `${namespaceOf(service.id)}/${workload}`;
+      const proven = Object.keys(sidecars).map((port) => ports[port] ?? anyPort);
+      if (proven.length > 0) {
+        if (!isServed(endpoint, { ports: proven, served })) yield name;
+      } else if (isInjected(address)) {
+        if (!isServed(endpoint, { ports: Object.values(ports), served })) yield never + name;
+      }
     }
   }
+}
+
+function isServed(
+  { address }: Endpoint,
+  { ports, served }: { readonly ports: readonly number[]; readonly served: Served },
+): boolean {
+  return [anyPort, ...ports].some((port) => served.has(endpointKey(address, port)));
 }
 
 function gatewayFinding(): Finding {
@@ -97,4 +118,16 @@ function moreFinding(count: number): readonly Finding[] {
   if (count <= 0) return [];
   const message = `${count} more workloads have lost their sidecars (isthmus proxy list)`;
   return [{ code: "PROXY_SIDECAR_GONE", severity: "warning", subject: "and more", message }];
+}
+
+/** One for all: what keeps one of them away mostly keeps away all. */
+function unprovenFinding(names: readonly string[]): readonly Finding[] {
+  const [subject] = names;
+  if (subject === undefined) return [];
+  const rest = names.length > maxExamples ? ` and ${names.length - maxExamples} more` : "";
+  const message =
+    `${names.length === 1 ? "1 workload has" : `${names.length} workloads have`} a sidecar in the pod that is not connected ` +
+    "to this member's agents and never proved itself: callers take it for none. Look at its log (kubectl logs -c " +
+    `isthmus-sidecar) and at what is between: ${names.slice(0, maxExamples).join(", ")}${rest}`;
+  return [{ code: "PROXY_SIDECAR_UNPROVEN", severity: "warning", subject, message }];
 }

@@ -17,6 +17,7 @@ function world(change: {
   readonly servedElsewhere?: () => ReadonlySet<string> | undefined;
   readonly hasGateway?: boolean;
   readonly services?: ReturnType<typeof serviceOf>[];
+  readonly injected?: readonly string[];
 }): World {
   let nowMs = 0;
   const clock = { nowMs: () => nowMs, monotonicMs: () => nowMs };
@@ -26,6 +27,7 @@ function world(change: {
     isWarm: () => true,
     services: () => change.services ?? [serviceOf("shop/cart")],
     proxies: change.proxies ?? (() => []),
+    isInjected: (address) => change.injected?.includes(address) === true,
     clock,
   });
   return {
@@ -94,4 +96,31 @@ test("createProxyWatch() names a bounded number of workloads", () => {
     60,
   );
   assert.equal(lines.length, 21);
+});
+
+test("createProxyWatch() names pods whose sidecar never came, together", () => {
+  const endpoints = [1, 2, 3, 4, 5].map((number) => endpointOf(number, { sidecars: {} }));
+  const injected = endpoints.slice(0, 4).map(({ address }) => address);
+  const services = [serviceOf("shop/cart", { endpoints })];
+  const { watch, after } = world({ hasGateway: false, services, injected });
+  assert.deepEqual(after(29), []);
+  assert.deepEqual(after(2), ["PROXY_SIDECAR_UNPROVEN shop/w-1"]);
+  const [finding] = watch.findings();
+  assert.match(
+    finding?.message ?? "",
+    /^4 workloads have .*: shop\/w-1, shop\/w-2, shop\/w-3 and 1 more$/,
+  );
+});
+
+test("createProxyWatch() counts a sidecar that has a stream as there, also where it stands before no port", () => {
+  const endpoint = endpointOf(1, { sidecars: {} });
+  const services = [serviceOf("shop/cart", { endpoints: [endpoint] })];
+  const captured = {
+    node: { t: "sidecar", inbound: [], capture: { addresses: [endpoint.address] } },
+  } as unknown as ConnectedProxy;
+  const injected = [endpoint.address];
+  const watched = (proxies: readonly ConnectedProxy[]): readonly string[] =>
+    world({ hasGateway: false, services, injected, proxies: () => proxies }).after(60);
+  assert.deepEqual(watched([captured]), []);
+  assert.deepEqual(watched([]), ["PROXY_SIDECAR_UNPROVEN shop/w-1"]);
 });
