@@ -56,6 +56,8 @@ export interface AgentProxiesOptions {
   readonly openLoad: (node: ProxyNode, witness: string) => LoadReporter;
   /** Whose identity a caller without a certificate proves; absent: there is nothing that proves one. */
   readonly prove?: IssueOptions["prove"];
+  /** Whether a certificate buys the next one; else its holder has to prove itself again as at first. */
+  readonly renewsByCertificate: boolean;
   /** Takes what a gateway says of itself. */
   readonly announced: AnnounceOptions["announced"];
 }
@@ -120,6 +122,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
   });
   const renew = async (peer: Peer, csr: Uint8Array): ReturnType<AgentTrust["renew"]> => {
     try {
+      if (!options.renewsByCertificate) throw needsToken(peer);
       const renewed = await trust.renew(peer, csr);
       telemetry.count("renewals", { result: "issued" });
       return renewed;
@@ -187,6 +190,15 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       await Promise.all([server.close(graceMs), socket?.close(graceMs)]);
     },
   };
+}
+
+/** A key that was copied out of a pod would outlive it for ever: only a token says that the pod still lives. */
+function needsToken({ id }: Peer): MeshError {
+  return new MeshError(
+    "MESH_TRUST_ISSUE_REFUSED",
+    `Cannot renew "${id}" by its certificate: this member asks for a token each time; give its launcher ` +
+      "`identity.token`, or the agent `kubernetes.identity.renewal: certificate`",
+  );
 }
 
 /** What is served to callers without a certificate. */

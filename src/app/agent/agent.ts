@@ -136,6 +136,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       if (core.isWarm()) warm.resolve();
     },
     onService: (id) => doors.imports?.touch([id]),
+    areImportsKnown: () => doors.imports?.isKnown() ?? true,
     onProofs: () => proofFile.touch(),
     proxyAnswers: () => doors.proxies?.answers() ?? noAnswers,
     ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
@@ -169,6 +170,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     onAdmitted: (node) => engines.note(node),
     openLoad: (node, witness) => core.load.open(node, witness),
     ...(cluster?.prove === undefined ? {} : { prove: cluster.prove }),
+    renewsByCertificate: config.kubernetes?.identity?.renewal !== "token",
     announced: (request, signal) => core.drains.own.announced(request, signal),
   });
   doors.proxies = proxies;

@@ -74,8 +74,8 @@ async function obtain(
 }
 
 /**
- * How a launcher asks for its next SVID: with the one it has. When that has ended, or does not help, with its
- * token: whoever slept through the end of its certificate, or of its issuer, comes back by itself.
+ * How a launcher asks for its next SVID: as for its first. Without a token, or where nobody takes that one now,
+ * with the SVID it has, as long as that has not ended.
  */
 export function nextIdentity(
   config: Config,
@@ -90,11 +90,14 @@ export function nextIdentity(
   if (token === undefined) return byCertificate;
   const byToken = issueByToken(config, token);
   return async (csr) => {
-    if (options.identity.current().notAfterMs <= options.clock.nowMs()) return await byToken(csr);
     try {
-      return await byCertificate(csr);
-    } catch {
       return await byToken(csr);
+    } catch (thrown) {
+      if (options.identity.current().notAfterMs <= options.clock.nowMs()) throw thrown;
+      return await byCertificate(csr).catch(() => {
+        // What is wrong with the token is what has to be mended.
+        throw thrown;
+      });
     }
   };
 }

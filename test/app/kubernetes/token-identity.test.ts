@@ -7,7 +7,7 @@ import type { RunningAgent } from "../../../src/app/agent/agent.ts";
 import type { SidecarConfig } from "../../../src/app/config/config.ts";
 import { startGateway, startSidecar } from "../../../src/app/launcher/engine-launcher.ts";
 import { firstIdentity, nextIdentity } from "../../../src/app/launcher/first-identity.ts";
-import { issueFrom } from "../../../src/app/launcher/identity-client.ts";
+import { issueFrom, renewFrom } from "../../../src/app/launcher/identity-client.ts";
 import { MeshError } from "../../../src/mesh/errors.ts";
 import {
   infrastructureSpiffeId,
@@ -65,7 +65,11 @@ suite("identity by a service-account token of a real API server", {
       ...mesh.agentConfig("east", "us-east-1", 15_443),
       kubernetes: {
         access: { kubeconfig: cluster.kubeconfig() },
-        identity: { audience, gatewayAccount: parseServiceId("isthmus-system/isthmus-gateway") },
+        identity: {
+          audience,
+          gatewayAccount: parseServiceId("isthmus-system/isthmus-gateway"),
+          renewal: "token",
+        },
       },
     });
   });
@@ -279,6 +283,66 @@ suite("identity by a service-account token of a real API server", {
     const request = nextIdentity(config, { agentId, identity, clock: tomorrow });
     const next = identityOf(key, await request(createCsr(key)));
     assert.equal(next.id, identity.current().id);
+  });
+
+  test("a certificate alone buys no other: a launcher renews by its token, and nobody warns", async () => {
+    const config = await sidecarConfig("cart-renewed", await tokenOf());
+    const parts = { clock, random: Math.random, log, signal: new AbortController().signal };
+    const identity = holdIdentity(await firstIdentity(config, parts));
+    const agentId = infrastructureSpiffeId(east, "agent");
+    const key = newPrivateKey();
+    const request = nextIdentity(config, { agentId, identity, clock });
+    const next = identityOf(key, await request(createCsr(key)));
+    assert.equal(next.id, identity.current().id);
+    const refusals = (): number =>
+      lines.filter(({ message }) => message === "Renewal refused").length;
+    assert.equal(refusals(), 0);
+    const stolen = renewFrom({ agent: agent.xds, agentId, identity });
+    await assert.rejects(
+      async () => await stolen(createCsr(key)),
+      (thrown: unknown) =>
+        thrown instanceof MeshError &&
+        thrown.code === "MESH_TRUST_ISSUE_REFUSED" &&
+        thrown.message.includes("kubernetes.identity.renewal"),
+    );
+    assert.equal(refusals(), 1);
+    // Whoever has neither is told what is wrong with the token.
+    await writeFile(config.identity.token?.file ?? "", "garbage");
+    await assert.rejects(async () => await request(createCsr(key)), {
+      code: "MESH_TOKEN_MALFORMED",
+    });
+  });
+
+  test("a member whose launchers have no tokens lets certificates renew themselves", async () => {
+    await mesh.issue("south", "us-south-1");
+    await mkdir(mesh.servicesDir("south"), { recursive: true });
+    const south = await mesh.startAgent({
+      ...mesh.agentConfig("south", "us-south-1", 15_444),
+      kubernetes: {
+        access: { kubeconfig: cluster.kubeconfig() },
+        identity: {
+          audience,
+          gatewayAccount: parseServiceId("isthmus-system/isthmus-gateway"),
+          renewal: "certificate",
+        },
+      },
+    });
+    const domain = trustDomainOf(parseMemberName("south"), parseMeshDomain("acme.mesh"));
+    const config = { ...(await sidecarConfig("cart-south", await tokenOf(), domain)) };
+    const own = { ...config, agent: south.xds };
+    const parts = { clock, random: Math.random, log, signal: new AbortController().signal };
+    const identity = holdIdentity(await firstIdentity(own, parts));
+    const agentId = infrastructureSpiffeId(domain, "agent");
+    const key = newPrivateKey();
+    const renewed = identityOf(
+      key,
+      await renewFrom({ agent: south.xds, agentId, identity })(createCsr(key)),
+    );
+    assert.equal(renewed.id, "spiffe://south.acme.mesh/ns/shop/sa/cart");
+    // So does a launcher whose token nobody takes.
+    await writeFile(own.identity.token?.file ?? "", "garbage");
+    const request = nextIdentity(own, { agentId, identity, clock });
+    assert.equal(identityOf(key, await request(createCsr(key))).id, renewed.id);
   });
 
   test("while the API server hangs, tokens are judged by the keys that are known", async () => {

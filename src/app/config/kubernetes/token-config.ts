@@ -1,5 +1,5 @@
 import { parseServiceId, type ServiceId } from "../../../mesh/ids.ts";
-import { object, optional, type Parser, path, text } from "../config-parser.ts";
+import { object, oneOf, optional, type Parser, path, text } from "../config-parser.ts";
 
 /** Which service-account tokens buy an identity. */
 export interface TokenRulesConfig {
@@ -11,6 +11,8 @@ export interface TokenRulesConfig {
   readonly keysFile?: string;
   /** `namespace/name` of the account that gateways run as: it gets `/isthmus/gateway`. */
   readonly gatewayAccount: ServiceId;
+  /** What buys the next certificate: a token again, which ends with its pod, or the certificate before it. */
+  readonly renewal: "token" | "certificate";
 }
 
 // Istio and Linkerd name themselves, too: a token for the API server itself would be worth more than an identity.
@@ -24,4 +26,5 @@ export const tokenRules: Parser<TokenRulesConfig> = object<TokenRulesConfig>({
   issuer: optional<string | undefined>(text(), undefined),
   keysFile: optional<string | undefined>(path, undefined),
   gatewayAccount: optional(text(parseServiceId), defaultGatewayAccount),
+  renewal: optional<TokenRulesConfig["renewal"]>(oneOf(["token", "certificate"]), "token"),
 });
