@@ -1,5 +1,6 @@
 import { createPublicKey, verify } from "node:crypto";
 import { MeshError } from "../mesh/errors.ts";
+import { fieldOf } from "../mesh/json-map.ts";
 import type { Certificate } from "./certificate.ts";
 import { parseCertificate } from "./certificate.ts";
 import { sha256Hex } from "./keys.ts";
@@ -131,11 +132,6 @@ function readJson(text: string): unknown {
   } catch (cause) {
     return refuseJwks("it is not JSON", cause);
   }
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  const isObject = typeof value === "object" && value !== null && Object.hasOwn(value, name);
-  return isObject ? (value as Record<string, unknown>)[name] : undefined;
 }
 
 function refuseJwks(truth: string, cause?: unknown): never {

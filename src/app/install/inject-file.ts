@@ -4,12 +4,12 @@ import { text as allOf } from "node:stream/consumers";
 import { parseAllDocuments, stringify } from "yaml";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { trustDomainOf } from "../../mesh/ids.ts";
+import { isMap } from "../../mesh/json-map.ts";
 import { parseBundle } from "../../trust/bundle.ts";
 import { readText } from "../../trust/io/safe-files.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { settingsOf } from "../kubernetes/webhook/webhook.ts";
 import { injectManifest } from "./inject/inject-manifest.ts";
-import { isMap } from "./inject/pod.ts";
 
 /**
  * Manifests of a file with sidecars in their pods, as the agent of this configuration would put them there.

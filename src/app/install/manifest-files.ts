@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parse, parseAllDocuments } from "yaml";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { isMap } from "../../mesh/json-map.ts";
 import type { Manifest } from "./manifest.ts";
 
 interface Kustomization {
@@ -27,8 +28,8 @@ export function readManifests(dir: string): readonly Manifest[] {
 
 function readKustomization(file: string): Kustomization {
   const read: unknown = parsed(file, (text) => parse(text));
-  const resources: unknown = isRecord(read) ? read["resources"] : undefined;
-  if (!isRecord(read) || !Array.isArray(resources)) throw unreadable(file, "it lists no resources");
+  const resources: unknown = isMap(read) ? read["resources"] : undefined;
+  if (!isMap(read) || !Array.isArray(resources)) throw unreadable(file, "it lists no resources");
   return { ...read, resources: resources.map(String) };
 }
 
@@ -60,12 +61,8 @@ function unreadable(file: string, truth: string): MeshError {
   return new MeshError("MESH_FILE_UNREADABLE", `Cannot read "${file}": ${truth}`);
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function isManifest(value: unknown): value is Manifest {
-  if (!isRecord(value) || !isRecord(value["metadata"])) return false;
+  if (!isMap(value) || !isMap(value["metadata"])) return false;
   return [value["apiVersion"], value["kind"], value["metadata"]["name"]].every(
     (part) => typeof part === "string",
   );

@@ -7,11 +7,11 @@ import {
   type TrustDomain,
   workloadSpiffeId,
 } from "../../mesh/ids.ts";
+import { fieldOf } from "../../mesh/json-map.ts";
 import type { Clock, Log } from "../../mesh/ports.ts";
 import type { ProvenAccount, VerifyToken } from "../../mesh/token.ts";
 import { readText } from "../../trust/io/safe-files.ts";
 import { type TokenIssuer, TokenKeyCache, verifyByKeys } from "../../trust/io/token-key-cache.ts";
-import { fieldOf } from "../../trust/tokens/fields.ts";
 import { parseTokenKeys } from "../../trust/tokens/token-keys.ts";
 import { rememberVerdicts, verifyInTurn } from "../../trust/tokens/verify-in-turn.ts";
 import type { IdentityProof } from "../../xds/issuing.ts";

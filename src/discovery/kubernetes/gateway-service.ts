@@ -1,6 +1,6 @@
 import { canonicalIp, isIp } from "../../mesh/address.ts";
+import { asMap, mapIn, mapsIn, numberIn, textIn } from "../../mesh/json-map.ts";
 import { isGatewayHost } from "../shards/records.ts";
-import { asMap, mapIn, mapsIn, numberIn, textIn } from "../sources/kubernetes/json-map.ts";
 
 /** What a Service says of the load balancer before this member's gateways. */
 export type GatewayServiceState =

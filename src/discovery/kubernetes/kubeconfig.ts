@@ -1,5 +1,6 @@
 import { parse } from "yaml";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { isMap, type JsonMap, textIn } from "../../mesh/json-map.ts";
 import { Secret } from "../../mesh/secret.ts";
 
 /** PEM, or the path of a file with it. */
@@ -40,7 +41,7 @@ export function readKubeconfig(
   if (name === undefined) throw refuse("it has no `current-context`; name one in `context`");
   const context = named(document, "contexts", name)?.["context"];
   if (!isMap(context)) throw refuse(`it has no context "${name}"`);
-  const inside = (list: "clusters" | "users", key: "cluster" | "user"): Fields => {
+  const inside = (list: "clusters" | "users", key: "cluster" | "user"): JsonMap => {
     const wanted = textAt(context, key);
     const found = wanted === undefined ? undefined : named(document, list, wanted)?.[key];
     if (isMap(found)) return found;
@@ -60,12 +61,11 @@ export function readKubeconfig(
   };
 }
 
-type Fields = Readonly<Record<string, unknown>>;
 type Refuse = (problem: string) => MeshError;
 
 const maxLength = 1 << 20;
 
-function parsed(text: string, refuse: Refuse): Fields {
+function parsed(text: string, refuse: Refuse): JsonMap {
   if (text.length > maxLength) throw refuse("it is larger than 1 MiB");
   let document: unknown;
   try {
@@ -77,7 +77,7 @@ function parsed(text: string, refuse: Refuse): Fields {
   return document;
 }
 
-function serverOf(cluster: Fields, refuse: Refuse): string {
+function serverOf(cluster: JsonMap, refuse: Refuse): string {
   const server = textAt(cluster, "server");
   const url = server === undefined ? null : URL.parse(server);
   if (url === null) throw refuse(`its server "${server ?? ""}" is no URL`);
@@ -90,7 +90,7 @@ function serverOf(cluster: Fields, refuse: Refuse): string {
   return url.href.replace(/\/+$/, "");
 }
 
-function userOf(user: Fields, refuse: Refuse): KubeUser {
+function userOf(user: JsonMap, refuse: Refuse): KubeUser {
   if (user["exec"] !== undefined || user["auth-provider"] !== undefined) return { t: "plugin" };
   // As kubectl has it: the file is newer than what was written beside it.
   const file = textAt(user, "tokenFile");
@@ -107,25 +107,21 @@ function userOf(user: Fields, refuse: Refuse): KubeUser {
   return { t: "nobody" };
 }
 
-function pemAt(fields: Fields, key: string): PemFrom | undefined {
+function pemAt(fields: JsonMap, key: string): PemFrom | undefined {
   const inline = textAt(fields, `${key}-data`);
   if (inline !== undefined) return { pem: Buffer.from(inline, "base64").toString("utf8") };
   const file = textAt(fields, key);
   return file === undefined ? undefined : { file };
 }
 
-function named(document: Fields, list: string, name: string): Fields | undefined {
+function named(document: JsonMap, list: string, name: string): JsonMap | undefined {
   const items = document[list];
   return Array.isArray(items)
     ? items.filter(isMap).find((item) => item["name"] === name)
     : undefined;
 }
 
-function textAt(fields: Fields, key: string): string | undefined {
-  const value = Object.hasOwn(fields, key) ? fields[key] : undefined;
-  return typeof value === "string" && value !== "" ? value : undefined;
-}
-
-function isMap(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+function textAt(fields: JsonMap, key: string): string | undefined {
+  const text = textIn(fields, key);
+  return text === "" ? undefined : text;
 }

@@ -1,3 +1,4 @@
+import { asMap, type JsonMap } from "../../mesh/json-map.ts";
 import type { Contender } from "../publish/election.ts";
 import type { KubeObject, ObjectRef, ResourceType } from "./kube-api.ts";
 
@@ -107,7 +108,6 @@ function metadataMap(metadata: object, key: string): Readonly<Record<string, str
   >;
 }
 
-function mapOf(value: unknown): Readonly<Record<string, unknown>> {
-  const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isMap ? (value as Readonly<Record<string, unknown>>) : {};
+function mapOf(value: unknown): JsonMap {
+  return asMap(value) ?? {};
 }

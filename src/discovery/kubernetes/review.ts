@@ -1,3 +1,4 @@
+import { asMap, type JsonMap } from "../../mesh/json-map.ts";
 import type { TokenVerdict } from "./kube-api.ts";
 
 /** Reads the status of a TokenReview; whoever it does not clearly vouch for is refused. */
@@ -28,9 +29,8 @@ export function readAccessReview(review: unknown): boolean {
   return mapOf(mapOf(review)["status"])["allowed"] === true;
 }
 
-function mapOf(value: unknown): Readonly<Record<string, unknown>> {
-  const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isMap ? (value as Readonly<Record<string, unknown>>) : {};
+function mapOf(value: unknown): JsonMap {
+  return asMap(value) ?? {};
 }
 
 function textOf(value: unknown): string | undefined {

@@ -1,7 +1,7 @@
 import type { ServiceId } from "../../mesh/ids.ts";
 import { namespaceOf, serviceIdOf } from "../../mesh/ids.ts";
+import { asMap, type JsonMap, mapIn, textIn } from "../../mesh/json-map.ts";
 import type { FollowChange } from "../sources/kubernetes/follower.ts";
-import { asMap, type JsonMap, mapIn, textIn } from "../sources/kubernetes/json-map.ts";
 import { compactBody } from "./compact-body.ts";
 import type { ExportedService } from "./conditions.ts";
 import type { KubeBody } from "./kube-body.ts";

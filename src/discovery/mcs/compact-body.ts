@@ -6,7 +6,7 @@ import {
   mapsIn,
   numberIn,
   textIn,
-} from "../sources/kubernetes/json-map.ts";
+} from "../../mesh/json-map.ts";
 import type { KubeBody, KubeMetadata } from "./kube-body.ts";
 
 // Who manages which field makes up most of many objects, and nobody here asks.

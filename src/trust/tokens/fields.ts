@@ -1,8 +1,4 @@
-/** A field of its own of something that was JSON; undefined when there is none. */
-export function fieldOf(value: unknown, name: string): unknown {
-  const isObject = typeof value === "object" && value !== null && Object.hasOwn(value, name);
-  return isObject ? (value as Record<string, unknown>)[name] : undefined;
-}
+import { fieldOf } from "../../mesh/json-map.ts";
 
 /** A field that is a text of 1 to `maxLength` characters; undefined when it is anything else. */
 export function textField(value: unknown, name: string, maxLength = 253): string | undefined {

@@ -1,5 +1,6 @@
+import { fieldOf } from "../../mesh/json-map.ts";
 import type { BoundObject, ProvenAccount } from "../../mesh/token.ts";
-import { fieldOf, textField } from "./fields.ts";
+import { textField } from "./fields.ts";
 import { type Refused, refused } from "./refusal.ts";
 
 /**

@@ -1,6 +1,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { MeshError } from "../../mesh/errors.ts";
-import { fieldOf, textField } from "./fields.ts";
+import { fieldOf } from "../../mesh/json-map.ts";
+import { textField } from "./fields.ts";
 import type { TokenAlgorithm } from "./token-header.ts";
 
 export interface TokenKey {

@@ -1,8 +1,9 @@
 import { formatHostPort, type HostPort } from "../../../mesh/address.ts";
 import type { TrustDomain } from "../../../mesh/ids.ts";
+import { sidecarName } from "../../../mesh/injection.ts";
+import type { JsonMap } from "../../../mesh/json-map.ts";
 import { defaultCapture, defaultSidecarUid } from "../../capture/defaults.ts";
-import { captureName, sidecarName } from "./decide.ts";
-import type { Json } from "./pod.ts";
+import { captureName } from "./decide.ts";
 import type { InjectionWords } from "./words.ts";
 
 /** What all injected pods of a member have alike. */
@@ -40,7 +41,7 @@ export interface PortWishes {
 export function captureContainer(
   settings: InjectionSettings,
   { words, ports }: { readonly words: InjectionWords; readonly ports: PortWishes },
-): Json {
+): JsonMap {
   const list = (flag: string, items: readonly (string | number)[]): readonly string[] =>
     items.length === 0 ? [] : [`--${flag}`, items.join(",")];
   return {
@@ -70,7 +71,7 @@ export function captureContainer(
 export function sidecarContainer(
   settings: InjectionSettings,
   { words, ports }: { readonly words: InjectionWords; readonly ports: PortWishes },
-): Json {
+): JsonMap {
   return {
     name: sidecarName,
     image: settings.image,
@@ -115,7 +116,7 @@ export function sidecarContainer(
   };
 }
 
-export function volumesFor({ audience }: InjectionSettings): readonly Json[] {
+export function volumesFor({ audience }: InjectionSettings): readonly JsonMap[] {
   const token = { path: "token", audience, expirationSeconds: tokenSeconds };
   return [
     // A key is never on a disk.
@@ -134,7 +135,7 @@ const locked = {
 function configOf(
   settings: InjectionSettings,
   { words, ports }: { readonly words: InjectionWords; readonly ports: PortWishes },
-): Json {
+): JsonMap {
   return {
     agent: settings.agents.map(formatHostPort),
     identity: {
@@ -161,6 +162,6 @@ function configOf(
   };
 }
 
-function fromField(name: string, fieldPath: string): Json {
+function fromField(name: string, fieldPath: string): JsonMap {
   return { name, valueFrom: { fieldRef: { fieldPath } } };
 }

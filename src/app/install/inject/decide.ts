@@ -1,7 +1,7 @@
-import { type Json, listIn, mapIn, textIn } from "./pod.ts";
-import { injectLabel } from "./words.ts";
+import { injectLabel, sidecarName } from "../../../mesh/injection.ts";
+import type { JsonMap } from "../../../mesh/json-map.ts";
+import { listIn, mapIn, textIn } from "./pod.ts";
 
-export const sidecarName = "isthmus-sidecar";
 export const captureName = "isthmus-capture";
 
 /** Namespaces whose pods the control plane of the cluster, or the mesh itself, needs to start. */
@@ -19,7 +19,7 @@ export type LeaveReason = (typeof leaveReasons)[number];
 
 /** Whether a pod that somebody asked about gets a sidecar; whether its namespace asks was judged before. */
 export function decideInjection(
-  pod: Json,
+  pod: JsonMap,
   where: { readonly namespace: string; readonly ownNamespace: string },
 ): Decision {
   const { namespace, ownNamespace } = where;
@@ -41,7 +41,7 @@ export function decideInjection(
 }
 
 /** In either list: an older way to run one, or one that somebody wrote by hand. */
-function hasSidecar(spec: Json): boolean {
+function hasSidecar(spec: JsonMap): boolean {
   const containers = [...listIn(spec, "initContainers"), ...listIn(spec, "containers")];
   return containers.some((container) => container["name"] === sidecarName);
 }

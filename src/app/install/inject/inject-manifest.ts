@@ -1,10 +1,11 @@
+import { isMap, type JsonMap } from "../../../mesh/json-map.ts";
 import type { InjectionSettings } from "./containers.ts";
 import { decideInjection } from "./decide.ts";
 import { injectPod } from "./inject-pod.ts";
-import { isMap, type Json, mapIn, textIn } from "./pod.ts";
+import { mapIn, textIn } from "./pod.ts";
 
 export interface InjectedManifest {
-  readonly manifest: Json;
+  readonly manifest: JsonMap;
   /** `Deployment shop/cart: …` */
   readonly remarks: readonly string[];
 }
@@ -22,7 +23,7 @@ const templates: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** One object with a sidecar in its pods; what makes none is returned as it is. Throws MESH_USAGE. */
-export function injectManifest(manifest: Json, settings: InjectionSettings): InjectedManifest {
+export function injectManifest(manifest: JsonMap, settings: InjectionSettings): InjectedManifest {
   const kind = textIn(manifest, "kind") ?? "";
   if (kind === "List" && Array.isArray(manifest["items"])) {
     const items = manifest["items"].filter(isMap).map((item) => injectManifest(item, settings));
@@ -34,7 +35,7 @@ export function injectManifest(manifest: Json, settings: InjectionSettings): Inj
   const metadata = mapIn(manifest, "metadata");
   const namespace = textIn(metadata, "namespace") ?? "default";
   const name = `${kind} ${namespace}/${textIn(metadata, "name") ?? ""}`;
-  const pod = path.reduce<Json>((at, step) => mapIn(at, step), manifest);
+  const pod = path.reduce<JsonMap>((at, step) => mapIn(at, step), manifest);
   const decision = decideInjection(pod, { namespace, ownNamespace: settings.ownNamespace });
   if (decision.t === "leave") return { manifest, remarks: [] };
   if (decision.t === "refuse") return { manifest, remarks: [`${name}: ${decision.reason}`] };
@@ -45,7 +46,7 @@ export function injectManifest(manifest: Json, settings: InjectionSettings): Inj
   };
 }
 
-function replaced(at: Json, path: readonly string[], pod: Json): Json {
+function replaced(at: JsonMap, path: readonly string[], pod: JsonMap): JsonMap {
   const [step, ...rest] = path;
   return step === undefined ? pod : { ...at, [step]: replaced(mapIn(at, step), rest, pod) };
 }

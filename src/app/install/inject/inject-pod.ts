@@ -1,3 +1,4 @@
+import type { JsonMap } from "../../../mesh/json-map.ts";
 import { defaultSidecarUid } from "../../capture/defaults.ts";
 import { version } from "../../version.ts";
 import {
@@ -7,18 +8,18 @@ import {
   sidecarContainer,
   volumesFor,
 } from "./containers.ts";
-import { type Json, listIn, mapIn } from "./pod.ts";
+import { listIn, mapIn } from "./pod.ts";
 import { containersOf, hostPortsOf, withTcpProbes } from "./ports.ts";
 import { injectedAnnotation, wordsOf } from "./words.ts";
 
 export interface Injected {
-  readonly pod: Json;
+  readonly pod: JsonMap;
   /** For whoever creates the pod. */
   readonly warnings: readonly string[];
 }
 
 /** A pod with its sidecar. Throws MESH_USAGE for an annotation that says nothing. */
-export function injectPod(pod: Json, settings: InjectionSettings): Injected {
+export function injectPod(pod: JsonMap, settings: InjectionSettings): Injected {
   const words = wordsOf(pod);
   const spec = mapIn(pod, "spec");
   const metadata = mapIn(pod, "metadata");
@@ -52,7 +53,7 @@ export function injectPod(pod: Json, settings: InjectionSettings): Injected {
   };
 }
 
-function warningsOf(spec: Json, hostPorts: readonly number[]): readonly string[] {
+function warningsOf(spec: JsonMap, hostPorts: readonly number[]): readonly string[] {
   const asSidecar = [spec, ...containersOf(spec)].some(
     (one) => mapIn(one, "securityContext")["runAsUser"] === defaultSidecarUid,
   );

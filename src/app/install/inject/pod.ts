@@ -1,21 +1,18 @@
-/** JSON of a pod as a client or an API server wrote it: read with care, kept whole. */
-export type Json = Readonly<Record<string, unknown>>;
+import { fieldOf, isMap, type JsonMap } from "../../../mesh/json-map.ts";
 
-export function mapIn(value: unknown, name: string): Json {
-  const found = isMap(value) ? value[name] : undefined;
+// A pod as a client or an API server wrote it: what is not there, or is something else, is empty.
+
+export function mapIn(value: unknown, name: string): JsonMap {
+  const found = fieldOf(value, name);
   return isMap(found) ? found : {};
 }
 
-export function listIn(value: unknown, name: string): readonly Json[] {
-  const found = isMap(value) ? value[name] : undefined;
+export function listIn(value: unknown, name: string): readonly JsonMap[] {
+  const found = fieldOf(value, name);
   return Array.isArray(found) ? found.filter(isMap) : [];
 }
 
 export function textIn(value: unknown, name: string): string | undefined {
-  const found = isMap(value) ? value[name] : undefined;
+  const found = fieldOf(value, name);
   return typeof found === "string" ? found : undefined;
-}
-
-export function isMap(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,8 @@
-import { isMap, type Json, listIn, mapIn } from "./pod.ts";
+import { isMap, type JsonMap } from "../../../mesh/json-map.ts";
+import { listIn, mapIn } from "./pod.ts";
 
 /** Container ports that the node leads from a port of its own: whoever dials those speaks no mTLS. */
-export function hostPortsOf(spec: Json): readonly number[] {
+export function hostPortsOf(spec: JsonMap): readonly number[] {
   return containersOf(spec)
     .flatMap((container) => listIn(container, "ports"))
     .filter(({ hostPort }) => typeof hostPort === "number" && hostPort > 0)
@@ -16,9 +17,9 @@ const probeNames = ["livenessProbe", "readinessProbe", "startupProbe"] as const;
  * application itself and stay as they are.
  */
 export function withTcpProbes(
-  container: Json,
+  container: JsonMap,
   adminPort: number,
-): { readonly container: Json; readonly ports: readonly number[] } {
+): { readonly container: JsonMap; readonly ports: readonly number[] } {
   const changed: Record<string, unknown> = {};
   const ports: number[] = [];
   for (const name of probeNames) {
@@ -32,7 +33,7 @@ export function withTcpProbes(
   return { container: { ...container, ...changed }, ports };
 }
 
-function tcpPortOf(probe: Json, container: Json): number | undefined {
+function tcpPortOf(probe: JsonMap, container: JsonMap): number | undefined {
   const socket = mapIn(probe, "tcpSocket");
   // A host of its own leads elsewhere.
   if (socket["host"] !== undefined) return undefined;
@@ -44,7 +45,7 @@ function tcpPortOf(probe: Json, container: Json): number | undefined {
 }
 
 /** All that run together with the sidecar: init containers that end before are none of them. */
-export function containersOf(spec: Json): readonly Json[] {
+export function containersOf(spec: JsonMap): readonly JsonMap[] {
   const besides = listIn(spec, "initContainers").filter(
     ({ restartPolicy }) => restartPolicy === "Always",
   );

@@ -1,11 +1,10 @@
 import { parseIpRange } from "../../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
+import type { JsonMap } from "../../../mesh/json-map.ts";
 import { type UnknownDestination, unknownDestinations } from "../../../proxy/capture.ts";
 import { type LogLevel, logLevels } from "../../../telemetry/names.ts";
-import { type Json, mapIn } from "./pod.ts";
+import { mapIn } from "./pod.ts";
 
-/** Label of namespaces (`enabled`) and of pods (`enabled`, `disabled`), whose word goes first. */
-export const injectLabel = "isthmus.dev/inject";
 /** Annotation of a pod that has its sidecar: the version that put it there. */
 export const injectedAnnotation = "isthmus.dev/injected";
 
@@ -42,7 +41,7 @@ const known = [
 type Known = (typeof known)[number];
 
 /** Throws MESH_USAGE that names the annotation: a pod that means something else is better not started. */
-export function wordsOf(pod: Json): InjectionWords {
+export function wordsOf(pod: JsonMap): InjectionWords {
   const annotations = mapIn(mapIn(pod, "metadata"), "annotations");
   const read = <T>(name: Known, otherwise: T, parse: (text: string) => T): T => {
     const written = annotations[prefix + name];

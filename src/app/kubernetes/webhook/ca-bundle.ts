@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import { type Json, listIn, mapIn, textIn } from "../../install/inject/pod.ts";
+import type { JsonMap } from "../../../mesh/json-map.ts";
+import { listIn, mapIn, textIn } from "../../install/inject/pod.ts";
 
 // Two agents, each with a certificate and the one before; more are left from restarts.
 const maxCertificates = 8;
@@ -38,9 +39,9 @@ function isLiving(pem: string, nowMs: number): boolean {
 
 /** The webhooks of a configuration with their bundles put right; undefined: nothing is to change. */
 export function correctedWebhooks(
-  configuration: Json,
+  configuration: JsonMap,
   ours: { readonly pems: readonly string[]; readonly nowMs: number },
-): readonly Json[] | undefined {
+): readonly JsonMap[] | undefined {
   let isChanged = false;
   const webhooks = listIn(configuration, "webhooks").map((webhook) => {
     const clientConfig = mapIn(webhook, "clientConfig");

@@ -1,21 +1,22 @@
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
+import { isMap, type JsonMap } from "../../../mesh/json-map.ts";
 import type { InjectionSettings } from "../../install/inject/containers.ts";
 import { decideInjection, type LeaveReason } from "../../install/inject/decide.ts";
 import { injectPod, patchFor } from "../../install/inject/inject-pod.ts";
-import { isMap, type Json, mapIn, textIn } from "../../install/inject/pod.ts";
+import { mapIn, textIn } from "../../install/inject/pod.ts";
 
 export type ReviewResult = "injected" | "refused" | "denied" | `left-${LeaveReason}`;
 
 /** What is answered to a review, and what became of its pod. */
 export interface ReviewAnswer {
-  readonly body: Json;
+  readonly body: JsonMap;
   readonly result: ReviewResult;
 }
 
 interface Review {
   readonly uid: string;
   readonly namespace: string;
-  readonly pod: Json;
+  readonly pod: JsonMap;
 }
 
 /**
@@ -55,11 +56,11 @@ function inject(review: Review, settings: InjectionSettings): ReviewAnswer {
   }
 }
 
-function allowed(review: Review, more: Json): Json {
+function allowed(review: Review, more: JsonMap): JsonMap {
   return answered(review, { allowed: true, ...more });
 }
 
-function answered({ uid }: Review, response: Json): Json {
+function answered({ uid }: Review, response: JsonMap): JsonMap {
   return {
     apiVersion: "admission.k8s.io/v1",
     kind: "AdmissionReview",
@@ -88,7 +89,7 @@ function readReview(text: string): Review {
   return { uid, namespace, pod };
 }
 
-function parseJson(text: string): Json {
+function parseJson(text: string): JsonMap {
   try {
     const parsed: unknown = JSON.parse(text);
     return isMap(parsed) ? parsed : refuse("it is no JSON object");

@@ -1,5 +1,6 @@
+import { injectLabel } from "../../../mesh/injection.ts";
 import type { KubeNamespace } from "./nodes.ts";
-import { injectLabel, type KubePod } from "./pods.ts";
+import type { KubePod } from "./pods.ts";
 
 /** Pods without a sidecar that could have one, by whose word counts for them. */
 export interface BarePods {

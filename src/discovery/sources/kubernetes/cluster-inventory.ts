@@ -1,4 +1,5 @@
 import type { ServiceId } from "../../../mesh/ids.ts";
+import type { JsonMap } from "../../../mesh/json-map.ts";
 import type { LocalService } from "../../../mesh/service.ts";
 import type { ImportPolicy } from "../../policies/import-policy.ts";
 import type { SourceChange } from "../../source.ts";
@@ -6,7 +7,6 @@ import type { ObjectKey } from "../kube-objects.ts";
 import { buildService } from "../service-build.ts";
 import type { SourceFinding } from "../source-finding.ts";
 import type { FollowChange } from "./follower.ts";
-import type { JsonMap } from "./json-map.ts";
 import type { WatchedKind } from "./kinds.ts";
 import { createNamedFacts } from "./named-facts.ts";
 import type { KubeNamespace, KubeNode } from "./nodes.ts";

@@ -1,5 +1,4 @@
-import type { JsonMap } from "./json-map.ts";
-import { mapIn, textIn } from "./json-map.ts";
+import { type JsonMap, mapIn, textIn } from "../../../mesh/json-map.ts";
 
 /** What the mesh knows of a `v1` Node. */
 export interface KubeNode {

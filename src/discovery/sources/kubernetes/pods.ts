@@ -1,11 +1,7 @@
 import { canonicalIp, isIp } from "../../../mesh/address.ts";
-import type { JsonMap } from "./json-map.ts";
-import { mapIn, mapsIn, textIn } from "./json-map.ts";
+import { injectLabel, sidecarName } from "../../../mesh/injection.ts";
+import { type JsonMap, mapIn, mapsIn, textIn } from "../../../mesh/json-map.ts";
 
-// The webhook's and `isthmus inject`'s own words: `src/app/install/inject/{decide,words}.ts`.
-const sidecarName = "isthmus-sidecar";
-/** Label of namespaces and pods. */
-export const injectLabel = "isthmus.dev/inject";
 const templateHash = "pod-template-hash";
 
 /** What the mesh knows of a pod: thousands of these are kept, so nothing else is. */

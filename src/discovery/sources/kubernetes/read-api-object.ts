@@ -1,11 +1,10 @@
+import { type JsonMap, mapIn, textIn } from "../../../mesh/json-map.ts";
 import type { Problem } from "../fields.ts";
 import { pathText } from "../fields.ts";
 import type { KubeObject, ObjectKey } from "../kube-objects.ts";
 import { readObject } from "../read-object.ts";
 import type { SourceFinding } from "../source-finding.ts";
 import { printable } from "../source-finding.ts";
-import type { JsonMap } from "./json-map.ts";
-import { mapIn, textIn } from "./json-map.ts";
 
 export type ApiObjectReading =
   | {

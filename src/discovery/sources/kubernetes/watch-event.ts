@@ -1,5 +1,4 @@
-import type { JsonMap } from "./json-map.ts";
-import { asMap, listIn, mapIn, numberIn, textIn } from "./json-map.ts";
+import { asMap, type JsonMap, listIn, mapIn, numberIn, textIn } from "../../../mesh/json-map.ts";
 
 /** The part of an object's metadata by which a list is followed. */
 export interface ObjectMeta {

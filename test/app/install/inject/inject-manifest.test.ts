@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { injectManifest } from "../../../../src/app/install/inject/inject-manifest.ts";
-import { type Json, listIn, mapIn } from "../../../../src/app/install/inject/pod.ts";
+import { listIn, mapIn } from "../../../../src/app/install/inject/pod.ts";
+import type { JsonMap } from "../../../../src/mesh/json-map.ts";
 import { madeMesh } from "../../../trust/made.ts";
 import { cartPod, settingsFor } from "./made-pod.ts";
 
@@ -9,7 +10,7 @@ const settings = settingsFor((await madeMesh()).bundle.pem);
 const template = { metadata: { labels: { app: "cart" } }, spec: mapIn(cartPod(), "spec") };
 const metadata = { name: "cart", namespace: "shop" };
 
-function sidecarsIn(pod: Json): number {
+function sidecarsIn(pod: JsonMap): number {
   const containers = listIn(mapIn(pod, "spec"), "initContainers");
   return containers.filter(({ name }) => name === "isthmus-sidecar").length;
 }

@@ -1,6 +1,6 @@
 import type { InjectionSettings } from "../../../../src/app/install/inject/containers.ts";
-import type { Json } from "../../../../src/app/install/inject/pod.ts";
 import { parseMemberName, parseMeshDomain, trustDomainOf } from "../../../../src/mesh/ids.ts";
+import type { JsonMap } from "../../../../src/mesh/json-map.ts";
 
 export function settingsFor(bundlePem: string): InjectionSettings {
   return {
@@ -14,7 +14,11 @@ export function settingsFor(bundlePem: string): InjectionSettings {
 }
 
 /** A pod as its owner writes it. */
-export function cartPod(spec: Json = {}, annotations: Json = {}, labels: Json = {}): Json {
+export function cartPod(
+  spec: JsonMap = {},
+  annotations: JsonMap = {},
+  labels: JsonMap = {},
+): JsonMap {
   return {
     apiVersion: "v1",
     kind: "Pod",
