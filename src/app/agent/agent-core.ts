@@ -49,6 +49,8 @@ export interface AgentCoreOptions {
   readonly onKnowledge: () => void;
   /** What is known of a service is another. */
   readonly onService?: (id: ServiceId) => void;
+  /** Whether imports of the own cluster are known, as far as they are waited for. Default: there are none. */
+  readonly areImportsKnown?: () => boolean;
   /** There are new proofs to be kept. */
   readonly onProofs: () => void;
   /** What proxies made of all they were sent. */
@@ -178,7 +180,7 @@ export class AgentCore implements AsyncDisposable {
     });
     this.#knowledge = new Knowledge({
       clock,
-      isBuilt: () => this.#sources.isSynced() && this.#builder.isIdle(),
+      isBuilt: () => this.#sources.isSynced() && this.#builder.isIdle() && this.#areImportsKnown(),
       isCatalogWarm: () => this.catalog.isWarm(),
       isAnyMissing: () => this.catalog.missing().length > 0,
       onNews: options.onKnowledge,
@@ -217,8 +219,14 @@ export class AgentCore implements AsyncDisposable {
   /** What an agent that is not warm waits for. */
   waitingFor(): readonly string[] {
     if (this.isWarm()) return [];
-    const sources = this.#sources.isSynced() ? [] : this.#sources.names;
-    return [...sources, ...this.catalog.missing().map((name) => `shard ${name}`)];
+    const isSynced = this.#sources.isSynced();
+    const sources = isSynced ? [] : this.#sources.names;
+    const imports = isSynced && !this.#areImportsKnown() ? ["ServiceImports"] : [];
+    return [...sources, ...imports, ...this.catalog.missing().map((name) => `shard ${name}`)];
+  }
+
+  #areImportsKnown(): boolean {
+    return this.#options.areImportsKnown?.() ?? true;
   }
 
   prove(claims: readonly SidecarClaim[]): void {

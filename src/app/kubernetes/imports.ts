@@ -17,12 +17,15 @@ import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentCore } from "../agent/agent-core.ts";
 import type { DnsConfig, McsConfig } from "../config/kubernetes/mcs-config.ts";
 import { exportBookOf } from "./export-book.ts";
+import { createImportWait } from "./import-wait.ts";
 
 /** The imports of an agent's own cluster: their objects, their names, and where they are dialled. */
 export interface Imports extends AsyncDisposable {
   /** What members export of these may be another. */
   readonly touch: (ids: Iterable<ServiceId>) => void;
   readonly findings: () => readonly Finding[];
+  /** Sidecars that return lose none of them; or there is no use in waiting. */
+  readonly isKnown: () => boolean;
   /** Absent: names are not answered. */
   readonly dns?: HostPort;
 }
@@ -88,7 +91,13 @@ export async function startImports(options: ImportsOptions): Promise<Imports> {
   }, lookMs);
   opened.defer(() => clearInterval(look));
   controller.start();
-  return runningImports(opened.move(), { controller, dns });
+  const { clock } = options;
+  const isKnown = createImportWait({
+    isKnown: controller.isCaughtUp.bind(controller),
+    isRefused: controller.isRefused.bind(controller),
+    clock,
+  });
+  return runningImports(opened.move(), { controller, dns, isKnown });
 }
 
 function runningImports(
@@ -96,12 +105,14 @@ function runningImports(
   parts: {
     readonly controller: McsController;
     readonly dns: DnsServer | undefined;
+    readonly isKnown: () => boolean;
   },
 ): Imports {
-  const { controller, dns } = parts;
+  const { controller, dns, isKnown } = parts;
   return {
     touch: (ids) => controller.touch(ids),
     findings: () => controller.findings(),
+    isKnown,
     ...(dns === undefined ? {} : { dns: dns.address }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -64,7 +64,10 @@ export interface McsController extends AsyncDisposable {
   readonly touch: (ids: Iterable<ServiceId>) => void;
   /** The same of all. */
   readonly touchAll: () => void;
-  readonly isSynced: () => boolean;
+  /** All objects are known, and told with what members export as of now. */
+  readonly isCaughtUp: () => boolean;
+  /** The API server says no to a list that it needs. */
+  readonly isRefused: () => boolean;
   readonly findings: () => readonly Finding[];
 }
 
@@ -129,8 +132,12 @@ class Controller implements McsController {
     this.touch(this.#options.exports.ids());
   }
 
-  isSynced(): boolean {
-    return this.#isSynced;
+  isCaughtUp(): boolean {
+    return this.#isTold && this.#waiting.size === 0;
+  }
+
+  isRefused(): boolean {
+    return this.#watches.isRefused();
   }
 
   findings(): readonly Finding[] {

@@ -10,6 +10,8 @@ export interface McsWatches extends AsyncDisposable {
   readonly start: () => void;
   /** What is not there does not exist. */
   readonly isSynced: () => boolean;
+  /** The server says no to one of them, twice in a row. */
+  readonly isRefused: () => boolean;
   readonly status: (kind: McsKind) => WatchStatus;
 }
 
@@ -19,6 +21,9 @@ interface Watched {
   /** Absent: all that there are. */
   readonly labelSelector?: string;
 }
+
+// Older versions of the definitions are asked for after newer ones.
+const refusedFrom = 2;
 
 const mcsPaths = (plural: string): readonly string[] => [
   `/apis/${mcsGroup}/v1beta1/${plural}`,
@@ -68,6 +73,11 @@ export function createMcsWatches(options: {
       for (const one of readers.values()) one.start();
     },
     isSynced: () => [...readers.values()].every((one) => one.status().isSynced),
+    isRefused: () =>
+      [...readers.values()].some((one) => {
+        const { problem, failures } = one.status();
+        return problem?.t === "refused" && problem.code !== 410 && failures >= refusedFrom;
+      }),
     status: (kind) => reader(kind).status(),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([...readers.values()].map((one) => one.close()));
