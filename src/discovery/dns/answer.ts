@@ -1,7 +1,14 @@
-import { type Answer, emptyAnswer, encodeAnswer, encodeFault, negativeSeconds } from "./encode.ts";
+import { type Answer, emptyAnswer, encodeAnswer, encodeFault } from "./encode.ts";
 import { type Query, readQuery } from "./query.ts";
 import type { NamedService, NamedWorkload, ServiceZone } from "./service-zone.ts";
-import { type Name, type RecordData, type ResourceRecord, rcode, recordType } from "./wire.ts";
+import {
+  type Name,
+  negativeSeconds,
+  type RecordData,
+  type ResourceRecord,
+  rcode,
+  recordType,
+} from "./wire.ts";
 
 export interface AnswerOptions {
   /** Lower case, e.g. `["clusterset", "local"]`. */

@@ -14,6 +14,11 @@ export const rcode = {
 
 export const headerBytes = 12;
 export const classInternet = 1;
+/** What goes through every tunnel without being cut in pieces. Source: DNS flag day 2020. */
+export const maxUdpBytes = 1232;
+/** How long an asker may keep that there is nothing: services come and go. */
+export const negativeSeconds = 5;
+
 /** Without the root's empty one. */
 export type Name = readonly string[];
 

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import packet, { type DecodedPacket, type Packet } from "dns-packet";
 import { answerMessage } from "../../../src/discovery/dns/answer.ts";
-import { encodeAnswer, maxUdpBytes } from "../../../src/discovery/dns/encode.ts";
+import { encodeAnswer } from "../../../src/discovery/dns/encode.ts";
 import { readQuery } from "../../../src/discovery/dns/query.ts";
+import { maxUdpBytes } from "../../../src/discovery/dns/wire.ts";
 import { cartName, madeZone, manyWorkloads } from "./support/made-zone.ts";
 
 const services = madeZone();

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import packet from "dns-packet";
 import fc from "fast-check";
 import { answerMessage } from "../../../src/discovery/dns/answer.ts";
-import { maxUdpBytes } from "../../../src/discovery/dns/encode.ts";
 import { createTcpFrames, framed } from "../../../src/discovery/dns/tcp-frames.ts";
+import { maxUdpBytes } from "../../../src/discovery/dns/wire.ts";
 import { madeZone } from "./support/made-zone.ts";
 
 const services = madeZone();
