@@ -16,6 +16,12 @@ const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
   MESH_XDS_LIMIT: status.RESOURCE_EXHAUSTED,
 };
 
+// Why nobody can judge a token names hosts and ports of the cluster, and whoever asks has proven nothing.
+const publicSentences: Readonly<Partial<Record<ErrorCode, string>>> = {
+  MESH_TOKEN_UNPROVEN:
+    "Cannot judge token: neither the cluster's keys nor its API server can be reached; the agent's log says why",
+};
+
 /** How a refused certificate is answered: gRPC's status, our sentence, and our code as a trailer. */
 export function refusalOf(error: unknown): {
   readonly code: status;
@@ -30,5 +36,5 @@ export function refusalOf(error: unknown): {
     return { code: status.INTERNAL, details: "the agent could not issue", metadata };
   }
   metadata.set(codeTrailer, error.code);
-  return { code, details: reasonOf(error), metadata };
+  return { code, details: publicSentences[error.code] ?? reasonOf(error), metadata };
 }

@@ -81,7 +81,6 @@ describe("Issue", () => {
 
   const refusals = [
     ["MESH_TOKEN_EXPIRED", status.UNAUTHENTICATED],
-    ["MESH_TOKEN_UNPROVEN", status.UNAVAILABLE],
     ["MESH_TRUST_CSR_REFUSED", status.INVALID_ARGUMENT],
     ["MESH_TRUST_ISSUE_REFUSED", status.PERMISSION_DENIED],
   ] as const;
@@ -94,6 +93,21 @@ describe("Issue", () => {
       assert.deepEqual(outcome, { code: expected, trailer: code, details });
     });
   }
+
+  test("says nothing of the cluster when nobody can judge a token; the log does", async () => {
+    const reason = "connect ECONNREFUSED 10.96.0.1:443";
+    const prove = (): Promise<never> =>
+      Promise.reject(new MeshError("MESH_TOKEN_UNPROVEN", `Cannot judge token: ${reason}`));
+    await using agent = await startAgent({ issuing: issuing({ prove }) });
+    using client = dial(agent);
+    const outcome = await ask(client);
+    assert.ok("trailer" in outcome);
+    assert.equal(outcome.trailer, "MESH_TOKEN_UNPROVEN");
+    assert.equal(outcome.code, status.UNAVAILABLE);
+    assert.match(outcome.details, /^Cannot judge token: neither the cluster's keys nor its API/);
+    assert.ok(!outcome.details.includes("10.96"), outcome.details);
+    assert.match(JSON.stringify(agent.lines), /ECONNREFUSED 10\.96\.0\.1:443/);
+  });
 
   test("says nothing of what broke on its own side", async () => {
     const outcome = await askOnce({ prove: () => Promise.reject(new Error("disk /secret full")) });
