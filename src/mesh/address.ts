@@ -44,6 +44,11 @@ export function isIp(text: string): boolean {
   return parseIp(text) !== undefined;
 }
 
+/** Whether nobody but programs of the same machine reaches it. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || /^(?:127\.|::1$)/.test(host);
+}
+
 /** An IP literal in its one shortest spelling (RFC 5952): IPv6 has many of one address. */
 export function canonicalIp(text: string): string {
   return text.includes(":") ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;

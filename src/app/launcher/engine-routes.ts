@@ -1,5 +1,5 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import { formatHostPort } from "../../mesh/address.ts";
+import { formatHostPort, isLoopback } from "../../mesh/address.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { GatewayConfig, SidecarConfig } from "../config/config.ts";
@@ -8,8 +8,7 @@ import { version } from "../version.ts";
 import { type LaunchedEngine, refusalClasses } from "./engine-port.ts";
 import { probeRoutes } from "./probe-routes.ts";
 
-/** The admin port of a launcher. `/readyz` is what a load balancer or a kubelet asks. */
-export function engineRoutes(options: {
+interface EngineRoutesOptions {
   readonly config: GatewayConfig | SidecarConfig;
   readonly engine: Pick<LaunchedEngine, "isReady" | "report" | "ownMetrics">;
   readonly identity: IdentitySource;
@@ -17,8 +16,14 @@ export function engineRoutes(options: {
   readonly telemetry: Telemetry;
   /** Load balancers are to send nothing new. */
   readonly isLeaving: () => boolean;
-}): readonly HttpRoute[] {
-  const { config, engine, identity, node, telemetry } = options;
+}
+
+/**
+ * The admin port of a launcher. `/readyz` is what a load balancer or a kubelet asks. What it is told by its
+ * agent is for its own machine: where others reach the port, it says how it fares and no more.
+ */
+export function engineRoutes(options: EngineRoutesOptions): readonly HttpRoute[] {
+  const { config, engine, telemetry } = options;
   telemetry.set("buildInfo", { version }, 1);
   telemetry.onScrape(() => scrape(options));
   return [
@@ -42,34 +47,38 @@ export function engineRoutes(options: {
     },
     ...ownMetricsRoute(options.engine),
     ...probeRoutes("probePorts" in config ? config.probePorts : undefined),
-    {
-      path: "/config",
-      answer: async () => {
-        const { isReady, isConnected, listeners, counts, details } = await engine.report();
-        const { id, notAfterMs } = identity.current();
-        return {
-          t: "json",
-          body: {
-            version,
-            node: node.id,
-            metadata: node.metadata,
-            agent: formatHostPort(config.agent),
-            identity: { id, notAfterMs },
-            engine: config.engine,
-            workers: config.workers,
-            isReady,
-            isConnected,
-            listeners: listeners.map(({ name, address }) => ({
-              name,
-              address: formatHostPort(address),
-            })),
-            counts,
-            ...details,
-          },
-        };
-      },
-    },
+    ...(isLoopback(config.admin.host) ? [configRoute(options)] : []),
   ];
+}
+
+function configRoute({ config, engine, identity, node }: EngineRoutesOptions): HttpRoute {
+  return {
+    path: "/config",
+    answer: async () => {
+      const { isReady, isConnected, listeners, counts, details } = await engine.report();
+      const { id, notAfterMs } = identity.current();
+      return {
+        t: "json",
+        body: {
+          version,
+          node: node.id,
+          metadata: node.metadata,
+          agent: formatHostPort(config.agent),
+          identity: { id, notAfterMs },
+          engine: config.engine,
+          workers: config.workers,
+          isReady,
+          isConnected,
+          listeners: listeners.map(({ name, address }) => ({
+            name,
+            address: formatHostPort(address),
+          })),
+          counts,
+          ...details,
+        },
+      };
+    },
+  };
 }
 
 function ownMetricsRoute(engine: Pick<LaunchedEngine, "ownMetrics">): HttpRoute[] {
@@ -84,7 +93,7 @@ function ownMetricsRoute(engine: Pick<LaunchedEngine, "ownMetrics">): HttpRoute[
   ];
 }
 
-async function scrape(options: Parameters<typeof engineRoutes>[0]): Promise<void> {
+async function scrape(options: EngineRoutesOptions): Promise<void> {
   const { engine, identity, telemetry } = options;
   const { listeners, isConnected, counts } = await engine.report();
   telemetry.set("engineListeners", {}, listeners.length);

@@ -1,5 +1,5 @@
 import { connect } from "node:tls";
-import { isIp } from "../../../mesh/address.ts";
+import { isIp, isLoopback } from "../../../mesh/address.ts";
 import type { NodeDoor } from "../redis-node.ts";
 import type { TransportFacts } from "./hub-facts.ts";
 
@@ -35,8 +35,4 @@ export async function askTransport({ address, isTls, access }: NodeDoor): Promis
     socket.on("error", () => undefined);
     socket.destroy();
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || /^(?:127\.|::1$)/.test(host);
 }
