@@ -3,6 +3,7 @@ import type { HostPort } from "../../../mesh/address.ts";
 import type { MemberName, SpiffeId } from "../../../mesh/ids.ts";
 import { proxyZone } from "../../../mesh/locality.ts";
 import { latencyBoundsMs } from "../../../telemetry/load/latency.ts";
+import { statsMatcher } from "./stats-matcher.ts";
 import { statsTags } from "./stats-tags.ts";
 import { xdsCluster, xdsClusterName } from "./xds-cluster.ts";
 
@@ -80,6 +81,7 @@ export function bootstrapFor(options: BootstrapOptions): object {
     statsConfig: {
       useAllDefaultTags: true,
       statsTags,
+      statsMatcher,
       histogramBucketSettings: [{ match: { prefix: "cluster." }, buckets }],
     },
     layeredRuntime: { layers: [{ name: "static", staticLayer: runtime }] },
