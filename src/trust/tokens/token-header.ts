@@ -2,7 +2,7 @@ import { textField } from "./fields.ts";
 import { type Refused, refused } from "./refusal.ts";
 
 /** What API servers sign with. Each further one is one to get wrong. */
-export const tokenAlgorithms = ["ES256", "RS256"] as const;
+const tokenAlgorithms = ["ES256", "RS256"] as const;
 export type TokenAlgorithm = (typeof tokenAlgorithms)[number];
 
 export interface TokenHeader {

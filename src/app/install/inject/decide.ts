@@ -14,8 +14,7 @@ export type Decision =
   /** Somebody asked for a sidecar that cannot be. */
   | { readonly t: "refuse"; readonly reason: string };
 
-export const leaveReasons = ["namespace", "label", "present"] as const;
-export type LeaveReason = (typeof leaveReasons)[number];
+export type LeaveReason = "namespace" | "label" | "present";
 
 /** Whether a pod that somebody asked about gets a sidecar; whether its namespace asks was judged before. */
 export function decideInjection(
