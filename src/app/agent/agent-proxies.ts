@@ -16,7 +16,7 @@ import { type LoadAdmitted, type LoadReporter, LoadService } from "../../proxy/i
 import { registerRenewal } from "../../proxy/io/renewal-service.ts";
 import { SocketServer } from "../../proxy/io/socket-server.ts";
 import type { SidecarNode } from "../../proxy/node.ts";
-import { doorOf, type ProxyNode, parseNode } from "../../proxy/node.ts";
+import { type ProxyNode, parseNode } from "../../proxy/node.ts";
 import { witnessOf } from "../../proxy/witness.ts";
 import { type LogPace, pacedLog } from "../../telemetry/paced-log.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
@@ -31,7 +31,7 @@ import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { registerReplicas } from "./replicas/replica-service.ts";
 import { resourceJson } from "./resource-json.ts";
 import { type Served, servedBy } from "./served-by.ts";
-import { anyPort, type SidecarClaim, type SidecarProofs } from "./sidecars/sidecar-proofs.ts";
+import type { SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
 export interface AgentProxiesOptions {
   readonly listen: HostPort;
@@ -44,8 +44,8 @@ export interface AgentProxiesOptions {
   readonly isWarm: () => boolean;
   /** Whether everything is known that may still come: until then nothing is taken away. */
   readonly isSettled: () => boolean;
-  /** What a sidecar's stream proves. */
-  readonly onProof: (claims: readonly SidecarClaim[]) => void;
+  /** Takes what a sidecar's stream proves; returns what is called when it ends. */
+  readonly onSidecar: (node: SidecarNode) => () => void;
   /** What the other agents of this member may ask for. */
   readonly proofs: SidecarProofs;
   /** As this agent's heads name it. */
@@ -254,9 +254,12 @@ function admit(
   if (parsed.t === "refused") return parsed;
   const { node } = parsed;
   // Before the first answer: what it proves may change what it is told.
-  if (node.t === "sidecar") options.onProof(claimsOf(node));
+  const onEnd = node.t === "sidecar" ? options.onSidecar(node) : undefined;
   const opened = opens(resources, node);
-  if (opened.t === "refused") return opened;
+  if (opened.t === "refused") {
+    onEnd?.();
+    return opened;
+  }
   log.info({ node: node.id, id: claim.peer?.id }, "Proxy connected");
   options.onAdmitted(claim.node);
   const view = { ...opened.view, isSettled: options.isSettled };
@@ -266,6 +269,7 @@ function admit(
     view,
     onClose: () => {
       opened.close();
+      onEnd?.();
       if (claim.views.get(node.id) === view) claim.views.delete(node.id);
       log.info({ node: node.id }, "Proxy gone");
     },
@@ -297,22 +301,6 @@ function opens(
     if (thrown instanceof MeshError) return { t: "refused", reason: thrown.message };
     throw thrown;
   }
-}
-
-function claimsOf(node: SidecarNode): readonly SidecarClaim[] {
-  const { namespace, serviceAccount, capture } = node;
-  if (capture !== undefined) {
-    const exceptPorts = capture.openPorts;
-    return capture.addresses.map((host) => {
-      const at = { host, port: anyPort };
-      return { namespace, serviceAccount, endpoint: at, listen: at, exceptPorts };
-    });
-  }
-  return node.inbound.flatMap((entry) => {
-    const { endpoint } = entry;
-    const listen = doorOf(entry);
-    return listen === undefined ? [] : [{ namespace, serviceAccount, endpoint, listen }];
-  });
 }
 
 /** What is in force now; a proxy that refused it still has its last good one. */

@@ -20,11 +20,12 @@ import { type AgentTrust, openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
-import { openSources } from "./open-sources.ts";
+import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { createProxyWatch } from "./proxy-watch.ts";
 import { watchReplicas } from "./replicas/replica-watch.ts";
 import { watchSecrets } from "./secret-watch.ts";
+import { PodClaims, type PodClaimsOptions } from "./sidecars/pod-claims.ts";
 import { openProofFile } from "./sidecars/proof-file.ts";
 import { createSidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
@@ -155,6 +156,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   if (cluster !== undefined) opened.use(cluster);
   doors.imports = cluster?.imports;
+  const claims = claimsAgainst(sources, { onProof: (proven) => core.prove(proven), clock, log });
   const proxies = await serveProxies({
     ...config.xds,
     trust,
@@ -164,7 +166,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     telemetry,
     isWarm: () => core.isWarm(),
     isSettled: () => core.isSettled(),
-    onProof: (claims) => core.prove(claims),
+    onSidecar: (node) => claims.open(node),
     proofs,
     instance: () => core.catalog.writerStatus()?.instance,
     onAdmitted: (node) => engines.note(node),
@@ -255,6 +257,19 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     stop,
     [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
   };
+}
+
+/** Claims of sidecars, judged again whenever pods of a cluster have changed. */
+function claimsAgainst(
+  { clusters }: OpenedSources,
+  parts: Omit<PodClaimsOptions, "books">,
+): PodClaims {
+  const claims = new PodClaims({
+    ...parts,
+    books: clusters.map(({ source }) => source.cluster.pods),
+  });
+  for (const { source } of clusters) source.onKind("Pod", () => claims.look());
+  return claims;
 }
 
 async function openLease(
