@@ -63,6 +63,8 @@ suite("an agent whose source is a cluster", { skip: skipWithoutKubernetes }, () 
         { apiGroups: [""], resources: ["services", "pods", "nodes", "namespaces"], verbs },
         { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs },
         { apiGroups: ["multicluster.x-k8s.io"], resources: ["serviceexports"], verbs },
+        // What may not be read might narrow what others may offer here: without it nothing is served.
+        { apiGroups: ["isthmus.dev"], resources: ["importpolicies"], verbs },
       ],
     });
     await cluster.api.call("POST", `${rbac}/clusterrolebindings`, {
