@@ -163,7 +163,7 @@ suite("the agent's rights on a real API server", { skip: skipWithoutKubernetes }
     await using _answers = startPolicyAnswers({
       ...connection,
       isLeader: () => true,
-      programmingOf: () => ({ t: "waiting" }),
+      programmingOf: () => ({ t: "unfollowed" }),
       clock: realClock,
       random: Math.random,
       log: silentLog,
