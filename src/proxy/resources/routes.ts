@@ -82,7 +82,8 @@ function retryPolicy(retryOn: string, marks: readonly string[]): RetryPolicyInit
     retryOn,
     numRetries: 4,
     retryBackOff: { baseInterval: ms(5), maxInterval: ms(50) },
-    hostSelectionRetryMaxAttempts: 5n,
+    // Of two hosts the dead one is the less busy, drawn three times of four: a few draws would end with it.
+    hostSelectionRetryMaxAttempts: 20n,
     retryHostPredicate: [
       extension("envoy.retry_host_predicates.previous_hosts", PreviousHostsPredicateSchema),
     ],
