@@ -44,8 +44,14 @@ function scheduleOf(manner: Manner): {
   const schedule = new Schedule<SotwRequest, Told>({
     client,
     open: (view) => {
-      watch = keepsWatch(client, view);
-      return new SotwSession({ view, responses, limits });
+      const known = new Set<XdsType>();
+      const isSettled: View["isSettled"] = (key) => {
+        const isSo = view.isSettled?.(key) !== false;
+        if (isSo) known.add(key.type);
+        return isSo;
+      };
+      watch = keepsWatch(client, known);
+      return new SotwSession({ view: { ...view, isSettled }, responses, limits });
     },
     read: (delivery) => {
       const response = told(delivery);
@@ -57,13 +63,16 @@ function scheduleOf(manner: Manner): {
   return { schedule, client };
 }
 
-/** While the agent may not know all, no response of a stream takes away what the client came with. */
-function keepsWatch(client: StrictSotwClient, view: View): (response: Told) => void {
+/** Until the agent says that it knows all of a type, no response of a stream takes away what the client came with. */
+function keepsWatch(
+  client: StrictSotwClient,
+  known: ReadonlySet<XdsType>,
+): (response: Told) => void {
   const brought = new Map<XdsType, readonly string[]>(
     wholeTypes.map((type) => [type, [...client.held[type].keys()]]),
   );
   return ({ type, bodies }) => {
-    if (view.isSettled?.({ type, name: "" }) === true) brought.delete(type);
+    if (known.has(type)) brought.delete(type);
     if (!isWhole(type)) return;
     const names = new Set(bodies.map((body) => (JSON.parse(body) as NamedBody).name));
     for (const name of brought.get(type) ?? []) {
