@@ -189,6 +189,7 @@ suite("a source that follows an API server", { skip: skipWithoutKubernetes }, ()
         resources: ["serviceexports"],
         verbs: ["list", "watch"],
       },
+      { apiGroups: ["isthmus.dev"], resources: ["importpolicies"], verbs: ["list", "watch"] },
     ];
     const slices = {
       apiGroups: ["discovery.k8s.io"],
