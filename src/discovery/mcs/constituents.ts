@@ -32,20 +32,8 @@ export function ownConstituent(
   local: LocalService | undefined,
 ): Constituent | undefined {
   if (local?.exported === undefined) return undefined;
-  const { createdAtMs, labels = {}, annotations = {} } = local.exported;
-  const { type, ports, endpoints } = local;
-  const traffic = trafficTermsOf(local);
-  return {
-    member,
-    type,
-    ports,
-    createdAtMs,
-    traffic,
-    labels,
-    annotations,
-    endpoints,
-    isUsable: true,
-  };
+  const { endpoints } = local;
+  return { ...offerOf({ ...local, ...local.exported }), member, endpoints, isUsable: true };
 }
 
 export function remoteConstituent(
@@ -57,19 +45,19 @@ export function remoteConstituent(
   },
 ): Constituent {
   const { record, endpoints, isUsable } = from;
-  const { type, ports, createdAtMs, labels = {}, annotations = {} } = record;
-  const traffic = trafficTermsOf(record);
-  return {
-    member,
-    type,
-    ports,
-    createdAtMs,
-    traffic,
-    labels,
-    annotations,
-    endpoints,
-    isUsable,
-  };
+  return { ...offerOf(record), member, endpoints, isUsable };
+}
+
+type Offer = Omit<Constituent, "endpoints" | "isUsable" | "member">;
+
+/** What is offered, whoever offers it. */
+function offerOf(
+  said: Pick<Offer, "createdAtMs" | "ports" | "type"> &
+    Partial<Pick<Offer, "annotations" | "labels">> &
+    Parameters<typeof trafficTermsOf>[0],
+): Offer {
+  const { type, ports, createdAtMs, labels = {}, annotations = {} } = said;
+  return { type, ports, createdAtMs, traffic: trafficTermsOf(said), labels, annotations };
 }
 
 /** Oldest first; of two of the same second the first by name, which all members agree on. */

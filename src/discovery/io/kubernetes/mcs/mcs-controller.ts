@@ -1,4 +1,3 @@
-import { MeshError, reasonOf } from "../../../../mesh/errors.ts";
 import type { MemberName, ServiceId } from "../../../../mesh/ids.ts";
 import { namespaceOf } from "../../../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../../../mesh/ports.ts";
@@ -10,12 +9,12 @@ import { createClusterObjects, type Touched } from "../../../mcs/cluster-objects
 import type { Constituent } from "../../../mcs/constituents.ts";
 import { importIpsOf, provenImportIpsOf } from "../../../mcs/kube-body.ts";
 import { mcsFindings } from "../../../mcs/mcs-findings.ts";
-import { type McsAction, planMcs } from "../../../mcs/plan.ts";
-import { createWritePace } from "../../../mcs/write-pace.ts";
+import { planMcs } from "../../../mcs/plan.ts";
 import type { LeaderPort } from "../../../publish/election.ts";
 import type { OpenStream } from "../watch-attempt.ts";
 import { createMcsWatches, type McsWatches } from "./mcs-watches.ts";
-import { type McsVersion, writeAction } from "./mcs-writer.ts";
+import type { McsVersion } from "./mcs-writer.ts";
+import { McsWrites } from "./mcs-writes.ts";
 
 /** What members export, as this agent knows it. */
 export interface ExportBook {
@@ -75,8 +74,6 @@ export function createMcsController(options: McsControllerOptions): McsControlle
   return new Controller(options);
 }
 
-// Each waits for the API server most of the time; it serves hundreds of clients.
-const maxInFlight = 8;
 // One turn of the event loop looks at so many: probes and streams go on in between.
 const looksPerTurn = 64;
 // A server that restarts refuses for a moment.
@@ -85,15 +82,11 @@ const refusedFrom = 2;
 class Controller implements McsController {
   readonly #options: McsControllerOptions;
   readonly #objects = createClusterObjects();
-  readonly #pace = createWritePace();
   readonly #watches: McsWatches;
+  readonly #writes: McsWrites;
   readonly #log: Log;
   readonly #waiting = new Set<ServiceId>();
-  readonly #busy = new Set<ServiceId>();
-  readonly #timers = new Map<ServiceId, NodeJS.Timeout>();
-  readonly #running = new Set<Promise<void>>();
   readonly #blocked = new Map<ServiceId, string>();
-  readonly #failed = new Map<ServiceId, { readonly code: string; readonly reason: string }>();
   readonly #cancelLeadership: () => void;
   #turn: NodeJS.Immediate | undefined;
   #isSynced = false;
@@ -111,9 +104,18 @@ class Controller implements McsController {
       onChange: (kind, change) => this.#take(this.#objects.take(kind, change)),
       onStatus: () => this.#judgeSynced(),
     });
+    this.#writes = new McsWrites({
+      ...options,
+      version: () => this.#version(),
+      isLeader: () => leadership.isLeader(),
+      onWritten: (body) => this.#objects.written(body),
+      onDue: (id) => this.touch([id]),
+      onIdle: () => this.#schedule(),
+      log: this.#log,
+    });
     this.#cancelLeadership = leadership.onChange(() => this.touchAll());
     telemetry.onScrape(() => {
-      telemetry.set("mcsWaiting", {}, this.#waiting.size + this.#timers.size);
+      telemetry.set("mcsWaiting", {}, this.#waiting.size + this.#writes.waiting);
       telemetry.set("mcsImports", {}, this.#objects.importCount());
     });
   }
@@ -143,7 +145,7 @@ class Controller implements McsController {
   findings(): readonly Finding[] {
     return mcsFindings({
       blocked: this.#blocked,
-      failed: this.#failed,
+      failed: this.#writes.refused,
       ...this.#unread(),
     });
   }
@@ -160,9 +162,8 @@ class Controller implements McsController {
     this.#isClosed = true;
     this.#cancelLeadership();
     if (this.#turn !== undefined) clearImmediate(this.#turn);
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    await this.#writes[Symbol.asyncDispose]();
     await this.#watches[Symbol.asyncDispose]();
-    await Promise.all(this.#running);
   }
 
   #take({ services, namespaces }: Touched): void {
@@ -192,15 +193,13 @@ class Controller implements McsController {
   #work(): void {
     let looks = 0;
     for (const id of this.#waiting) {
-      if (this.#busy.has(id)) continue;
-      if (looks >= looksPerTurn || this.#busy.size >= maxInFlight) break;
+      if (this.#writes.isFull()) break;
+      if (this.#writes.isBusy(id)) continue;
+      if (looks >= looksPerTurn) return this.#schedule();
       looks += 1;
       this.#waiting.delete(id);
       this.#look(id);
     }
-    const isStuck = this.#busy.size >= maxInFlight;
-    const isMore = [...this.#waiting].some((id) => !this.#busy.has(id));
-    if (isMore && !isStuck) this.#schedule();
     if (this.#waiting.size === 0) this.#tellSynced();
   }
 
@@ -232,20 +231,7 @@ class Controller implements McsController {
     });
     if (plan.blocked === undefined) this.#blocked.delete(id);
     else this.#blocked.set(id, plan.blocked);
-    if (plan.actions.length === 0) {
-      this.#failed.delete(id);
-      this.#pace.succeeded(id);
-      return;
-    }
-    const waitMs = this.#pace.waitMs(id, clock.monotonicMs());
-    if (waitMs > 0) return this.#later(id, waitMs);
-    this.#busy.add(id);
-    const run = this.#write(id, plan.actions).finally(() => {
-      this.#busy.delete(id);
-      this.#running.delete(run);
-      this.#schedule();
-    });
-    this.#running.add(run);
+    this.#writes.carryOut(id, plan.actions);
   }
 
   /** A defect that one service brings to light must not end the others. */
@@ -260,51 +246,7 @@ class Controller implements McsController {
   /** What only the leader knows. */
   #forget(id: ServiceId): void {
     this.#blocked.delete(id);
-    this.#failed.delete(id);
-  }
-
-  #later(id: ServiceId, waitMs: number): void {
-    if (this.#isClosed || this.#timers.has(id)) return;
-    const timer = setTimeout(() => {
-      this.#timers.delete(id);
-      this.touch([id]);
-    }, waitMs);
-    this.#timers.set(id, timer);
-  }
-
-  async #write(id: ServiceId, actions: readonly McsAction[]): Promise<void> {
-    const { api, clock, random, telemetry, leadership } = this.#options;
-    const to = { api, version: this.#version() };
-    let isChanged = false;
-    for (const action of actions) {
-      if (this.#isClosed || !leadership.isLeader()) return;
-      this.#pace.wrote(id, clock.monotonicMs());
-      try {
-        const written = await writeAction(action, to);
-        telemetry.count("mcsWrites", { call: action.t, outcome: "ok" });
-        if (written === undefined) continue;
-        this.#objects.written(written);
-        isChanged = true;
-      } catch (thrown) {
-        this.#note(id, action, thrown);
-        this.#pace.failed(id, { nowMs: clock.monotonicMs(), random });
-        this.#later(id, this.#pace.waitMs(id, clock.monotonicMs()));
-        return;
-      }
-    }
-    // What was written may ask for the next step: an address, an owner.
-    if (isChanged) this.touch([id]);
-  }
-
-  #note(id: ServiceId, action: McsAction, thrown: unknown): void {
-    const code = thrown instanceof MeshError ? thrown.code : "MESH_INTERNAL";
-    const reason = reasonOf(thrown);
-    const outcome = outcomes[code] ?? "unavailable";
-    this.#options.telemetry.count("mcsWrites", { call: action.t, outcome });
-    // Somebody was faster; the watch tells what he did.
-    if (outcome === "conflict") return this.#log.debug({ service: id, reason }, "MCS write lost");
-    if (outcome === "refused") this.#failed.set(id, { code, reason });
-    this.#log.warn({ service: id, code, reason }, "Cannot write objects of an import");
+    this.#writes.forget(id);
   }
 
   #version(): McsVersion {
@@ -312,11 +254,3 @@ class Controller implements McsController {
     return path.includes("/v1alpha1/") ? "v1alpha1" : "v1beta1";
   }
 }
-
-const outcomes: Readonly<Record<string, string>> = {
-  MESH_KUBE_CONFLICT: "conflict",
-  MESH_KUBE_INVALID: "refused",
-  MESH_KUBE_FORBIDDEN: "refused",
-  MESH_KUBE_UNAUTHORIZED: "refused",
-  MESH_KUBE_ABSENT: "conflict",
-};
