@@ -5,6 +5,10 @@ import { join } from "node:path";
 /** The folder with etcd, kube-apiserver, kube-controller-manager and kubectl: `scripts/kubernetes.mjs` builds them. */
 export const kubernetesDir: string = process.env["ISTHMUS_KUBERNETES"] ?? cachedDir();
 
+export function programAt(name: "etcd" | "kube-apiserver" | "kube-controller-manager"): string {
+  return join(kubernetesDir, name);
+}
+
 /** `npm test` provides them; without them tests skip, unless in CI. */
 export const skipWithoutKubernetes: string | false =
   existsSync(join(kubernetesDir, "kubectl")) || process.env["CI"] !== undefined

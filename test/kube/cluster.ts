@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePorts } from "../../src/app/demo/free-ports.ts";
+import { ServerProcess } from "../support/server-process.ts";
 import { type AdminClient, createAdminClient, type Json, until } from "./admin-client.ts";
-import { kubernetesDir } from "./binaries.ts";
+import { kubernetesDir, programAt } from "./binaries.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
-import { KubeProcess } from "./kube-process.ts";
 import { kubeconfigOf } from "./kubeconfig.ts";
 
 export interface ClusterOptions {
@@ -38,8 +38,8 @@ export interface KubeCluster extends AsyncDisposable {
   readonly caFile: string;
   readonly issuer: string;
   readonly etcd: Etcd;
-  readonly apiServer: KubeProcess;
-  readonly controllers: KubeProcess | undefined;
+  readonly apiServer: ServerProcess;
+  readonly controllers: ServerProcess | undefined;
   /** As admin. */
   readonly api: AdminClient;
   readonly adminToken: string;
@@ -87,9 +87,10 @@ export async function startCluster(options: ClusterOptions = {}): Promise<KubeCl
   const api = undo.use(createAdminClient({ url, token: adminToken, ca }));
 
   const apiServer = undo.use(
-    new KubeProcess({
-      program: "kube-apiserver",
-      args: [
+    new ServerProcess({
+      name: "kube-apiserver",
+      command: [
+        programAt("kube-apiserver"),
         ...apiServerArgs({ dir, port, issuer, etcdUrl: etcd.url, prefix: `/${name}` }),
         ...(options.isAudited ? await auditArgs(dir) : []),
         ...(options.hasNoWatchList ? ["--feature-gates=WatchList=false"] : []),
@@ -224,11 +225,12 @@ function createControllers(options: {
   readonly dir: string;
   readonly port: number;
   readonly adminConfig: string;
-}): KubeProcess {
+}): ServerProcess {
   const { dir, port, adminConfig } = options;
-  return new KubeProcess({
-    program: "kube-controller-manager",
-    args: [
+  return new ServerProcess({
+    name: "kube-controller-manager",
+    command: [
+      programAt("kube-controller-manager"),
       `--kubeconfig=${adminConfig}`,
       `--authentication-kubeconfig=${adminConfig}`,
       `--authorization-kubeconfig=${adminConfig}`,

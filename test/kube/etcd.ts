@@ -2,12 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePorts } from "../../src/app/demo/free-ports.ts";
-import { KubeProcess } from "./kube-process.ts";
+import { ServerProcess } from "../support/server-process.ts";
+import { programAt } from "./binaries.ts";
 
 /** One etcd in memory's speed; several clusters share it, each under a prefix of its own. */
 export interface Etcd extends AsyncDisposable {
   readonly url: string;
-  readonly process: KubeProcess;
+  readonly process: ServerProcess;
   /**
    * Forgets all revisions but the newest. An API server answers 410 to a watch from an older one only after its restart,
    * as its own cache hides what etcd forgot.
@@ -20,9 +21,10 @@ export async function startEtcd(): Promise<Etcd> {
   const [clients = 0, peers = 0] = await freePorts(2);
   const url = `http://127.0.0.1:${clients}`;
   const peerUrl = `http://127.0.0.1:${peers}`;
-  const etcd = new KubeProcess({
-    program: "etcd",
-    args: [
+  const etcd = new ServerProcess({
+    name: "etcd",
+    command: [
+      programAt("etcd"),
       `--data-dir=${dir}/data`,
       `--listen-client-urls=${url}`,
       `--advertise-client-urls=${url}`,

@@ -1,9 +1,9 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { ServerProcess } from "../server-process.ts";
 
 const run = promisify(execFile);
 
@@ -18,80 +18,55 @@ export interface RedisProcessOptions {
   readonly cliArgs?: readonly string[];
 }
 
-// However the test ends, its standard input does too, and the server with it. Answers the server's pid.
-const wrapper = `
-redis-server "$@" < /dev/null > /dev/null 2>&1 &
-echo $!
-cat > /dev/null
-kill -KILL $! 2> /dev/null
-wait
-`;
-const startLimitMs = 20_000;
+const patienceMs = 20_000;
 
 /** One redis-server or sentinel on loopback, and what can happen to it. */
 export class RedisProcess implements AsyncDisposable {
   readonly port: number;
   readonly #options: RedisProcessOptions;
-  #wrapper: ChildProcess | undefined;
-  #pid = 0;
+  readonly #server: ServerProcess;
 
   constructor(options: RedisProcessOptions) {
-    this.port = options.port;
+    const { dir, port, args = [] } = options;
+    this.port = port;
     this.#options = options;
+    this.#server = new ServerProcess({
+      name: `redis-server on port ${port}`,
+      command: ["redis-server", ...args, "--dir", dir, "--bind", "127.0.0.1"],
+      logFile: join(dir, "log"),
+      isReady: () => accepts(port),
+    });
   }
 
   get pid(): number {
-    return this.#pid;
+    return this.#server.pid;
   }
 
   async start(): Promise<void> {
-    const { dir, port, args = [], files = {} } = this.#options;
+    const { dir, files = {} } = this.#options;
     await mkdir(dir, { recursive: true });
     for (const [name, text] of Object.entries(files)) {
       await writeFile(join(dir, name), text, { flag: "wx" }).catch(() => undefined);
     }
-    const common = ["--dir", dir, "--logfile", join(dir, "log"), "--bind", "127.0.0.1"];
-    const child = spawn("sh", ["-c", wrapper, "redis", ...args, ...common], {
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    this.#wrapper = child;
-    const [first] = (await once(child.stdout, "data")) as [Buffer];
-    this.#pid = Number(String(first).trim());
-    const deadlineMs = performance.now() + startLimitMs;
-    while (!(await accepts(port))) {
-      if (performance.now() > deadlineMs || !this.isAlive()) {
-        const log = await readFile(join(dir, "log"), "utf8").catch(() => "no log");
-        throw new Error(`redis-server on port ${port} does not start: ${log.slice(-2000)}`);
-      }
-      await delay(5);
-    }
+    await this.#server.start();
   }
 
   isAlive(): boolean {
-    try {
-      return process.kill(this.#pid, 0);
-    } catch {
-      return false;
-    }
+    return this.#server.isAlive();
   }
 
   /** As a machine that loses power. */
-  async kill(): Promise<void> {
-    const child = this.#wrapper;
-    this.#wrapper = undefined;
-    if (child === undefined) return;
-    const exited = once(child, "exit");
-    child.stdin?.end();
-    await exited;
+  kill(): Promise<void> {
+    return this.#server.kill();
   }
 
   /** Hangs: accepts connections and answers nothing. */
   stop(): void {
-    process.kill(this.#pid, "SIGSTOP");
+    this.#server.stop();
   }
 
   cont(): void {
-    process.kill(this.#pid, "SIGCONT");
+    this.#server.cont();
   }
 
   async restart(data: "kept" | "lost"): Promise<void> {
@@ -117,7 +92,7 @@ export class RedisProcess implements AsyncDisposable {
 
 /** Asks until the answer is yes; what is waited for is said when it never comes. */
 export async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + startLimitMs;
+  const deadlineMs = performance.now() + patienceMs;
   for (;;) {
     if (await isSo().catch(() => false)) return;
     if (performance.now() > deadlineMs) throw new Error(`It never came true: ${what}`);

@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { kubernetesDir } from "./binaries.ts";
 
-export interface KubeProcessOptions {
-  readonly program: "etcd" | "kube-apiserver" | "kube-controller-manager";
-  readonly args: readonly string[];
+export interface ServerProcessOptions {
+  /** As errors call it. */
+  readonly name: string;
+  readonly command: readonly [program: string, ...args: string[]];
+  /** Takes its output; begun anew at each start. */
   readonly logFile: string;
   /** Asked after the start until it says yes; throws or says no before. */
   readonly isReady: () => Promise<boolean>;
@@ -25,13 +26,13 @@ wait
 `;
 const startLimitMs = 60_000;
 
-/** One program of a Kubernetes on loopback, and what can happen to it. */
-export class KubeProcess implements AsyncDisposable {
-  readonly #options: KubeProcessOptions;
+/** A server that is not ours, on loopback, and what can happen to it. */
+export class ServerProcess implements AsyncDisposable {
+  readonly #options: ServerProcessOptions;
   #wrapper: ChildProcess | undefined;
   #pid = 0;
 
-  constructor(options: KubeProcessOptions) {
+  constructor(options: ServerProcessOptions) {
     this.#options = options;
   }
 
@@ -41,10 +42,9 @@ export class KubeProcess implements AsyncDisposable {
 
   /** Resolves when it is ready; after a kill it starts again, on the same ports and data. */
   async start(): Promise<void> {
-    const { program, args, logFile, isReady } = this.#options;
+    const { name, command, logFile, isReady } = this.#options;
     await mkdir(dirname(logFile), { recursive: true });
-    const command = [join(kubernetesDir, program), ...args];
-    const child = spawn("sh", ["-c", wrapper, program, logFile, ...command], {
+    const child = spawn("sh", ["-c", wrapper, "sh", logFile, ...command], {
       stdio: ["pipe", "pipe", "ignore"],
     });
     this.#wrapper = child;
@@ -55,9 +55,9 @@ export class KubeProcess implements AsyncDisposable {
       if (performance.now() > deadlineMs || !this.isAlive()) {
         const log = await readFile(logFile, "utf8").catch(() => "no log");
         await this.kill();
-        throw new Error(`${program} does not start: ${log.slice(-3000)}`);
+        throw new Error(`${name} does not start: ${log.slice(-3000)}`);
       }
-      await delay(20);
+      await delay(10);
     }
   }
 
