@@ -5,6 +5,7 @@ import type { OwnShard } from "../../src/discovery/publish/own-shard.ts";
 import { createOwnShard } from "../../src/discovery/publish/own-shard.ts";
 import { schemas } from "../../src/discovery/shards/records.ts";
 import type { CatalogStore } from "../../src/discovery/shards/store.ts";
+import { holderOf } from "../../src/mesh/holder.ts";
 import type { MemberName } from "../../src/mesh/ids.ts";
 import type { Clock, Log } from "../../src/mesh/ports.ts";
 import { createAgentIdentities } from "../../src/trust/io/agent-identities.ts";
@@ -96,7 +97,12 @@ async function feedOf(
   const files = await loadMember(trustDir(options.dir, member));
   const { mesh, trustDomain, bundle, charter } = files;
   const parts = { clock, random: Math.random, log, signal };
-  const identities = await createAgentIdentities({ member: files, bundle: () => bundle, ...parts });
+  const identities = await createAgentIdentities({
+    issuer: holderOf(files.issuer),
+    trustDomain,
+    bundle: () => bundle,
+    ...parts,
+  });
   const verifier = createVerifier({ mesh, bundle: () => bundle, charter: () => charter.charter });
   const shard = createOwnShard({ exportOptions: () => ({ trustDomain, isNetworkShared: false }) });
   const writer = createCatalogWriter({

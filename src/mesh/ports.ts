@@ -1,3 +1,4 @@
+import type { Source } from "./holder.ts";
 import type { SpiffeId } from "./ids.ts";
 import type { Secret } from "./secret.ts";
 
@@ -74,8 +75,4 @@ export interface Identity {
 }
 
 /** Whoever holds an identity that renews itself. */
-export interface IdentitySource {
-  readonly current: () => Identity;
-  /** Called after each replacement; returns its own cancellation. */
-  readonly onChange: (listener: (identity: Identity) => void) => () => void;
-}
+export type IdentitySource = Source<Identity>;

@@ -29,6 +29,17 @@ export interface Authority {
   readonly signer: Signer;
 }
 
+/** A member's issuer, with what stands between it and a root. */
+export interface Issuer extends Authority {
+  /** Lowest first; absent or empty: a root of the bundle signed the issuer itself. */
+  readonly above?: readonly Certificate[];
+}
+
+/** What the holder of a leaf shows its peers: leaf first, no root. DER. */
+export function chainOf(leaf: Certificate, issuer: Issuer): readonly Buffer[] {
+  return [leaf, issuer.certificate, ...(issuer.above ?? [])].map(({ der }) => der);
+}
+
 const dayMs = 86_400_000;
 /** Clocks differ between clouds: a certificate is valid a little before it is made. */
 export const backdateMs: number = 15 * 60_000;
@@ -129,7 +140,7 @@ function checkSvid(leaf: Certificate, issuer: Certificate, id: SpiffeId): void {
  * constraint, path length or time is found before anyone depends on it (SPIRE does the same).
  */
 export async function probeIssuer(
-  issuer: Authority,
+  issuer: Issuer,
   options: {
     readonly id: SpiffeId;
     readonly roots: readonly Certificate[];
@@ -140,7 +151,8 @@ export async function probeIssuer(
   // It never leaves this function, so the issuer's own key will do for its subject.
   const { spki } = issuer.certificate;
   const leaf = await issueSvid({ issuer, id, spki, nowMs, lifeMs: minSvidLifeMs });
-  const verdict = verifyPath([leaf, issuer.certificate], { roots, atMs: nowMs });
+  const chain = [leaf, issuer.certificate, ...(issuer.above ?? [])];
+  const verdict = verifyPath(chain, { roots, atMs: nowMs });
   if (verdict.t === "refused") refuse(`what it signs is refused: ${verdict.reason}`);
 }
 

@@ -3,8 +3,8 @@ import { type SpiffeId, spiffePartsOf } from "../mesh/ids.ts";
 import type { Peer } from "../mesh/ports.ts";
 import type { Bundle } from "./bundle.ts";
 import { parseCsr } from "./csr.ts";
-import type { Authority } from "./issue.ts";
-import { issueSvid } from "./issue.ts";
+import type { Issuer } from "./issue.ts";
+import { chainOf, issueSvid } from "./issue.ts";
 import { issuerTrustDomain } from "./root-guard.ts";
 
 export interface RenewedSvid {
@@ -14,7 +14,7 @@ export interface RenewedSvid {
 }
 
 export interface IssuingOptions {
-  readonly issuer: Authority;
+  readonly issuer: Issuer;
   readonly bundle: Bundle;
   readonly nowMs: number;
   readonly lifeMs?: number;
@@ -62,7 +62,7 @@ export async function issueProven(
   const { spki } = parseCsr(csrDer);
   const leaf = await issueSvid({ issuer, id, spki, ...rest });
   return {
-    chainDer: [leaf.der, issuer.certificate.der],
+    chainDer: chainOf(leaf, issuer),
     bundleDer: bundle.roots.map((root) => root.der),
   };
 }

@@ -52,7 +52,7 @@ export function collectAgentMetrics(view: AgentView): void {
     const { agent, catalog } = trust.identities;
     telemetry.set("svidEnds", { identity: "agent" }, agent.current().notAfterMs / 1000);
     telemetry.set("svidEnds", { identity: "catalog" }, catalog.current().notAfterMs / 1000);
-    telemetry.set("issuerEnds", {}, trust.issuerEndsMs / 1000);
+    telemetry.set("issuerEnds", {}, trust.issuer.current().certificate.notAfterMs / 1000);
   });
 }
 

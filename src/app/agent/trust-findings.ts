@@ -61,7 +61,10 @@ export function gatewayFindings(charter: Charter, config: AgentConfig): readonly
 const dayMs = 86_400_000;
 
 /** The root signer is needed again before the issuer ends; from half its life on it is time to ask. */
-export function issuerFindings({ issuer, member }: MemberFiles, nowMs: number): readonly Finding[] {
+export function issuerFindings(
+  { issuer, member }: Pick<MemberFiles, "issuer" | "member">,
+  nowMs: number,
+): readonly Finding[] {
   const { notBeforeMs, notAfterMs } = issuer.certificate;
   if (nowMs < (notBeforeMs + notAfterMs) / 2) return [];
   const days = Math.floor((notAfterMs - nowMs) / dayMs);

@@ -1,15 +1,15 @@
 import type { KeyObject } from "node:crypto";
 import { sign } from "node:crypto";
-import type { InfrastructureRole, SpiffeId } from "../../mesh/ids.ts";
+import type { Source } from "../../mesh/holder.ts";
+import type { InfrastructureRole, SpiffeId, TrustDomain } from "../../mesh/ids.ts";
 import { infrastructureSpiffeId } from "../../mesh/ids.ts";
 import type { Clock, Identity, IdentitySource, Log, Random, Sign } from "../../mesh/ports.ts";
 import type { Bundle } from "../bundle.ts";
 import { parseCsr } from "../csr.ts";
 import { identityOf } from "../identity.ts";
-import { issueSvid } from "../issue.ts";
+import { chainOf, type Issuer, issueSvid } from "../issue.ts";
 import { readPrivateKey, spkiOf } from "../keys.ts";
 import { fromPem } from "../pem.ts";
-import type { MemberFiles } from "./member-files.ts";
 import { newPrivateKey } from "./new-key.ts";
 import type { Renewal, RequestSvid } from "./renewal.ts";
 import { holdIdentity, renewIdentity } from "./renewal.ts";
@@ -27,7 +27,9 @@ export interface AgentIdentities {
 
 /** The agent's own identities, issued by itself; their keys are in memory alone. Throws as `issueSvid`. */
 export async function createAgentIdentities(options: {
-  readonly member: Pick<MemberFiles, "issuer" | "trustDomain">;
+  /** Each change renews both at once. */
+  readonly issuer: Source<Issuer>;
+  readonly trustDomain: TrustDomain;
   readonly bundle: () => Bundle;
   readonly clock: Clock;
   readonly random: Random;
@@ -37,18 +39,19 @@ export async function createAgentIdentities(options: {
   /** Default 24 h. */
   readonly lifeMs?: number;
 }): Promise<AgentIdentities> {
-  const { member, ...rest } = options;
+  const { issuer, trustDomain, ...rest } = options;
   const begin = async (role: InfrastructureRole): Promise<Running> => {
     const wish: Wish = {
-      id: infrastructureSpiffeId(member.trustDomain, role),
+      id: infrastructureSpiffeId(trustDomain, role),
       // gRPC's libraries ask an xDS server for a DNS name, whatever its SPIFFE ID.
-      dnsNames: role === "agent" ? [`agent.${member.trustDomain}`] : [],
+      dnsNames: role === "agent" ? [`agent.${trustDomain}`] : [],
     };
     const requestSvid: RequestSvid = async (csrDer) => await issueOwn(wish, csrDer, options);
     const key = newPrivateKey();
     const first = identityOf(key, await answerFor(wish, spkiOf(key), options));
     const holder = holdIdentity(first);
-    return { source: holder, done: renewIdentity({ holder, requestSvid, ...rest }) };
+    const onDue = issuer.onChange;
+    return { source: holder, done: renewIdentity({ holder, requestSvid, onDue, ...rest }) };
   };
   const [agent, catalog] = await Promise.all([begin("agent"), begin("catalog")]);
   const done = Promise.all([agent.done, catalog.done]).then(() => undefined);
@@ -62,7 +65,7 @@ interface Running {
 
 type Issuing = Pick<
   Parameters<typeof createAgentIdentities>[0],
-  "member" | "bundle" | "clock" | "lifeMs"
+  "issuer" | "bundle" | "clock" | "lifeMs"
 >;
 
 interface Wish {
@@ -75,12 +78,12 @@ async function issueOwn(wish: Wish, csrDer: Uint8Array, options: Issuing): Retur
 }
 
 async function answerFor(wish: Wish, spki: Uint8Array, options: Issuing): ReturnType<RequestSvid> {
-  const { issuer } = options.member;
+  const issuer = options.issuer.current();
   const nowMs = options.clock.nowMs();
   const life = options.lifeMs === undefined ? {} : { lifeMs: options.lifeMs };
   const leaf = await issueSvid({ issuer, ...wish, spki, nowMs, ...life });
   return {
-    chainDer: [leaf.der, issuer.certificate.der],
+    chainDer: chainOf(leaf, issuer),
     bundleDer: options.bundle().roots.map((root) => root.der),
   };
 }

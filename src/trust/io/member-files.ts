@@ -6,15 +6,14 @@ import { memberOfTrustDomain } from "../../mesh/ids.ts";
 import type { Bundle } from "../bundle.ts";
 import { bundleOf, parseBundle } from "../bundle.ts";
 import type { Certificate } from "../certificate.ts";
-import { parseCertificate } from "../certificate.ts";
 import type { TrustedCharter } from "../charter.ts";
 import { verifyCharter } from "../charter.ts";
 import { parseCharter } from "../charter-codec.ts";
 import { formatCharterFile, parseCharterFile } from "../charter-file.ts";
-import type { Authority } from "../issue.ts";
-import { fromPem } from "../pem.ts";
+import type { Authority, Issuer } from "../issue.ts";
 import { issuerTrustDomain } from "../root-guard.ts";
 import { fileSigner } from "./file-signer.ts";
+import { loadIssuer, readChain } from "./issuer-files.ts";
 import type { FileContent } from "./safe-files.ts";
 import { parseOf, readText, saveFiles } from "./safe-files.ts";
 
@@ -28,7 +27,7 @@ export interface RootFiles {
 
 /** The folder `trust issue member` made: `member.pem`, `member.key`, `bundle.pem`, `charter.json`. */
 export interface MemberFiles {
-  readonly issuer: Authority;
+  readonly issuer: Issuer;
   readonly bundle: Bundle;
   readonly charter: TrustedCharter;
   readonly mesh: MeshDomain;
@@ -38,14 +37,14 @@ export interface MemberFiles {
 
 /** Throws MESH_FILE_UNREADABLE, MESH_TRUST_KEY_FILE_UNSAFE, MESH_TRUST_IDENTITY_REFUSED and what its parts throw. */
 export async function loadRoot(dir: string): Promise<RootFiles> {
-  const root = await loadAuthority(dir, "root");
+  const root = await loadRootAuthority(dir);
   const { bundle, charter } = await loadCharter(dir);
   return { root, bundle, charter };
 }
 
 /** Throws as `loadRoot`. The issuer's time is not judged: whoever issues with it does. */
 export async function loadMember(dir: string): Promise<MemberFiles> {
-  const issuer = await loadAuthority(dir, "member");
+  const issuer = await loadIssuer(dir);
   const { bundle, charter } = await loadCharter(dir);
   const { mesh } = charter.charter;
   const trustDomain = issuerTrustDomain(issuer.certificate);
@@ -56,18 +55,11 @@ export async function loadMember(dir: string): Promise<MemberFiles> {
   return { issuer, bundle, charter, mesh, member, trustDomain };
 }
 
-async function loadAuthority(dir: string, name: "root" | "member"): Promise<Authority> {
-  const signer = await fileSigner(join(dir, `${name}.key`));
-  const certificate = await readFirstCertificate(join(dir, `${name}.pem`));
+async function loadRootAuthority(dir: string): Promise<Authority> {
+  const signer = await fileSigner(join(dir, "root.key"));
+  const [certificate] = await readChain(join(dir, "root.pem"));
   if (certificate.spkiSha256 === signer.keyId) return { certificate, signer };
-  return refuse(dir, `${name}.key is not the key of ${name}.pem`);
-}
-
-async function readFirstCertificate(path: string): Promise<Certificate> {
-  const text = await readText(path);
-  const [first] = parseOf(path, () => fromPem("CERTIFICATE", text));
-  if (first === undefined) return refuse(path, "it holds no certificate");
-  return parseOf(path, () => parseCertificate(first));
+  return refuse(dir, "root.key is not the key of root.pem");
 }
 
 /**

@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import type { Clock, Identity, IdentitySource, Log, Random } from "../../mesh/ports.ts";
+import { type Holder, holderOf } from "../../mesh/holder.ts";
+import type { Clock, Identity, Log, Random } from "../../mesh/ports.ts";
 import { createCsr } from "../csr.ts";
 import { identityOf } from "../identity.ts";
 import { retryDelayMs, rotateAtMs } from "../rotation.ts";
@@ -17,27 +18,11 @@ export interface SvidAnswer {
 export type RequestSvid = (csrDer: Uint8Array) => Promise<SvidAnswer>;
 
 /** An identity that others read and a renewal replaces. */
-export interface IdentityHolder extends IdentitySource {
-  readonly replace: (identity: Identity) => void;
-}
+export type IdentityHolder = Holder<Identity>;
 
 /** Tells its listeners at once when the identity is replaced. */
 export function holdIdentity(first: Identity): IdentityHolder {
-  let current = first;
-  const listeners = new Set<(identity: Identity) => void>();
-  return {
-    current: () => current,
-    onChange: (listener) => {
-      // One listener may be given twice; each cancels its own.
-      const own = (identity: Identity): void => listener(identity);
-      listeners.add(own);
-      return () => listeners.delete(own);
-    },
-    replace: (identity) => {
-      current = identity;
-      for (const listener of listeners) listener(identity);
-    },
-  };
+  return holderOf(first);
 }
 
 export interface Renewal {
@@ -49,6 +34,8 @@ export interface Renewal {
   readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Tells of a reason to renew now, before its time; returns its own cancellation. */
+  readonly onDue?: (listener: () => void) => () => void;
   /** Ends early, without throwing, when the signal aborts. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -64,15 +51,26 @@ export async function renewIdentity(renewal: Renewal): Promise<void> {
   const { holder, clock, random, log, signal, sleep = sleepUnlessAborted } = renewal;
   let failures = 0;
   let dueMs = rotateAtMs(holder.current(), random);
+  let wake = new AbortController();
+  let calls = 0;
+  const cancel = renewal.onDue?.(() => {
+    calls += 1;
+    dueMs = clock.nowMs();
+    wake.abort();
+  });
   while (!signal.aborted) {
     if (clock.nowMs() < dueMs) {
-      await sleep(Math.min(dueMs - clock.nowMs(), maxSleepMs), signal);
+      wake = new AbortController();
+      const either = AbortSignal.any([signal, wake.signal]);
+      await sleep(Math.min(dueMs - clock.nowMs(), maxSleepMs), either);
       continue;
     }
+    const before = calls;
     try {
       await renewOnce(renewal);
       failures = 0;
-      dueMs = nextRenewalMs(holder.current(), renewal);
+      // What made it due meanwhile is not in what was just issued.
+      if (calls === before) dueMs = nextRenewalMs(holder.current(), renewal);
     } catch (thrown) {
       if (signal.aborted) return;
       failures += 1;
@@ -81,6 +79,7 @@ export async function renewIdentity(renewal: Renewal): Promise<void> {
       log.warn({ id, notAfterMs, reason: reasonOf(thrown) }, "SVID renewal failed");
     }
   }
+  cancel?.();
 }
 
 // An issuer about to end gives ever shorter lives; asking more often than this would be a storm.

@@ -11,7 +11,7 @@ import type { MemberClaims } from "../charter-edit.ts";
 import { firstCharter, withMember } from "../charter-edit.ts";
 import { formatCharterFile } from "../charter-file.ts";
 import { identityOf } from "../identity.ts";
-import { createRoot, issueIntermediate, issueSvid, probeIssuer } from "../issue.ts";
+import { chainOf, createRoot, issueIntermediate, issueSvid, probeIssuer } from "../issue.ts";
 import { privateKeyPemOf, spkiOf } from "../keys.ts";
 import { toPem } from "../pem.ts";
 import { signerOf } from "../signer.ts";
@@ -139,7 +139,7 @@ async function writeSvid(
   const life = lifeMs === undefined ? {} : { lifeMs };
   const leaf = await issueSvid({ issuer, id, spki: spkiOf(key), nowMs, ...life });
   const identity = identityOf(key, {
-    chainDer: [leaf.der, issuer.certificate.der],
+    chainDer: chainOf(leaf, issuer),
     bundleDer: bundle.roots.map((root) => root.der),
   });
   await writeNew(out, [

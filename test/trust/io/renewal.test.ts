@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { holderOf } from "../../../src/mesh/holder.ts";
 import { parseSpiffeId, type SpiffeId, trustDomainOf } from "../../../src/mesh/ids.ts";
 import type { Identity, Log } from "../../../src/mesh/ports.ts";
 import { parseCsr } from "../../../src/trust/csr.ts";
@@ -8,7 +9,7 @@ import { createAgentIdentities } from "../../../src/trust/io/agent-identities.ts
 import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
 import type { Renewal, RequestSvid } from "../../../src/trust/io/renewal.ts";
 import { holdIdentity, renewIdentity } from "../../../src/trust/io/renewal.ts";
-import { issueSvid } from "../../../src/trust/issue.ts";
+import { type Issuer, issueSvid } from "../../../src/trust/issue.ts";
 import { spkiOf } from "../../../src/trust/keys.ts";
 import { createVerifier } from "../../../src/trust/verifier.ts";
 import { cartId, east, madeMesh, mesh, nowMs, westCartId, wishedLeaf } from "../made.ts";
@@ -183,7 +184,8 @@ test("createAgentIdentities() serves as agent, signs as catalog, and renews both
   const trustDomain = trustDomainOf(east, mesh);
   const identities = await createAgentIdentities({
     ...here,
-    member: { issuer: made.east, trustDomain },
+    issuer: holderOf<Issuer>(made.east),
+    trustDomain,
     bundle: () => made.bundle,
   });
   const role = (name: string): SpiffeId => parseSpiffeId(`spiffe://${trustDomain}/isthmus/${name}`);

@@ -1,0 +1,86 @@
+import { charterMember } from "../../mesh/charter.ts";
+import { MeshError } from "../../mesh/errors.ts";
+import { holderOf, type Source } from "../../mesh/holder.ts";
+import { infrastructureSpiffeId, memberOfTrustDomain, type TrustDomain } from "../../mesh/ids.ts";
+import type { Clock } from "../../mesh/ports.ts";
+import type { Secret } from "../../mesh/secret.ts";
+import type { Certificate } from "../certificate.ts";
+import type { TrustedCharter } from "../charter.ts";
+import { type Issuer, probeIssuer } from "../issue.ts";
+import { readPrivateKey } from "../keys.ts";
+import { issuerTrustDomain } from "../root-guard.ts";
+import { signerOf } from "../signer.ts";
+import { saveIssuer } from "./issuer-files.ts";
+
+/** What a member signs with, replaced while the agent runs. */
+export interface MemberIssuer extends Source<Issuer> {
+  /**
+   * Tries the next issuer as peers would, writes it to the member's folder, and signs with it from then on. Whatever
+   * it throws, the present one stays: MESH_TRUST_ISSUE_REFUSED, MESH_TRUST_DER_INVALID, or as the file system does.
+   */
+  readonly adopt: (next: NextIssuer) => Promise<void>;
+}
+
+export interface NextIssuer {
+  /** The issuer first, then what stands between it and a root. */
+  readonly chain: readonly [Certificate, ...(readonly Certificate[])];
+  /** PKCS#8; absent: the present key, certified anew. */
+  readonly keyPem?: Secret;
+}
+
+/** Calls of `adopt` run one after the other, so that files and memory never tell of two. */
+export function holdIssuer(options: {
+  /** The member's folder. */
+  readonly dir: string;
+  readonly first: Issuer;
+  readonly trustDomain: TrustDomain;
+  readonly charter: () => TrustedCharter;
+  readonly clock: Clock;
+}): MemberIssuer {
+  const holder = holderOf(options.first);
+  let adopting: Promise<void> = Promise.resolve();
+  const adopt = async (next: NextIssuer): Promise<void> => {
+    const issuer = issuerFrom(next, holder.current());
+    await checkIssuer(issuer, options);
+    await saveIssuer(options.dir, next);
+    holder.replace(issuer);
+  };
+  return {
+    current: holder.current,
+    onChange: holder.onChange,
+    adopt: (next) => {
+      const own = adopting.then(() => adopt(next));
+      adopting = own.catch(() => undefined);
+      return own;
+    },
+  };
+}
+
+function issuerFrom({ chain, keyPem }: NextIssuer, present: Issuer): Issuer {
+  const [certificate, ...above] = chain;
+  const signer = keyPem === undefined ? present.signer : signerOf(readPrivateKey(keyPem));
+  if (signer.keyId !== certificate.spkiSha256) refuse("its key is not that of its certificate");
+  return { certificate, above, signer };
+}
+
+async function checkIssuer(
+  issuer: Issuer,
+  { trustDomain, charter, clock }: Parameters<typeof holdIssuer>[0],
+): Promise<void> {
+  if (issuerTrustDomain(issuer.certificate) !== trustDomain) {
+    refuse(`it is not bound to trust domain "${trustDomain}" alone`);
+  }
+  const current = charter();
+  const member = memberOfTrustDomain(trustDomain, current.charter.mesh);
+  const entry = member === undefined ? undefined : charterMember(current.charter, member);
+  // Others would refuse all that it signs.
+  if (entry?.issuers.includes(issuer.signer.keyId) !== true) {
+    refuse(`charter ${current.charter.number} does not list it`);
+  }
+  const id = infrastructureSpiffeId(trustDomain, "agent");
+  await probeIssuer(issuer, { id, roots: current.bundle.roots, nowMs: clock.nowMs() });
+}
+
+function refuse(truth: string): never {
+  throw new MeshError("MESH_TRUST_ISSUE_REFUSED", `Cannot take over the next issuer: ${truth}`);
+}
