@@ -7,6 +7,7 @@ import type { SourceChange, WorkloadSource } from "../../discovery/source.ts";
 import { defaultMaxClientHelloBytes } from "../../gateway/door/listener.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
 import { MemberResources } from "../../gateway/sets/member-resources.ts";
+import type { SignedCharter } from "../../mesh/charter.ts";
 import { reasonOf } from "../../mesh/errors.ts";
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
@@ -15,6 +16,7 @@ import { type ConnectTimeout, nextConnectTimeout } from "../../proxy/connect-tim
 import type { Withheld } from "../../proxy/seal.ts";
 import { defaultProxySettings } from "../../proxy/settings.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
+import type { CharterVerdict } from "../../trust/charter.ts";
 import type { AgentConfig } from "../config/config.ts";
 import type { Leadership } from "../kubernetes/leadership.ts";
 import { realTimers } from "../real-time.ts";
@@ -235,6 +237,13 @@ export class AgentCore implements AsyncDisposable {
     this.#changed(change);
   }
 
+  /** Judges a charter, from wherever; a newer one is in force and on its way to all hubs when this returns. */
+  offerCharter(signed: SignedCharter): CharterVerdict {
+    const verdict = this.#options.trust.offer(signed);
+    if (verdict.t === "newer") this.#adoptCharter();
+    return verdict;
+  }
+
   findings(): readonly Finding[] {
     return [
       ...this.#options.trust.findings(),
@@ -297,7 +306,7 @@ export class AgentCore implements AsyncDisposable {
         this.neighbours.forget(event.member);
         return this.drains.refresh();
       case "charters":
-        if (this.#options.trust.offer(event.charters)) this.#adoptCharter();
+        for (const signed of event.charters) this.offerCharter(signed);
         return;
     }
   }

@@ -5,11 +5,10 @@ import { infrastructureSpiffeId, type SpiffeId, trustDomainOf } from "../../mesh
 import type { Clock, Log, Peer, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { TrustView } from "../../proxy/trust-view.ts";
-import { judgeCharter, type TrustedCharter } from "../../trust/charter.ts";
+import { type CharterVerdict, judgeCharter, type TrustedCharter } from "../../trust/charter.ts";
 import { judgeClaim } from "../../trust/claims.ts";
 import { type AgentIdentities, createAgentIdentities } from "../../trust/io/agent-identities.ts";
 import { loadMember, type MemberFiles, saveCharter } from "../../trust/io/member-files.ts";
-import { holdIssuer, type MemberIssuer } from "../../trust/io/member-issuer.ts";
 import { issueProven, renewSvid } from "../../trust/issuer.ts";
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
@@ -29,8 +28,8 @@ export interface AgentTrust {
   readonly identities: AgentIdentities;
   /** Of this agent and of every other one of its member. */
   readonly agentId: SpiffeId;
-  /** What the member signs with; renewals and rotations replace it. */
-  readonly issuer: MemberIssuer;
+  /** Epoch milliseconds. */
+  readonly issuerEndsMs: number;
   readonly verifier: Verifier;
   readonly checkClaim: CheckClaim;
   readonly view: () => TrustView;
@@ -38,8 +37,8 @@ export interface AgentTrust {
   readonly renew: (peer: Peer, csr: Uint8Array) => Promise<RenewResponse>;
   /** Issues an identity that somebody proved without a certificate. */
   readonly issue: (id: SpiffeId, csr: Uint8Array) => Promise<RenewResponse>;
-  /** Judges charters that hubs hold; true when a newer one is in force now. */
-  readonly offer: (charters: readonly SignedCharter[]) => boolean;
+  /** Judges a charter that a hub or an operator brings; a newer one is in force now. */
+  readonly offer: (signed: SignedCharter) => CharterVerdict;
   /** Resolves when the charter in force is on disk, or could not be written. */
   readonly whenSaved: () => Promise<void>;
   readonly findings: () => readonly Finding[];
@@ -63,22 +62,14 @@ export async function openAgentTrust(
   checkAgainst(config, files);
   let current = files.charter;
   const problems = new Map<string, Finding>();
-  const { mesh, trustDomain } = files;
-  const issuer = holdIssuer({
-    dir: config.trust.dir,
-    first: files.issuer,
-    trustDomain,
-    charter: () => current,
-    clock,
-  });
+  const { mesh, issuer } = files;
   const verifier = createVerifier({
     mesh,
     bundle: () => current.bundle,
     charter: () => current.charter,
   });
   const identities = await createAgentIdentities({
-    issuer,
-    trustDomain,
+    member: files,
     bundle: () => current.bundle,
     ...parts,
   });
@@ -97,33 +88,34 @@ export async function openAgentTrust(
     log.info({ charter: next.charter.number }, "New charter in force");
     saving = saving.then(save);
   };
-  const offerOne = (signed: SignedCharter): boolean => {
+  const offer = (signed: SignedCharter): CharterVerdict => {
     const verdict = judgeCharter(signed, current);
     switch (verdict.t) {
       case "newer":
         adopt(verdict.charter);
-        return true;
+        break;
       case "known":
-        return false;
+        break;
       case "conflict":
         problems.set("conflict", conflictFinding(mesh, verdict.number));
-        return false;
+        break;
       case "refused":
         problems.set("refused", refusalFinding(mesh, verdict.reason));
-        return false;
+        break;
     }
+    return verdict;
   };
 
   return {
     charter: () => current,
     identities,
-    agentId: infrastructureSpiffeId(trustDomain, "agent"),
-    issuer,
+    agentId: infrastructureSpiffeId(files.trustDomain, "agent"),
+    issuerEndsMs: issuer.certificate.notAfterMs,
     verifier,
     checkClaim: (member, claim) => judgeClaim(current.charter, { member, claim }),
     view: () => ({
       bundlePem: current.bundle.pem,
-      ownTrustDomain: trustDomain,
+      ownTrustDomain: files.trustDomain,
       trustDomains: current.charter.members
         .filter((member) => member.state !== "denied")
         .map((member) => trustDomainOf(member.name, mesh)),
@@ -131,25 +123,22 @@ export async function openAgentTrust(
     renew: async (peer, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;
-      const renewed = await renewSvid(
-        { csrDer, peer },
-        { issuer: issuer.current(), bundle, nowMs },
-      );
+      const renewed = await renewSvid({ csrDer, peer }, { issuer, bundle, nowMs });
       return { chain: renewed.chainDer, bundle: renewed.bundleDer };
     },
     issue: async (id, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;
-      const issued = await issueProven({ csrDer, id }, { issuer: issuer.current(), bundle, nowMs });
+      const issued = await issueProven({ csrDer, id }, { issuer, bundle, nowMs });
       return { chain: issued.chainDer, bundle: issued.bundleDer };
     },
-    offer: (charters) => charters.map(offerOne).includes(true),
+    offer,
     whenSaved: () => saving,
     findings: () => [
       ...problems.values(),
       ...ownFindings(current.charter, config),
       ...gatewayFindings(current.charter, config),
-      ...issuerFindings({ issuer: issuer.current(), member: files.member }, clock.nowMs()),
+      ...issuerFindings(files, clock.nowMs()),
     ],
   };
 }

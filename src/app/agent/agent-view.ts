@@ -8,6 +8,7 @@ import type { RunningWebhook } from "../kubernetes/webhook/webhook.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import type { OpenedDesk } from "./desk/open-desk.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { EngineWatch } from "./engine-watch.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
@@ -19,6 +20,7 @@ export interface AgentView {
   readonly config: AgentConfig;
   readonly core: AgentCore;
   readonly trust: AgentTrust;
+  readonly desk: OpenedDesk;
   readonly proxies: AgentProxies;
   readonly replicas: ReplicaWatch;
   readonly proxyWatch: ProxyWatch;
@@ -39,7 +41,19 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, replicas, proxyWatch, engines, disk, secrets, imports, gateways, webhook } = view;
-  const all = [core, replicas, proxyWatch, engines, disk, secrets, imports, gateways, webhook];
+  const { core, desk, replicas, proxyWatch, engines, disk, secrets, imports, gateways, webhook } =
+    view;
+  const all = [
+    core,
+    desk,
+    replicas,
+    proxyWatch,
+    engines,
+    disk,
+    secrets,
+    imports,
+    gateways,
+    webhook,
+  ];
   return all.flatMap((one) => one?.findings() ?? []);
 }

@@ -18,6 +18,7 @@ import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
 import { agentRoutes, healthRoutes } from "./agent-routes.ts";
 import { type AgentTrust, openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
+import { openDesk } from "./desk/open-desk.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
 import { type OpenedSources, openSources } from "./open-sources.ts";
@@ -143,6 +144,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     ...(parts.resolve === undefined ? {} : { resolve: parts.resolve }),
   });
   opened.use(core);
+  const desk = openDesk(config, { trust, core, log });
   const engines = createEngineWatch(clock);
   const cluster = await openCluster(config, {
     self: config.member.name,
@@ -216,6 +218,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     config,
     core,
     trust,
+    desk,
     proxies,
     replicas,
     proxyWatch,

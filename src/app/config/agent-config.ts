@@ -36,6 +36,7 @@ import {
 import { hubs } from "./hub-config.ts";
 import { kubernetes } from "./kubernetes/kubernetes-config.ts";
 import { kubernetesSourceConfig } from "./kubernetes/source-config.ts";
+import { trustConfig } from "./trust-config.ts";
 
 // Readers allow three lost beats in a row; one is bad luck.
 const defaultLeaseMs = 10_000;
@@ -152,15 +153,7 @@ export const agentConfigParser: Parser<AgentConfig> = checked(
   object<AgentConfig>({
     mesh: required(text(parseMeshDomain)),
     member: required(member),
-    trust: required(
-      mapped(
-        object<{ dir: string; signer?: undefined }>({
-          dir: required(path),
-          signer: notYet("issue members with `isthmus trust issue member`"),
-        }),
-        ({ dir }) => ({ dir }),
-      ),
-    ),
+    trust: required(trustConfig),
     catalog: required(catalog),
     sources: required(list(source, 1)),
     kubernetes: optional<AgentConfig["kubernetes"]>(kubernetes, undefined),

@@ -10,14 +10,14 @@ import type {
 } from "../../mesh/ids.ts";
 import type { UnknownDestination } from "../../proxy/capture.ts";
 import type { LogLevel } from "../../telemetry/names.ts";
+import type { SignerPlace } from "../../trust/io/open-signer.ts";
 import type { KubernetesConfig } from "./kubernetes/kubernetes-config.ts";
 
 /** What an agent is told; made by `loadAgentConfig` from `agent.yaml`, or by the demo. */
 export interface AgentConfig {
   readonly mesh: MeshDomain;
   readonly member: AgentMember;
-  /** Holds `member.pem`, `member.key`, `bundle.pem` and `charter.json`. Absolute. */
-  readonly trust: { readonly dir: string };
+  readonly trust: TrustConfig;
   readonly catalog: CatalogConfig;
   readonly sources: readonly SourceConfig[];
   /** Absent: the agent does nothing for a cluster but read what its sources name. */
@@ -34,6 +34,16 @@ export interface AgentConfig {
   readonly http: { readonly listen: HostPort; readonly health?: HostPort };
   readonly logLevel: LogLevel;
 }
+
+export interface TrustConfig {
+  /** Holds `member.pem`, `member.key`, `bundle.pem` and `charter.json`. Absolute. */
+  readonly dir: string;
+  /** Present in the agents that may use the root: they raise charters and issue members. */
+  readonly signer?: SignerConfig;
+}
+
+/** Where the root's key is. */
+export type SignerConfig = SignerPlace;
 
 /** The host is an IP literal or a DNS name. */
 export interface GatewayAddress extends HostPort {
