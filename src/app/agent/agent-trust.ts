@@ -9,6 +9,7 @@ import { type CharterVerdict, judgeCharter, type TrustedCharter } from "../../tr
 import { judgeClaim } from "../../trust/claims.ts";
 import { type AgentIdentities, createAgentIdentities } from "../../trust/io/agent-identities.ts";
 import { loadMember, type MemberFiles, saveCharter } from "../../trust/io/member-files.ts";
+import { holdIssuer, type MemberIssuer } from "../../trust/io/member-issuer.ts";
 import { issueProven, renewSvid } from "../../trust/issuer.ts";
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
@@ -28,8 +29,8 @@ export interface AgentTrust {
   readonly identities: AgentIdentities;
   /** Of this agent and of every other one of its member. */
   readonly agentId: SpiffeId;
-  /** Epoch milliseconds. */
-  readonly issuerEndsMs: number;
+  /** What the member signs with; renewals and rotations replace it. */
+  readonly issuer: MemberIssuer;
   readonly verifier: Verifier;
   readonly checkClaim: CheckClaim;
   readonly view: () => TrustView;
@@ -62,14 +63,22 @@ export async function openAgentTrust(
   checkAgainst(config, files);
   let current = files.charter;
   const problems = new Map<string, Finding>();
-  const { mesh, issuer } = files;
+  const { mesh, trustDomain } = files;
+  const issuer = holdIssuer({
+    dir: config.trust.dir,
+    first: files.issuer,
+    trustDomain,
+    charter: () => current,
+    clock,
+  });
   const verifier = createVerifier({
     mesh,
     bundle: () => current.bundle,
     charter: () => current.charter,
   });
   const identities = await createAgentIdentities({
-    member: files,
+    issuer,
+    trustDomain,
     bundle: () => current.bundle,
     ...parts,
   });
@@ -109,13 +118,13 @@ export async function openAgentTrust(
   return {
     charter: () => current,
     identities,
-    agentId: infrastructureSpiffeId(files.trustDomain, "agent"),
-    issuerEndsMs: issuer.certificate.notAfterMs,
+    agentId: infrastructureSpiffeId(trustDomain, "agent"),
+    issuer,
     verifier,
     checkClaim: (member, claim) => judgeClaim(current.charter, { member, claim }),
     view: () => ({
       bundlePem: current.bundle.pem,
-      ownTrustDomain: files.trustDomain,
+      ownTrustDomain: trustDomain,
       trustDomains: current.charter.members
         .filter((member) => member.state !== "denied")
         .map((member) => trustDomainOf(member.name, mesh)),
@@ -123,13 +132,16 @@ export async function openAgentTrust(
     renew: async (peer, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;
-      const renewed = await renewSvid({ csrDer, peer }, { issuer, bundle, nowMs });
+      const renewed = await renewSvid(
+        { csrDer, peer },
+        { issuer: issuer.current(), bundle, nowMs },
+      );
       return { chain: renewed.chainDer, bundle: renewed.bundleDer };
     },
     issue: async (id, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;
-      const issued = await issueProven({ csrDer, id }, { issuer, bundle, nowMs });
+      const issued = await issueProven({ csrDer, id }, { issuer: issuer.current(), bundle, nowMs });
       return { chain: issued.chainDer, bundle: issued.bundleDer };
     },
     offer,
@@ -138,7 +150,7 @@ export async function openAgentTrust(
       ...problems.values(),
       ...ownFindings(current.charter, config),
       ...gatewayFindings(current.charter, config),
-      ...issuerFindings(files, clock.nowMs()),
+      ...issuerFindings({ issuer: issuer.current(), member: files.member }, clock.nowMs()),
     ],
   };
 }
