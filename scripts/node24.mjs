@@ -35,7 +35,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
 }
 
 function run(node, args) {
-  const child = spawn(node, args, { stdio: "inherit" });
+  // Killed, this process cannot take a run of tests with it.
+  const preload = args.includes("--test")
+    ? ["--import", join(root, "test/support/end-with-parent.ts")]
+    : [];
+  const child = spawn(node, [...preload, ...args], { stdio: "inherit" });
   // A terminal's Ctrl-C reaches the child by itself; this process only has to outlive it.
   process.on("SIGINT", () => {});
   process.on("SIGTERM", () => child.kill("SIGTERM"));

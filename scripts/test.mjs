@@ -182,6 +182,8 @@ function usesKubernetes(path) {
 function testFlags(tapFile, atOnce) {
   return [
     "--test",
+    // Inherited by the process of each file.
+    "--import=./test/support/end-with-parent.ts",
     `--test-concurrency=${atOnce}`,
     // A hanging test must end before its CI job does.
     "--test-timeout=600000",

@@ -43,6 +43,8 @@ export class ServerProcess implements AsyncDisposable {
   /** Resolves when it is ready; after a kill it starts again, on the same ports and data. */
   async start(): Promise<void> {
     const { name, command, logFile, isReady } = this.#options;
+    // A bench may outlive the shell that began it.
+    if (process.env["NODE_TEST_CONTEXT"] !== undefined) await import("./end-with-parent.ts");
     await mkdir(dirname(logFile), { recursive: true });
     const child = spawn("sh", ["-c", wrapper, "sh", logFile, ...command], {
       stdio: ["pipe", "pipe", "ignore"],

@@ -1,0 +1,9 @@
+import { test } from "node:test";
+import { startCluster } from "../cluster.ts";
+
+// Run by a test that kills its runner: says who is to end with it, then waits to be ended.
+test("holds a cluster", async () => {
+  await using cluster = await startCluster({ name: "held", controllers: false });
+  console.log(`${process.pid} ${cluster.etcd.process.pid} ${cluster.apiServer.pid}`);
+  await new Promise((resolve) => setTimeout(resolve, 600_000));
+});
