@@ -39,17 +39,17 @@ export function holdIssuer(options: {
 }): MemberIssuer {
   const holder = holderOf(options.first);
   let adopting: Promise<void> = Promise.resolve();
-  const adopt = async (next: NextIssuer): Promise<void> => {
-    const issuer = issuerFrom(next, holder.current());
+  const takeOver = async (offered: NextIssuer): Promise<void> => {
+    const issuer = issuerFrom(offered, holder.current());
     await checkIssuer(issuer, options);
-    await saveIssuer(options.dir, next);
+    await saveIssuer(options.dir, offered);
     holder.replace(issuer);
   };
   return {
     current: holder.current,
     onChange: holder.onChange,
-    adopt: (next) => {
-      const own = adopting.then(() => adopt(next));
+    adopt: (offered) => {
+      const own = adopting.then(async () => await takeOver(offered));
       adopting = own.catch(() => undefined);
       return own;
     },
