@@ -33,9 +33,39 @@ export interface Charter {
     | "activating"
     | "draining"
     | "retiring";
+  /** Present while the step is not idle. */
+  readonly rotation?: RootRotation;
+  /** How a reader that knows an earlier root alone gets to the present one; oldest first. */
+  readonly succession?: readonly Succession[];
   /** SPIFFE IDs that may start drills. */
   readonly operators: readonly string[];
   readonly timeMs: number;
+}
+
+/** What is under way from one root to another. Roots are named by the SHA-256 (hex) of their SubjectPublicKeyInfo. */
+export interface RootRotation {
+  /** The root that will go. */
+  readonly from: string;
+  /** The root that will stay. */
+  readonly to: string;
+  /**
+   * The key of `to` certified by `from`, DER in base64: with it, whoever trusts `from` alone accepts what `to`
+   * signs. Absent when a rotation is being undone: then `to` is what everybody trusts already.
+   */
+  readonly cross?: string;
+  readonly startedMs: number;
+  /** Members whose acknowledgement an operator did not want to wait for. */
+  readonly waived: readonly MemberName[];
+}
+
+/** One root says of another that it takes its place. */
+export interface Succession {
+  /** The new root, DER in base64. */
+  readonly root: string;
+  /** The root that says so. */
+  readonly by: string;
+  /** Base64. */
+  readonly signature: string;
 }
 
 /** As stored in files and hubs: the signature covers the exact bytes, so they travel unparsed. */

@@ -1,5 +1,5 @@
 import { parseIpRange } from "../mesh/address.ts";
-import type { Charter, CharterMember } from "../mesh/charter.ts";
+import type { Charter, CharterMember, RootRotation, Succession } from "../mesh/charter.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { TrustDomain } from "../mesh/ids.ts";
 import {
@@ -19,6 +19,8 @@ const maxMembers = 2000;
 export const maxIssuers = 16;
 const maxListed = 256;
 const maxRoots = 16;
+/** Whoever was away for more rotations than this has to join anew. */
+export const maxSuccessions = 8;
 
 const standings = ["active", "leaving", "denied"] as const;
 const steps = ["idle", "prepared", "publishing", "activating", "draining", "retiring"] as const;
@@ -70,6 +72,8 @@ function readCharter(value: unknown): Charter {
   }
   const bundle = textsAt(value, "bundle", maxRoots);
   if (bundle.length === 0) return refuseCharter("its bundle is empty");
+  const rotation = fieldOf(value, "rotation");
+  const succession = fieldOf(value, "succession");
   return {
     schema: 1,
     mesh,
@@ -77,6 +81,10 @@ function readCharter(value: unknown): Charter {
     members,
     bundle,
     rotationStep: oneOf(steps, textAt(value, "rotationStep")),
+    ...(rotation === undefined ? {} : { rotation: readRotation(rotation) }),
+    ...(succession === undefined
+      ? {}
+      : { succession: listAt(value, "succession", maxSuccessions).map(readSuccession) }),
     operators,
     timeMs: integerAt(value, "timeMs"),
   };
@@ -89,7 +97,7 @@ function readMember(value: unknown): CharterMember {
   for (const namespace of mayExport) if (namespace !== "*") parseNamespace(namespace);
   const issuers = textsAt(value, "issuers", maxIssuers);
   for (const issuer of issuers) {
-    if (!/^[0-9a-f]{64}$/.test(issuer)) return refuseCharter("an issuer is not a SHA-256 digest");
+    if (!isDigest(issuer)) return refuseCharter("an issuer is not a SHA-256 digest");
   }
   return {
     name: parseMemberName(textAt(value, "name")),
@@ -101,6 +109,42 @@ function readMember(value: unknown): CharterMember {
     issuers,
     state: oneOf(standings, textAt(value, "state")),
   };
+}
+
+function readRotation(value: unknown): RootRotation {
+  const cross = fieldOf(value, "cross");
+  return {
+    from: digestAt(value, "from"),
+    to: digestAt(value, "to"),
+    ...(cross === undefined ? {} : { cross: boundedAt(value, "cross") }),
+    startedMs: integerAt(value, "startedMs"),
+    waived: textsAt(value, "waived", maxMembers).map(parseMemberName),
+  };
+}
+
+function readSuccession(value: unknown): Succession {
+  return {
+    root: boundedAt(value, "root"),
+    by: digestAt(value, "by"),
+    signature: boundedAt(value, "signature"),
+  };
+}
+
+function isDigest(text: string): boolean {
+  return /^[0-9a-f]{64}$/.test(text);
+}
+
+function digestAt(value: unknown, name: string): string {
+  const text = textAt(value, name);
+  return isDigest(text) ? text : refuseCharter(`"${name}" is not a SHA-256 digest`);
+}
+
+// A certificate of ours has half of it.
+const maxBase64 = 16_384;
+
+function boundedAt(value: unknown, name: string): string {
+  const text = textAt(value, name);
+  return text.length <= maxBase64 ? text : refuseCharter(`"${name}" is too long`);
 }
 
 function checkUnique(values: readonly string[], what: string): void {

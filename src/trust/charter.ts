@@ -4,7 +4,9 @@ import { reasonOf } from "../mesh/errors.ts";
 import type { MeshDomain } from "../mesh/ids.ts";
 import type { Bundle } from "./bundle.ts";
 import { bundleOf } from "./bundle.ts";
+import type { Certificate } from "./certificate.ts";
 import { encodeCharter, maxCharterBytes, parseCharter, refuseCharter } from "./charter-codec.ts";
+import { successorsOf } from "./root-rotation/succession.ts";
 import type { Signer } from "./signer.ts";
 
 /** A charter whose signature holds, with the roots that it names. */
@@ -28,8 +30,9 @@ export async function signCharter(charter: Charter, signer: Signer): Promise<Tru
 }
 
 /**
- * Checks the signature first and reads afterwards. `bundle` is what is trusted now: the bundle of the
- * last charter, or the file that came with the first identity.
+ * `bundle` is what is trusted now: the bundle of the last charter, or the file that came with the first
+ * identity. Checks the signature first and reads afterwards; where none of these roots signed it, only its
+ * succession is read before, for a root that one of them declared to be the next.
  * Throws MESH_TRUST_CHARTER_REFUSED.
  */
 export function verifyCharter(
@@ -37,7 +40,8 @@ export function verifyCharter(
   trusted: { readonly mesh: MeshDomain; readonly bundle: Bundle },
 ): TrustedCharter {
   if (signed.bytes.length > maxCharterBytes) return refuseCharter("it is too large");
-  const root = trusted.bundle.roots.find((one) => one.spkiSha256 === signed.signer);
+  const isSigner = (one: Certificate): boolean => one.spkiSha256 === signed.signer;
+  const root = trusted.bundle.roots.find(isSigner) ?? successors(signed, trusted).find(isSigner);
   if (root === undefined) return refuseCharter("no trusted root signed it");
   if (!verify("sha256", signedPart(signed.bytes), root.publicKey, signed.signature)) {
     return refuseCharter("its signature is wrong");
@@ -50,6 +54,14 @@ export function verifyCharter(
   } catch (cause) {
     return refuseCharter("its bundle is broken", cause);
   }
+}
+
+function successors(
+  signed: SignedCharter,
+  { mesh, bundle }: { readonly mesh: MeshDomain; readonly bundle: Bundle },
+): readonly Certificate[] {
+  const { succession = [] } = parseCharter(signed.bytes);
+  return successorsOf(bundle.roots, { succession, mesh });
 }
 
 /** What to do with a charter that a hub or a peer offers. */

@@ -101,6 +101,14 @@ export function rootExtensions(): readonly Der[] {
   ];
 }
 
+/** Of a root that another one vouches for: below it stands one issuer and no more. */
+export function crossExtensions(): readonly Der[] {
+  return [
+    critical(oids.basicConstraints, sequence(isTrue(), smallInteger(1))),
+    critical(oids.keyUsage, namedBits(keyUsage.keyCertSign, keyUsage.crlSign)),
+  ];
+}
+
 export function issuerExtensions(trustDomain: TrustDomain): readonly Der[] {
   return [
     critical(oids.basicConstraints, sequence(isTrue(), smallInteger(0))),
