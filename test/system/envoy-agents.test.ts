@@ -11,7 +11,7 @@ suite("two agents of a member by Envoy", { skip: whyNot(process.env["ISTHMUS_ENV
   let mesh: Federation;
 
   before(async () => {
-    mesh = await Federation.make("envoy");
+    mesh = await Federation.make({ engine: "envoy" });
     await mesh.redis.start();
     await mesh.startAll(["east-agent", "west-agent"]);
     await mesh.startAll(["east-agent-2", "west-gateway", "west-cart", "east-frontend"]);

@@ -37,6 +37,12 @@ interface Ports {
   readonly spare: number;
 }
 
+export interface FederationOptions {
+  readonly engine?: EngineKind;
+  /** Of all agents, as `leaseMs` takes it. */
+  readonly lease?: string;
+}
+
 /** Two members as an operator runs them, each part a process of its own, on a real Redis. */
 export class Federation implements AsyncDisposable {
   readonly dir: string;
@@ -56,7 +62,10 @@ export class Federation implements AsyncDisposable {
   }
 
   /** Identities, configurations and cart's application are there; nothing else runs yet. */
-  static async make(engine: EngineKind = "embedded"): Promise<Federation> {
+  static async make({
+    engine = "embedded",
+    lease = "4s",
+  }: FederationOptions = {}): Promise<Federation> {
     const dir = await mkdtemp(join(tmpdir(), "isthmus-federation-"));
     const names: readonly (keyof Ports)[] = [
       "redis",
@@ -81,7 +90,7 @@ export class Federation implements AsyncDisposable {
     const made = new Federation(dir, ports as unknown as Ports);
     made.#opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
     await made.#issue();
-    await made.#configure(engine);
+    await made.#configure(engine, lease);
     const app = await startApp("cart of west", made.ports.app);
     made.#opened.defer(app.kill);
     made.#opened.use(made.redis);
@@ -188,7 +197,7 @@ export class Federation implements AsyncDisposable {
     await Promise.all([workload("west", "cart"), workload("east", "frontend")]);
   }
 
-  async #configure(engine: EngineKind): Promise<void> {
+  async #configure(engine: EngineKind, lease: string): Promise<void> {
     const { ports } = this;
     await mkdir(this.file("east", "services"), { recursive: true });
     await writeService(this.file("west", "services"), {
@@ -212,7 +221,7 @@ trust: { dir: ./${of.member}/trust }
 catalog:
   hubs: [{ url: "redis://127.0.0.1:${ports.redis}" }]
   snapshotDir: ./${of.member}/${of.state}
-  leaseMs: 4s
+  leaseMs: ${lease}
 ${of.replica === undefined ? "" : `  replicas: ["127.0.0.1:${of.replica}"]`}
 sources: [{ files: ./${of.member}/services }]
 gateway: { addresses: ["127.0.0.1:${of.gateway}"] }

@@ -12,7 +12,8 @@ suite("two replicas of an agent as processes", () => {
   let mesh: Federation;
 
   before(async () => {
-    mesh = await Federation.make();
+    // Long enough that a busy machine starts an agent again within it.
+    mesh = await Federation.make({ lease: "15s" });
     await mesh.redis.start();
     await mesh.startAll(["east-agent", "west-agent"]);
     await mesh.startAll(["east-agent-2", "west-gateway", "west-cart", "east-frontend"]);
