@@ -1,6 +1,6 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
-// Two messages of three fields, written by hand: proto/isthmus/identity/v1/identity.proto.
+// Messages of a few fields, written by hand: proto/isthmus/identity/v1/identity.proto.
 
 /** gRPC path of the call by which a proxy renews its SVID. */
 export const renewPath = "/isthmus.identity.v1.IdentityService/Renew";
@@ -41,7 +41,8 @@ export function decodeRenewResponse(bytes: Uint8Array): RenewResponse {
   return { chain: fields.get(1) ?? [], bundle: fields.get(2) ?? [] };
 }
 
-function byteFields(bytes: Uint8Array): Map<number, Uint8Array[]> {
+/** Fields of length, by number; others are passed over. Throws RangeError or Error on bytes that are no message. */
+export function byteFields(bytes: Uint8Array): Map<number, Uint8Array[]> {
   const reader = new BinaryReader(bytes);
   const fields = new Map<number, Uint8Array[]>();
   while (reader.pos < reader.len) {

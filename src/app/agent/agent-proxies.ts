@@ -7,6 +7,7 @@ import { AdsServer } from "../../proxy/io/ads-server.ts";
 import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
 import { AgentServer, type AgentServerOptions } from "../../proxy/io/agent-server.ts";
 import { type AnnounceOptions, registerAnnounce } from "../../proxy/io/announce-service.ts";
+import { registerBundle } from "../../proxy/io/identity/bundle-service.ts";
 import {
   type IssueOptions,
   type IssueResult,
@@ -154,7 +155,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       });
       registerRenewal(grpc, { clock, log, peerOf, renew, onLimit });
     },
-    ...issuing(options),
+    ...unproven(options),
   });
   peers.server = server;
   const socket = await openSocket(options, ads).catch(async (thrown: unknown) => {
@@ -202,18 +203,18 @@ function needsToken({ id }: Peer): MeshError {
 }
 
 /** What is served to callers without a certificate. */
-function issuing({
-  prove,
-  trust,
-  clock,
-  log,
-  telemetry,
-}: AgentProxiesOptions): Pick<AgentServerOptions, "registerUnproven"> {
-  if (prove === undefined) return {};
-  const { issue } = trust;
+function unproven(options: AgentProxiesOptions): Pick<AgentServerOptions, "registerUnproven"> {
+  const { prove, trust, clock, log, telemetry } = options;
+  const { issue, agentId } = trust;
   const onAnswer = (result: IssueResult): void => telemetry.count("issues", { result });
   return {
-    registerUnproven: (grpc) => registerIssuing(grpc, { clock, log, prove, issue, onAnswer }),
+    registerUnproven: (grpc) => {
+      registerBundle(grpc, () => ({
+        bundle: trust.charter().bundle.roots.map((root) => root.der),
+        agentId,
+      }));
+      if (prove !== undefined) registerIssuing(grpc, { clock, log, prove, issue, onAnswer });
+    },
   };
 }
 

@@ -1,16 +1,14 @@
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   type AgentChannelOptions,
   openAgentChannel,
   type UnprovenChannelOptions,
 } from "../../dataplane/io/agent-channel.ts";
-import { formatHostPort, type HostPort } from "../../mesh/address.ts";
-import { type ErrorCode, errorCodes, MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { HostPort } from "../../mesh/address.ts";
+import { type ErrorCode, MeshError } from "../../mesh/errors.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import type { RequestSvid, SvidAnswer } from "../../trust/io/renewal.ts";
 import {
-  codeTrailer,
   encodeIssueRequest,
   type IdentityProof,
   type IssueRequest,
@@ -23,6 +21,7 @@ import {
   type RenewResponse,
   renewPath,
 } from "../../xds/renewal.ts";
+import { type AgentCall, callAgent } from "./agent-call.ts";
 import { spiffeIdOf } from "./spiffe-id-of.ts";
 
 /** Who may issue, and where. */
@@ -32,9 +31,6 @@ export interface IdentityAgents {
   /** Only this identity may issue. */
   readonly agentId: SpiffeId;
 }
-
-// Signing takes a millisecond; an agent that needs longer is gone.
-const timeoutMs = 10_000;
 
 /**
  * Asks the agent for the next SVID, with the present one as proof. A connection for each call: it is
@@ -94,11 +90,7 @@ async function inTurn(
   throw new RangeError("There is at least one agent");
 }
 
-interface Call<Request> {
-  readonly path: string;
-  readonly encode: (request: Request) => Buffer;
-  readonly request: Request;
-}
+type Call<Request> = Omit<AgentCall<Request, RenewResponse>, "decode" | "what">;
 
 const renewCall = { path: renewPath, encode: encodeRenewRequest };
 const issueCall = { path: issuePath, encode: encodeIssueRequest };
@@ -106,44 +98,11 @@ const issueCall = { path: issuePath, encode: encodeIssueRequest };
 type Channel = Omit<AgentChannelOptions, "spiffeIdOf"> | Omit<UnprovenChannelOptions, "spiffeIdOf">;
 
 async function ask<Request>(channel: Channel, call: Call<Request>): Promise<SvidAnswer> {
+  const { agent } = channel;
   const client = openAgentChannel({ ...channel, spiffeIdOf });
-  try {
-    const { chain, bundle } = await answerTo(client, call);
-    return { chainDer: chain, bundleDer: bundle };
-  } catch (cause) {
-    const where = formatHostPort(channel.agent);
-    throw new MeshError(codeIn(cause), `Cannot get an SVID at agent ${where}: ${reasonOf(cause)}`, {
-      cause,
-    });
-  } finally {
-    client.close();
-  }
-}
-
-function answerTo<Request>(client: Client, call: Call<Request>): Promise<RenewResponse> {
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest<Request, RenewResponse>(
-      call.path,
-      call.encode,
-      decodeRenewResponse,
-      call.request,
-      new Metadata(),
-      { deadline: Date.now() + timeoutMs },
-      (error, response) => {
-        if (error !== null) reject(error);
-        else if (response === undefined) reject(new Error("the answer is empty"));
-        else resolve(response);
-      },
-    );
-  });
-}
-
-/** The agent's own code; whatever answers without one is no agent of this version. */
-function codeIn(cause: unknown): ErrorCode {
-  const metadata = isServiceError(cause) ? cause.metadata.get(codeTrailer) : [];
-  return errorCodes.find((code) => code === metadata[0]) ?? "MESH_UNREACHABLE";
-}
-
-function isServiceError(thrown: unknown): thrown is ServiceError {
-  return thrown instanceof Error && "metadata" in thrown && thrown.metadata instanceof Metadata;
+  const { chain, bundle } = await callAgent(
+    { agent, client },
+    { ...call, decode: decodeRenewResponse, what: "get an SVID" },
+  );
+  return { chainDer: chain, bundleDer: bundle };
 }

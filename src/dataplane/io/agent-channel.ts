@@ -3,7 +3,7 @@ import { formatHostPort, type HostPort, isIp } from "../../mesh/address.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import type { IdentitySource } from "../../mesh/ports.ts";
 import type { SpiffeIdOf } from "./tls-contexts.ts";
-import { secureContextFor, unprovenContext } from "./tls-contexts.ts";
+import { secureContextFor, unprovenContext, untrustingContext } from "./tls-contexts.ts";
 
 export interface AgentChannelOptions {
   readonly agent: HostPort;
@@ -24,12 +24,27 @@ export function openAgentChannel(
   channelOptions: ChannelOptions = {},
 ): Client {
   return new Client(targetOf(options.agent), channelCredentials(options), {
-    // SNI and the name that Node compares, though the SPIFFE ID alone decides.
-    "grpc.ssl_target_name_override": "agent",
-    "grpc.use_local_subchannel_pool": 1,
+    ...channelDefaults,
     ...channelOptions,
   });
 }
+
+/**
+ * A gRPC client that believes whoever answers: for what is public and judged by itself. Nothing secret may be
+ * sent over it.
+ */
+export function openUntrustedChannel(agent: HostPort): Client {
+  const context = untrustingContext();
+  // Node checks no names where it does not reject.
+  const believing = credentials.createFromSecureContext(context, { rejectUnauthorized: false });
+  return new Client(targetOf(agent), believing, channelDefaults);
+}
+
+const channelDefaults: ChannelOptions = {
+  // SNI and the name that Node compares, though the SPIFFE ID alone decides.
+  "grpc.ssl_target_name_override": "agent",
+  "grpc.use_local_subchannel_pool": 1,
+};
 
 function targetOf(agent: HostPort): string {
   if (!isIp(agent.host)) return `dns:${formatHostPort(agent)}`;

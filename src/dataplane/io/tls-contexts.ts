@@ -25,6 +25,11 @@ export function unprovenContext(bundlePem: string): SecureContext {
   return createSecureContext(trusting(bundlePem));
 }
 
+/** Of a client that asks what it does not believe yet. */
+export function untrustingContext(): SecureContext {
+  return createSecureContext({ minVersion: "TLSv1.3", ecdhCurve: keyExchangeList });
+}
+
 function trusting(bundlePem: string): { ca: string; minVersion: "TLSv1.3"; ecdhCurve: string } {
   return { ca: bundlePem, minVersion: "TLSv1.3", ecdhCurve: keyExchangeList };
 }

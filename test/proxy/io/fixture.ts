@@ -85,6 +85,7 @@ export async function startAgent(
     readonly onLimit?: (what: string) => void;
     /** What callers without a certificate may do; default: nothing. */
     readonly issuing?: Omit<IssueOptions, "clock" | "log">;
+    readonly registerUnproven?: NonNullable<AgentServerOptions["registerUnproven"]>;
   } = {},
 ): Promise<Agent> {
   const mesh = await madeMesh(Date.now());
@@ -127,6 +128,9 @@ export async function startAgent(
     ...(options.connectionLimits === undefined ? {} : { peerLimits: options.connectionLimits }),
     onLimit: () => options.onLimit?.("connections"),
     ...unproven(options.issuing, log),
+    ...(options.registerUnproven === undefined
+      ? {}
+      : { registerUnproven: options.registerUnproven }),
     register: (grpc) => {
       ads.register(grpc);
       const renew = options.renew ?? (() => Promise.reject(new Error("no renewals here")));
