@@ -1,0 +1,63 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { HostPort } from "../../mesh/address.ts";
+import { type ErrorCode, MeshError } from "../../mesh/errors.ts";
+import type { Secret } from "../../mesh/secret.ts";
+import { parseJoinToken } from "../../trust/join/join-token.ts";
+import { type PinnedAgent, pinnedAgent } from "./pinned-agent.ts";
+
+export interface JoinAt {
+  /** Any agents of the member that made the token; asked in this order. */
+  readonly agents: readonly HostPort[];
+  /** As `isthmus token create` printed it. */
+  readonly token: Secret;
+  readonly signal?: AbortSignal;
+}
+
+// What another agent may answer better: each keeps its own tokens, and not all may use the root.
+const worthAnother: ReadonlySet<ErrorCode> = new Set([
+  "MESH_UNREACHABLE",
+  "MESH_JOIN_ROOT_MISMATCH",
+  "MESH_JOIN_TOKEN_ELSEWHERE",
+  "MESH_JOIN_TOKEN_UNPROVEN",
+  "MESH_TRUST_SIGNER_MISSING",
+  "MESH_XDS_LIMIT",
+  "MESH_INTERNAL",
+]);
+
+// Behind one address there may be several agents, and which of them answers is chance: with three, one in
+// five thousand newcomers misses the right one this often.
+const maxRounds = 20;
+const pauseMs = 100;
+
+/**
+ * Shows a token to one agent after the other, each pinned first, until one takes it. Throws the first refusal,
+ * and when none answered why the last one did not; MESH_JOIN_TOKEN_MALFORMED.
+ */
+export async function askInTurn<Answer>(
+  { agents, token, signal }: JoinAt,
+  ask: (agent: PinnedAgent) => Promise<Answer>,
+): Promise<{ readonly agent: PinnedAgent; readonly answer: Answer }> {
+  const pin = { token: parseJoinToken(token), ...(signal === undefined ? {} : { signal }) };
+  for (let round = 1; ; round += 1) {
+    const failures: MeshError[] = [];
+    for (const each of agents) {
+      signal?.throwIfAborted();
+      try {
+        const agent = await pinnedAgent(each, pin);
+        return { agent, answer: await ask(agent) };
+      } catch (thrown) {
+        if (!(thrown instanceof MeshError) || !worthAnother.has(thrown.code)) throw thrown;
+        failures.push(thrown);
+      }
+    }
+    const isElsewhere = failures.some(({ code }) => code === "MESH_JOIN_TOKEN_ELSEWHERE");
+    if (!isElsewhere || round === maxRounds) throw mostTelling(failures);
+    await wait(pauseMs, undefined, signal === undefined ? {} : { signal });
+  }
+}
+
+/** Somebody's word says more than another's silence. */
+function mostTelling(failures: readonly MeshError[]): MeshError {
+  const word = failures.find(({ code }) => code !== "MESH_UNREACHABLE") ?? failures.at(-1);
+  return word ?? new MeshError("MESH_USAGE", "Cannot join: no agent is named");
+}
