@@ -1,8 +1,10 @@
 import type { Charter, SignedCharter } from "../../../mesh/charter.ts";
 import { MeshError } from "../../../mesh/errors.ts";
 import type { Log } from "../../../mesh/ports.ts";
+import type { Bundle } from "../../../trust/bundle.ts";
 import { type CharterVerdict, signCharter, type TrustedCharter } from "../../../trust/charter.ts";
-import type { Authority } from "../../../trust/issue.ts";
+import type { Issuer } from "../../../trust/issue.ts";
+import { charterSignerOf, issuingRootOf } from "../../../trust/root-rotation/issuing-root.ts";
 import type { Signer } from "../../../trust/signer.ts";
 
 /** From the charter in force to the next: pure edits as in `trust/charter-edit.ts`. */
@@ -26,10 +28,10 @@ export interface CharterDesk {
    */
   readonly hand: (signed: SignedCharter) => Promise<TrustedCharter>;
   /**
-   * The root that this agent may use, as the charter in force certifies it. Throws
+   * The root that certifies issuers now, as the charter in force has it; `above` goes with what it signs. Throws
    * MESH_TRUST_SIGNER_MISSING and as opening the key does.
    */
-  readonly root: () => Promise<Authority>;
+  readonly root: () => Promise<Issuer>;
 }
 
 export interface RaiseOptions {
@@ -38,8 +40,11 @@ export interface RaiseOptions {
 }
 
 export interface CharterDeskParts {
-  /** Opens the root's key, or hands out what it opened before; absent: this agent may not use it. */
-  readonly signer: (() => Promise<Signer>) | undefined;
+  /**
+   * Opens that key of a root of which `isWanted` says so, and any where there is none; absent: this agent may use
+   * none.
+   */
+  readonly signer: ((isWanted: (keyId: string) => boolean) => Promise<Signer>) | undefined;
   readonly current: () => TrustedCharter;
   /** Writes it beside the member's keys; throws when that fails. */
   readonly save: (charter: TrustedCharter) => Promise<void>;
@@ -65,10 +70,12 @@ export function createCharterDesk(parts: CharterDeskParts): CharterDesk {
       await inTurn(async () => await raise(edit, { parts, ...options })),
     hand: async (signed) => await inTurn(async () => hand(signed, parts)),
     root: async () => {
-      const signer = await signerOf(parts);
-      const { roots } = parts.current().bundle;
+      const { charter, bundle } = parts.current();
+      const issuing = issuingRootOf(charter);
+      const signer = await signerOf(parts, isAnyOf(bundle, issuing?.spkiSha256));
+      const { roots } = bundle;
       const certificate = roots.find((root) => root.spkiSha256 === signer.keyId);
-      if (certificate !== undefined) return { certificate, signer };
+      if (certificate !== undefined) return { certificate, signer, above: issuing?.above ?? [] };
       throw new MeshError(
         "MESH_TRUST_SIGNER_MISSING",
         "Cannot use the root: the key of trust.signer is not that of a root in the charter",
@@ -81,10 +88,12 @@ async function raise(
   edit: CharterEdit,
   { parts, ...options }: RaiseOptions & { readonly parts: CharterDeskParts },
 ): Promise<TrustedCharter> {
-  const signer = options.signer ?? (await signerOf(parts));
   for (let tries = 0; tries < maxTries; tries += 1) {
     const before = parts.current();
-    const next = await signCharter(await edit(before.charter), signer);
+    const edited = await edit(before.charter);
+    const isWanted = isAnyOf(before.bundle, charterSignerOf(edited));
+    const signer = options.signer ?? (await signerOf(parts, isWanted));
+    const next = await signCharter(edited, signer);
     // Signed and unseen by anybody: a number is used up only by what has left this function.
     if (parts.current() !== before) continue;
     await parts.save(next);
@@ -118,8 +127,17 @@ function hand(signed: SignedCharter, parts: CharterDeskParts): TrustedCharter {
   }
 }
 
-async function signerOf({ signer }: CharterDeskParts): Promise<Signer> {
-  if (signer !== undefined) return await signer();
+/** While a rotation says which root it has to be, that one. */
+function isAnyOf({ roots }: Bundle, one: string | undefined): (keyId: string) => boolean {
+  if (one !== undefined) return (keyId) => keyId === one;
+  return (keyId) => roots.some(({ spkiSha256 }) => spkiSha256 === keyId);
+}
+
+async function signerOf(
+  { signer }: CharterDeskParts,
+  isWanted: (keyId: string) => boolean,
+): Promise<Signer> {
+  if (signer !== undefined) return await signer(isWanted);
   throw new MeshError(
     "MESH_TRUST_SIGNER_MISSING",
     "Cannot raise the charter: this agent has no trust.signer; ask one that has, or use --dir with the root's folder",

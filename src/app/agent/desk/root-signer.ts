@@ -1,30 +1,29 @@
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { Finding } from "../../../mesh/service.ts";
-import { openSigner, type SignerPlace } from "../../../trust/io/open-signer.ts";
+import type { SignerPlace } from "../../../trust/io/open-signer.ts";
+import { openRootSigner } from "../../../trust/io/root-keys.ts";
 import type { Signer } from "../../../trust/signer.ts";
 
 /** The root's key as an agent uses it: a few times a year, and never a reason not to start. */
 export interface RootSigner {
-  /** Opens it, or hands out what it opened before. Throws as `openSigner`. */
-  readonly open: () => Promise<Signer>;
+  /** Opens the wanted one, or hands out what it opened before. Throws as `openRootSigner`. */
+  readonly open: (isWanted: (keyId: string) => boolean) => Promise<Signer>;
   /** `isRoot` says whether a key (SHA-256 of its SPKI, hex) is that of a root in the charter. */
   readonly findings: (isRoot: (keyId: string) => boolean) => readonly Finding[];
 }
 
 export function createRootSigner(place: SignerPlace, subject: string): RootSigner {
-  let opened: Promise<Signer> | undefined;
+  let opened: Signer | undefined;
   let failure: string | undefined;
-  let keyId: string | undefined;
-  const open = async (): Promise<Signer> => {
-    opened ??= openSigner(place);
+  const open: RootSigner["open"] = async (isWanted) => {
+    // A rotation puts another key there, and uses two.
+    if (opened !== undefined && isWanted(opened.keyId)) return opened;
     try {
-      const signer = await opened;
+      opened = await openRootSigner(place, isWanted);
       failure = undefined;
-      keyId = signer.keyId;
-      return signer;
+      return opened;
     } catch (thrown) {
       // The next use tries again: a token may be plugged in, a file's rights be mended.
-      opened = undefined;
       failure = reasonOf(thrown);
       throw thrown;
     }
@@ -32,7 +31,7 @@ export function createRootSigner(place: SignerPlace, subject: string): RootSigne
   return {
     open,
     findings: (isRoot) => {
-      const isForeign = keyId !== undefined && !isRoot(keyId);
+      const isForeign = opened !== undefined && !isRoot(opened.keyId);
       const reason =
         failure ?? (isForeign ? "it is not the key of a root in the charter" : undefined);
       return reason === undefined ? [] : [unusableFinding(subject, reason)];
