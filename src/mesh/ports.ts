@@ -72,6 +72,11 @@ export interface Identity {
   readonly bundlePem: string;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /**
+   * In [0, 1): where in the time of renewals its issuer wants it renewed, because it knows who else renews then.
+   * Absent: anywhere.
+   */
+  readonly renewPhase?: number;
 }
 
 /** Whoever holds an identity that renews itself. */

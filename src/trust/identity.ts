@@ -53,15 +53,18 @@ export function identityOf(
   answer: {
     readonly chainDer: readonly Uint8Array[];
     readonly bundleDer: readonly Uint8Array[];
+    readonly renewPhase?: number;
   },
 ): Identity {
   const pem = (list: readonly Uint8Array[]): string =>
     list.map((der) => toPem("CERTIFICATE", der)).join("");
-  return identityFrom({
+  const identity = identityFrom({
     chainPem: pem(answer.chainDer),
     keyPem: privateKeyPemOf(key),
     bundlePem: pem(answer.bundleDer),
   });
+  const { renewPhase } = answer;
+  return renewPhase === undefined ? identity : { ...identity, renewPhase };
 }
 
 export interface Home {

@@ -11,7 +11,7 @@ import { saveIdentity } from "../../trust/io/identity-store.ts";
 import { newPrivateKey } from "../../trust/io/new-key.ts";
 import { type IdentityHolder, type RequestSvid } from "../../trust/io/renewal.ts";
 import { readText } from "../../trust/io/safe-files.ts";
-import { retryDelayMs } from "../../trust/rotation.ts";
+import { retryDelayMs } from "../../trust/renewal-times.ts";
 import type { GatewayConfig, SidecarConfig, TokenIdentityConfig } from "../config/config.ts";
 import { issueFrom, renewFrom } from "./identity-client.ts";
 import { loadLauncherIdentity, wantedId } from "./launcher-identity.ts";

@@ -4,7 +4,7 @@ import { type Holder, holderOf } from "../../mesh/holder.ts";
 import type { Clock, Identity, Log, Random } from "../../mesh/ports.ts";
 import { createCsr } from "../csr.ts";
 import { identityOf } from "../identity.ts";
-import { retryDelayMs, rotateAtMs } from "../rotation.ts";
+import { renewAtMs, retryDelayMs } from "../renewal-times.ts";
 import { newPrivateKey } from "./new-key.ts";
 
 /** A new SVID for the key of the request; DER. */
@@ -12,6 +12,8 @@ export interface SvidAnswer {
   /** Leaf first. */
   readonly chainDer: readonly Uint8Array[];
   readonly bundleDer: readonly Uint8Array[];
+  /** In [0, 1): the issuer's wish; see `Identity`. */
+  readonly renewPhase?: number;
 }
 
 /** Asks whoever issues: the agent over mTLS, or the own intermediate in memory. */
@@ -50,7 +52,10 @@ const maxSleepMs = 60_000;
 export async function renewIdentity(renewal: Renewal): Promise<void> {
   const { holder, clock, random, log, signal, sleep = sleepUnlessAborted } = renewal;
   let failures = 0;
-  let dueMs = rotateAtMs(holder.current(), random);
+  // Kept for all renewals, and only what chance gave yields to the issuer's wish.
+  const drawn = random();
+  let wished = holder.current().renewPhase;
+  let dueMs = renewAtMs(holder.current(), wished ?? drawn);
   let wake = new AbortController();
   let calls = 0;
   const cancel = renewal.onDue?.(() => {
@@ -69,8 +74,10 @@ export async function renewIdentity(renewal: Renewal): Promise<void> {
     try {
       await renewOnce(renewal);
       failures = 0;
+      wished ??= holder.current().renewPhase;
       // What made it due meanwhile is not in what was just issued.
-      if (calls === before) dueMs = nextRenewalMs(holder.current(), renewal);
+      if (calls === before)
+        dueMs = nextRenewalMs(holder.current(), { clock, phase: wished ?? drawn });
     } catch (thrown) {
       if (signal.aborted) return;
       failures += 1;
@@ -89,10 +96,13 @@ const minPauseMs = 1000;
  * Half of what is left now: certificates are backdated, so that half of a short one's written life may
  * be over before it is issued.
  */
-function nextRenewalMs(identity: Identity, { clock, random }: Renewal): number {
+function nextRenewalMs(
+  identity: Identity,
+  { clock, phase }: { readonly clock: Clock; readonly phase: number },
+): number {
   const nowMs = clock.nowMs();
   const left = { notBeforeMs: nowMs, notAfterMs: identity.notAfterMs };
-  return Math.max(rotateAtMs(left, random), nowMs + minPauseMs);
+  return Math.max(renewAtMs(left, phase), nowMs + minPauseMs);
 }
 
 /** Throws MESH_TRUST_IDENTITY_REFUSED when the answer is not what was asked for. */

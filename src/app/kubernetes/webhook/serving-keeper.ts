@@ -4,7 +4,7 @@ import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import { newPrivateKey } from "../../../trust/io/new-key.ts";
 import { privateKeyPemOf } from "../../../trust/keys.ts";
-import { rotateAtMs } from "../../../trust/rotation.ts";
+import { renewAtMs } from "../../../trust/renewal-times.ts";
 import { createServing, type ServingCertificate } from "../../../trust/serving.ts";
 import { correctedWebhooks } from "./ca-bundle.ts";
 import type { ServingPair } from "./webhook-server.ts";
@@ -57,7 +57,7 @@ export async function keepServing(options: KeeperOptions): Promise<void> {
   const { clock, random, log, signal } = options;
   let shown = options.first;
   let next: { readonly pair: Serving; writtenAtMs: number | undefined } | undefined;
-  let dueMs = rotateAtMs(shown, random);
+  let dueMs = renewAtMs(shown, random());
   let lastFailure: string | undefined;
   while (!signal.aborted) {
     try {
@@ -72,7 +72,7 @@ export async function keepServing(options: KeeperOptions): Promise<void> {
           shown = next.pair;
           next = undefined;
           options.serve(shown);
-          dueMs = rotateAtMs(shown, random);
+          dueMs = renewAtMs(shown, random());
         }
       }
       lastFailure = undefined;
