@@ -44,6 +44,8 @@ const dayMs = 86_400_000;
 /** Clocks differ between clouds: a certificate is valid a little before it is made. */
 export const backdateMs: number = 15 * 60_000;
 const rootLifeMs = 3653 * dayMs;
+// What it certifies begins no earlier than it does, and says by that when it was certified.
+const rootBackdateMs = dayMs;
 const issuerLifeMs = 365 * dayMs;
 const svidLifeMs = dayMs;
 // Shorter than this a certificate would have to be replaced before it has spread.
@@ -59,7 +61,7 @@ export async function createRoot(options: {
   const certificate = await signed(options.signer, {
     issuer: name,
     subject: name,
-    ...validity(options.nowMs, rootLifeMs),
+    ...validity(options.nowMs - rootBackdateMs, rootLifeMs + rootBackdateMs),
     spki,
     issuerKeyId: keyIdOf(spki),
     extensions: rootExtensions(),

@@ -6,7 +6,9 @@ import type { MeshDomain, SpiffeId } from "../mesh/ids.ts";
 import { memberOfTrustDomain, spiffePartsOf } from "../mesh/ids.ts";
 import type { Peer, PeerVerdict, VerifyPeer, VerifySignature } from "../mesh/ports.ts";
 import type { Bundle } from "./bundle.ts";
+import type { Certificate } from "./certificate.ts";
 import { parseCertificate } from "./certificate.ts";
+import { backdateMs } from "./issue.ts";
 import { curveOf, sha256Hex } from "./keys.ts";
 import { lruOf } from "./lru.ts";
 import type { Path } from "./verify.ts";
@@ -113,12 +115,21 @@ function charterBroken(trusted: Trusted, path: Path): string | undefined {
   const name = memberOfTrustDomain(trustDomain, trusted.mesh);
   if (name === undefined) return `"${trustDomain}" is not a member of ${trusted.mesh}`;
   if (trusted.charter === undefined) return undefined;
-  const member = charterMember(trusted.charter(), name);
+  const charter = trusted.charter();
+  const member = charterMember(charter, name);
   if (member === undefined) return `the charter does not have member "${name}"`;
   if (member.state === "denied") return `the charter denies member "${name}"`;
-  return member.issuers.includes(path.issuer.spkiSha256)
+  return member.issuers.includes(path.issuer.spkiSha256) || isYoungerThan(charter, path.issuer)
     ? undefined
     : `the charter does not list this issuer for member "${name}"`;
+}
+
+/**
+ * Whether the root certified it after it signed this charter: a newer one that lists it is on its way. Nobody has to
+ * wait then until all others have that one, and what an older charter had and this one does not have stays out.
+ */
+function isYoungerThan({ timeMs }: Charter, issuer: Certificate): boolean {
+  return issuer.notBeforeMs + backdateMs > timeMs;
 }
 
 function peerOf(path: Path, nowMs: number): Peer {

@@ -9,6 +9,7 @@ import { integerIn, listIn, objectIn, oneOf, optionalTextIn, textIn } from "./js
 import type { RecordKey } from "./record-key.ts";
 import { parseRecordKey } from "./record-key.ts";
 import { endpointFrom, metadataIn, portFrom } from "./record-parts.ts";
+import { type RotationRecord, rotationFrom } from "./rotation-record.ts";
 
 /** One east-west gateway as its member states it. */
 export interface GatewayRecord {
@@ -45,6 +46,8 @@ export interface MemberRecord {
   readonly bundleDigest?: string;
   /** Confirms that others' gateways are drained; absent: none. */
   readonly drained?: readonly DrainedGateway[];
+  /** How far it has followed the rotation of the root; absent: none is under way. Older readers ignore it. */
+  readonly rotation?: RotationRecord;
 }
 
 export interface ServiceRecord {
@@ -173,6 +176,7 @@ function memberFrom(fields: JsonObject): MemberRecord {
     ...(fields["drained"] === undefined
       ? {}
       : { drained: listIn(fields, "drained", { max: maxDrained, read: drainedFrom }) }),
+    ...(fields["rotation"] === undefined ? {} : { rotation: rotationFrom(fields["rotation"]) }),
   };
 }
 
