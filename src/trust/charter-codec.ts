@@ -91,14 +91,19 @@ function readCharter(value: unknown): Charter {
 }
 
 function readMember(value: unknown): CharterMember {
-  const gatewayRanges = textsAt(value, "gatewayRanges", maxListed);
-  for (const range of gatewayRanges) parseIpRange(range);
-  const mayExport = textsAt(value, "mayExport", maxListed);
-  for (const namespace of mayExport) if (namespace !== "*") parseNamespace(namespace);
   const issuers = textsAt(value, "issuers", maxIssuers);
   for (const issuer of issuers) {
     if (!isDigest(issuer)) return refuseCharter("an issuer is not a SHA-256 digest");
   }
+  return { ...readClaims(value), issuers, state: oneOf(standings, textAt(value, "state")) };
+}
+
+/** What a member may claim, as it stands in its entry. Throws MESH_TRUST_CHARTER_REFUSED and MESH_…_INVALID. */
+export function readClaims(value: unknown): Omit<CharterMember, "issuers" | "state"> {
+  const gatewayRanges = textsAt(value, "gatewayRanges", maxListed);
+  for (const range of gatewayRanges) parseIpRange(range);
+  const mayExport = textsAt(value, "mayExport", maxListed);
+  for (const namespace of mayExport) if (namespace !== "*") parseNamespace(namespace);
   return {
     name: parseMemberName(textAt(value, "name")),
     cloud: labelAt(value, "cloud"),
@@ -106,8 +111,6 @@ function readMember(value: unknown): CharterMember {
     network: parseNetworkName(textAt(value, "network")),
     gatewayRanges,
     mayExport,
-    issuers,
-    state: oneOf(standings, textAt(value, "state")),
   };
 }
 
