@@ -1,4 +1,4 @@
-import { policyKinds } from "../../discovery/policies/policy-kinds.ts";
+import { policyKinds, routeKind } from "../../discovery/policies/policy-kinds.ts";
 
 /** What an agent may do at its cluster's API server, and which of its parts does it. */
 export interface AgentRight {
@@ -89,7 +89,7 @@ export const agentRights: readonly AgentRight[] = [
     isOwnNamespace: true,
     neededBy: "lease",
   },
-  ...policyKinds.flatMap(({ type: { group, resource } }): readonly AgentRight[] => [
+  ...[...policyKinds, routeKind].flatMap(({ type: { group, resource } }): readonly AgentRight[] => [
     { group, resource, verbs: ["list", "watch"], neededBy: "policies" },
     { group, resource: `${resource}/status`, verbs: ["patch"], neededBy: "policies" },
   ]),

@@ -14,6 +14,7 @@ import { Secret } from "../../../src/mesh/secret.ts";
 import { until } from "../../kube/admin-client.ts";
 import { skipWithoutKubernetes } from "../../kube/binaries.ts";
 import { type KubeCluster, startCluster } from "../../kube/cluster.ts";
+import { httpRouteCrd } from "../../kube/support/http-route-crd.ts";
 import { silentLog } from "../support/test-mesh.ts";
 import { goodSpecs } from "./policies.ts";
 import { usedBy, wordsOf } from "./used-rights.ts";
@@ -160,6 +161,16 @@ suite("the agent's rights on a real API server", { skip: skipWithoutKubernetes }
       const body = { apiVersion: "isthmus.dev/v1alpha1", kind, metadata: { name: "any" }, spec };
       await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(body) });
     }
+    await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(httpRouteCrd) });
+    const routes = "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes";
+    await until("routes are served", async () => (await cluster.api.status(routes)) === 200);
+    const route = {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "HTTPRoute",
+      metadata: { name: "any", namespace: "default" },
+      spec: { parentRefs: [{ group: "", kind: "Service", name: "cart" }] },
+    };
+    await cluster.kubectl(["apply", "-f", "-"], { input: JSON.stringify(route) });
     await using _answers = startPolicyAnswers({
       ...connection,
       isLeader: () => true,
