@@ -1,5 +1,6 @@
 import type { ServiceId } from "../mesh/ids.ts";
 import type { Finding, LocalService } from "../mesh/service.ts";
+import type { WorkloadGroup } from "../mesh/workload-group.ts";
 import type { ImportPolicy } from "./policies/import-policy.ts";
 
 /** What changed in a source since its last call. A failing source changes nothing and adds findings. */
@@ -8,10 +9,12 @@ export interface SourceChange {
   readonly removed: readonly ServiceId[];
   /** All import policies of the source; absent: they are what they were. */
   readonly policies?: readonly ImportPolicy[];
+  /** All workload groups of the source; absent: they are what they were. */
+  readonly groups?: readonly WorkloadGroup[];
 }
 
-export function hasNews({ upserts, removed, policies }: SourceChange): boolean {
-  return upserts.length + removed.length > 0 || policies !== undefined;
+export function hasNews({ upserts, removed, policies, groups }: SourceChange): boolean {
+  return upserts.length + removed.length > 0 || policies !== undefined || groups !== undefined;
 }
 
 export interface SourceEvents {

@@ -85,12 +85,22 @@ export interface LocalService {
   readonly clusterIps?: readonly string[];
   /** Present when a ServiceExport offers it to the mesh. */
   readonly exported?: ExportTerms;
+  /** Whom it selects among workloads that register themselves; absent: nobody. */
+  readonly selects?: WorkloadSelector;
   readonly sessionAffinity?: "ClientIP";
   /** 1..86400; absent: Kubernetes' own three hours. Only with `sessionAffinity`. */
   readonly sessionAffinityTimeoutSeconds?: number;
   /** Absent: callers of all nodes are served alike. */
   readonly internalTrafficPolicy?: "Local";
   readonly trafficDistribution?: string;
+}
+
+/** A Service's selector, and where its ports lead. */
+export interface WorkloadSelector {
+  /** All of them have to be there; at least one. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Name or number of the workload's port, by the service port's name, where it is not the service's own. */
+  readonly targets: Readonly<Record<string, string | number>>;
 }
 
 /** How callers are to be spread, as the owner of a service wishes it. */

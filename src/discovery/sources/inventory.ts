@@ -1,9 +1,8 @@
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { LocalService } from "../../mesh/service.ts";
-import type { ImportPolicy } from "../policies/import-policy.ts";
 import type { SourceChange } from "../source.ts";
-import type { KubeObject, ObjectKey, ServicePart } from "./kube-objects.ts";
-import { serviceOf } from "./kube-objects.ts";
+import type { KubeObject, ObjectKey, ServicePart, WholeObject } from "./kube-objects.ts";
+import { isServicePart, serviceOf } from "./kube-objects.ts";
 import type { Manifest, SourcedObject } from "./manifest.ts";
 import { duplicateFinding } from "./manifest.ts";
 import type { Built } from "./service-build.ts";
@@ -37,16 +36,20 @@ export function createInventory(): Inventory {
   /** Who defines an object; the first file by name is used. */
   const definers = new Map<ObjectKey, readonly SourcedObject[]>();
   const keysOf = new Map<ServiceId, Set<ObjectKey>>();
-  const policyKeys = new Set<ObjectKey>();
+  /** Of what is handed over as it is. */
+  const wholeKeys = {
+    "import-policy": new Set<ObjectKey>(),
+    "workload-group": new Set<ObjectKey>(),
+  };
+  const changedWholes = new Set<WholeObject["t"]>();
   const changed = new Set<ServiceId>();
-  let arePoliciesChanged = false;
   const built = new Map<ServiceId, Built>();
 
   /** The keys of all objects that are built together with this one. */
   const touch = (object: KubeObject): Set<ObjectKey> => {
-    if (object.t === "import-policy") {
-      arePoliciesChanged = true;
-      return policyKeys;
+    if (!isServicePart(object)) {
+      changedWholes.add(object.t);
+      return wholeKeys[object.t];
     }
     const service = serviceOf(object);
     changed.add(service);
@@ -117,14 +120,14 @@ export function createInventory(): Inventory {
       const change = { upserts: [], removed: [] };
       for (const id of changed) rebuild(id, change);
       changed.clear();
-      if (!arePoliciesChanged) return change;
-      arePoliciesChanged = false;
-      return { ...change, policies: policiesOf(definitionsOf(policyKeys)) };
+      const wholes = [...changedWholes].map((kind) => usedOf(definitionsOf(wholeKeys[kind]), kind));
+      changedWholes.clear();
+      return Object.assign(change, ...wholes) as SourceChange;
     },
     findings: () => [
       ...[...manifests.values()].flatMap(({ findings }) => findings),
       ...[...built.values()].flatMap(({ findings }) => findings),
-      ...duplicatesIn(definitionsOf(policyKeys)),
+      ...Object.values(wholeKeys).flatMap((keys) => duplicatesIn(definitionsOf(keys))),
     ],
   };
 }
@@ -135,7 +138,7 @@ function build(definitions: readonly (readonly SourcedObject[])[]): Built {
 }
 
 function isPart(found: SourcedObject): found is SourcedObject<ServicePart> {
-  return found.object.t !== "import-policy";
+  return isServicePart(found.object);
 }
 
 function duplicatesIn(definitions: readonly (readonly SourcedObject[])[]): SourceFinding[] {
@@ -144,10 +147,15 @@ function duplicatesIn(definitions: readonly (readonly SourcedObject[])[]): Sourc
   );
 }
 
-function policiesOf(definitions: readonly (readonly SourcedObject[])[]): readonly ImportPolicy[] {
-  return definitions.flatMap(([used]) =>
-    used?.object.t === "import-policy" ? [used.object.policy] : [],
-  );
+/** All of one kind, each as its first definition has it. */
+function usedOf(
+  definitions: readonly (readonly SourcedObject[])[],
+  kind: WholeObject["t"],
+): Pick<SourceChange, "policies" | "groups"> {
+  const used = definitions.flatMap(([first]) => (first === undefined ? [] : [first.object]));
+  return kind === "import-policy"
+    ? { policies: used.flatMap((one) => (one.t === kind ? [one.policy] : [])) }
+    : { groups: used.flatMap((one) => (one.t === kind ? [one.group] : [])) };
 }
 
 function byFile(a: SourcedObject, b: SourcedObject): number {

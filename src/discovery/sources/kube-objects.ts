@@ -1,6 +1,13 @@
 import type { ServiceId } from "../../mesh/ids.ts";
 import type { ObjectMetadata } from "../../mesh/object-metadata.ts";
-import type { Health, HealthProbe, ServicePort, TrafficTerms } from "../../mesh/service.ts";
+import type {
+  Health,
+  HealthProbe,
+  ServicePort,
+  TrafficTerms,
+  WorkloadSelector,
+} from "../../mesh/service.ts";
+import type { WorkloadGroup } from "../../mesh/workload-group.ts";
 import type { ImportPolicy } from "../policies/import-policy.ts";
 
 /** `<kind>/<namespace>/<name>`, or without a namespace: one object of a member, wherever it is read. */
@@ -24,6 +31,8 @@ export interface KubeService {
   /** IP literals, canonical; empty when it has none. */
   readonly clusterIps: readonly string[];
   readonly workloads: WorkloadAnnotations;
+  /** Absent: its endpoints are written down. */
+  readonly selects?: WorkloadSelector;
   /** How callers are to be spread. */
   readonly traffic: TrafficTerms;
 }
@@ -82,10 +91,24 @@ export interface KubeImportPolicy {
   readonly policy: ImportPolicy;
 }
 
+/** `isthmus.dev/v1alpha1` WorkloadGroup. */
+export interface KubeWorkloadGroup {
+  readonly t: "workload-group";
+  readonly key: ObjectKey;
+  readonly group: WorkloadGroup;
+}
+
 /** What services are made of. */
 export type ServicePart = KubeService | KubeSlice | KubeExport;
 
-export type KubeObject = ServicePart | KubeImportPolicy;
+/** What a source hands over as it is. */
+export type WholeObject = KubeImportPolicy | KubeWorkloadGroup;
+
+export type KubeObject = ServicePart | WholeObject;
+
+export function isServicePart(object: KubeObject): object is ServicePart {
+  return object.t !== "import-policy" && object.t !== "workload-group";
+}
 
 /** The service an object is about. */
 export function serviceOf(object: ServicePart): ServiceId {

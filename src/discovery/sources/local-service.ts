@@ -20,6 +20,7 @@ export function localServiceOf(objects: ServiceObjects): LocalService | undefine
     endpoints: endpointsOf(service, slices),
     ...(service.clusterIps.length === 0 ? {} : { clusterIps: service.clusterIps }),
     ...(exported === undefined ? {} : { exported }),
+    ...(service.selects === undefined ? {} : { selects: service.selects }),
     ...service.traffic,
   };
 }

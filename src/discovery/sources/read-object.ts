@@ -7,6 +7,7 @@ import { readExport } from "./read-export.ts";
 import { readImportPolicy } from "./read-import-policy.ts";
 import { readService } from "./read-service.ts";
 import { readSlice } from "./read-slice.ts";
+import { readWorkloadGroup } from "./read-workload-group.ts";
 import { shown } from "./source-finding.ts";
 
 export type ObjectReading =
@@ -16,7 +17,7 @@ export type ObjectReading =
   /** A kind that is none of this project's business. */
   | { readonly t: "foreign" };
 
-type Kind = "Service" | "EndpointSlice" | "ServiceExport" | "ImportPolicy";
+type Kind = "Service" | "EndpointSlice" | "ServiceExport" | "ImportPolicy" | "WorkloadGroup";
 
 const foreign = { t: "foreign" } as const;
 const known: ReadonlyMap<string, Kind> = new Map([
@@ -25,6 +26,7 @@ const known: ReadonlyMap<string, Kind> = new Map([
   ["multicluster.x-k8s.io/v1beta1 ServiceExport", "ServiceExport"],
   ["multicluster.x-k8s.io/v1alpha1 ServiceExport", "ServiceExport"],
   ["isthmus.dev/v1alpha1 ImportPolicy", "ImportPolicy"],
+  ["isthmus.dev/v1alpha1 WorkloadGroup", "WorkloadGroup"],
 ]);
 
 /** Objects that look like ours and are not read; the operator should know what to write instead. */
@@ -38,7 +40,10 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
     /^(?:multicluster\.(?:x-)?k8s\.io|net\.gke\.io)\/\S+ ServiceExport$/,
     "only multicluster.x-k8s.io/v1beta1 and v1alpha1 are read; change apiVersion",
   ],
-  [/^isthmus\.dev\/\S+ ImportPolicy$/, "only isthmus.dev/v1alpha1 is read; change apiVersion"],
+  [
+    /^isthmus\.dev\/\S+ (?:ImportPolicy|WorkloadGroup)$/,
+    "only isthmus.dev/v1alpha1 is read; change apiVersion",
+  ],
   [/^isthmus\.dev\//, "this version does not know the kind and does not act on it"],
 ];
 
@@ -99,5 +104,7 @@ function readAs(kind: Kind, { fields, metadata, problems }: Reading): KubeObject
       return readExport(fields, metadata, problems);
     case "ImportPolicy":
       return readImportPolicy(fields, metadata, problems);
+    case "WorkloadGroup":
+      return readWorkloadGroup(fields, metadata, problems);
   }
 }

@@ -7,6 +7,7 @@ import { fieldsOf } from "./fields.ts";
 import type { KubeService } from "./kube-objects.ts";
 import type { Metadata } from "./metadata.ts";
 import { portNameRule, readProtocol } from "./read-port.ts";
+import { readSelector } from "./read-selector.ts";
 
 const maxPorts = 100;
 // One for each family.
@@ -32,6 +33,7 @@ export function readService(object: Fields, metadata: Metadata, problems: Proble
   const spec = object.fields("spec");
   const type = spec === undefined ? "virtual" : typeOf(spec);
   const ports = spec === undefined ? [] : portsOf(spec, problems);
+  const selects = spec === undefined || type === "external" ? undefined : readSelector(spec);
   if (spec !== undefined && type === "virtual" && ports.length === 0) {
     spec.require("ports", "name at least one port, or set clusterIP to None");
   }
@@ -44,6 +46,7 @@ export function readService(object: Fields, metadata: Metadata, problems: Proble
     primaryFamily: spec === undefined ? "IPv4" : primaryFamilyOf(spec),
     clusterIps: spec === undefined || type !== "virtual" ? [] : clusterIpsOf(spec),
     workloads: readWorkloadAnnotations(metadata.fields),
+    ...(selects === undefined ? {} : { selects }),
     traffic: spec === undefined ? {} : trafficOf(spec),
   };
 }

@@ -19,6 +19,8 @@ export interface KubernetesSourceOptions {
   readonly open: OpenStream;
   /** Absent: all of the cluster's. */
   readonly namespaces?: readonly string[];
+  /** Whether workloads outside the cluster may register; default: no. */
+  readonly readsGroups?: boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly limits?: Partial<WatchLimits>;
@@ -72,9 +74,9 @@ class ApiSource implements KubernetesSource {
   #lastFindings = "[]";
 
   constructor(options: KubernetesSourceOptions) {
-    const { context, namespaces, ...readerOptions } = options;
+    const { context, namespaces, readsGroups = false, ...readerOptions } = options;
     this.name = kubernetesSourceName(context);
-    this.#followed = watchedLists(namespaces).map((list) => {
+    this.#followed = watchedLists(namespaces, { readsGroups }).map((list) => {
       const reader = createWatchReader({
         ...readerOptions,
         paths: list.paths,
@@ -151,9 +153,11 @@ class ApiSource implements KubernetesSource {
 
   #sync(): void {
     this.#isSynced = true;
-    const readsPolicies = this.#followed.some(({ list }) => list.rules.kind === "ImportPolicy");
-    const none = readsPolicies ? { policies: [] } : {};
-    this.#events?.onChange({ ...none, ...this.#inventory.takeChange() });
+    const reads = (kind: WatchedKind): boolean =>
+      this.#followed.some(({ list }) => list.rules.kind === kind);
+    const policies = reads("ImportPolicy") ? { policies: [] } : {};
+    const groups = reads("WorkloadGroup") ? { groups: [] } : {};
+    this.#events?.onChange({ ...policies, ...groups, ...this.#inventory.takeChange() });
     this.#synced.resolve();
   }
 

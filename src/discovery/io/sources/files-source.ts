@@ -259,7 +259,7 @@ class FilesSource implements WorkloadSource {
 
   #emit({ isFirst }: { readonly isFirst: boolean }): void {
     const change = this.#inventory.takeChange();
-    if (isFirst) this.#events?.onChange({ policies: [], ...change });
+    if (isFirst) this.#events?.onChange({ policies: [], groups: [], ...change });
     else if (hasNews(change)) this.#events?.onChange(change);
     const findings: Finding[] = [
       ...this.#folderFindings,

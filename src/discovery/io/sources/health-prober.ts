@@ -45,6 +45,9 @@ export function withHealthProbes(
   return new HealthProber(source, options);
 }
 
+/** What is handed on as it is. */
+type Wholes = Omit<SourceChange, "upserts" | "removed">;
+
 /** One workload under probe. */
 interface Probed extends ProbeTarget {
   readonly users: Set<ServiceId>;
@@ -64,7 +67,7 @@ class HealthProber implements WorkloadSource {
   readonly #keys = new Map<ServiceId, ReadonlySet<string>>();
   readonly #waiting: Probed[] = [];
   /** Before it is synced they wait, as services do. */
-  #policies: SourceChange["policies"];
+  #wholes: Wholes = {};
   #inFlight = 0;
   #events: SourceEvents | undefined;
   #isSynced = false;
@@ -93,7 +96,7 @@ class HealthProber implements WorkloadSource {
     events.onChange({
       upserts: [...this.#services.values()].map((service) => this.#view(service)),
       removed: [],
-      ...policiesIn(this.#policies),
+      ...this.#wholes,
     });
   }
 
@@ -128,9 +131,9 @@ class HealthProber implements WorkloadSource {
     clearTimeout(timer);
   }
 
-  #take({ upserts, removed, policies }: SourceChange): void {
+  #take({ upserts, removed, ...wholes }: SourceChange): void {
     if (this.#isClosed) return;
-    this.#policies = policies ?? this.#policies;
+    this.#wholes = { ...this.#wholes, ...wholes };
     for (const service of upserts) this.#follow(service);
     for (const id of removed) {
       this.#services.delete(id);
@@ -138,7 +141,7 @@ class HealthProber implements WorkloadSource {
     }
     if (!this.#isSynced) return;
     const viewed = upserts.map((service) => this.#view(service));
-    this.#events?.onChange({ upserts: viewed, removed, ...policiesIn(policies) });
+    this.#events?.onChange({ upserts: viewed, removed, ...wholes });
   }
 
   #follow(service: LocalService): void {
@@ -252,10 +255,6 @@ class HealthProber implements WorkloadSource {
     const probed = this.#probed.get(probeKeyOf(address, probe));
     return probedEndpoint(endpoint, probed?.state ?? initialProbeState(false));
   }
-}
-
-function policiesIn(policies: SourceChange["policies"]): Pick<SourceChange, "policies"> {
-  return policies === undefined ? {} : { policies };
 }
 
 function stop({ stop: controller, timer }: Probed): void {

@@ -1,9 +1,10 @@
 import type { ServiceId } from "../../../mesh/ids.ts";
 import type { JsonMap } from "../../../mesh/json-map.ts";
 import type { LocalService } from "../../../mesh/service.ts";
+import type { WorkloadGroup } from "../../../mesh/workload-group.ts";
 import type { ImportPolicy } from "../../policies/import-policy.ts";
 import type { SourceChange } from "../../source.ts";
-import type { ObjectKey } from "../kube-objects.ts";
+import { isServicePart, type ObjectKey } from "../kube-objects.ts";
 import { buildService } from "../service-build.ts";
 import type { SourceFinding } from "../source-finding.ts";
 import type { FollowChange } from "./follower.ts";
@@ -51,6 +52,8 @@ export function createClusterInventory(): ClusterInventory {
   const contents = new Map<ServiceId, string>();
   const policies = new Map<string, ImportPolicy>();
   let arePoliciesChanged = false;
+  const groups = new Map<string, WorkloadGroup>();
+  let areGroupsChanged = false;
 
   const report = (about: string, found: readonly SourceFinding[]): void => {
     if (found.length === 0) findings.delete(about);
@@ -63,8 +66,7 @@ export function createClusterInventory(): ClusterInventory {
       put(key, object) {
         const reading = readApiObject(keyOf(key), object);
         report(keyOf(key), reading.t === "foreign" ? [] : reading.findings);
-        if (reading.t === "object" && reading.object.t !== "import-policy")
-          parts.put(reading.object);
+        if (reading.t === "object" && isServicePart(reading.object)) parts.put(reading.object);
         if (reading.t === "foreign") parts.remove(keyOf(key));
       },
       remove(key) {
@@ -90,6 +92,20 @@ export function createClusterInventory(): ClusterInventory {
       remove(name) {
         report(`ImportPolicy/${name}`, []);
         if (policies.delete(name)) arePoliciesChanged = true;
+      },
+    },
+    WorkloadGroup: {
+      put(name, object) {
+        const key = `WorkloadGroup/${name}`;
+        const reading = readApiObject(key, object);
+        report(key, reading.t === "foreign" ? [] : reading.findings);
+        if (reading.t !== "object" || reading.object.t !== "workload-group") return;
+        groups.set(name, reading.object.group);
+        areGroupsChanged = true;
+      },
+      remove(name) {
+        report(`WorkloadGroup/${name}`, []);
+        if (groups.delete(name)) areGroupsChanged = true;
       },
     },
     Pod: {
@@ -149,9 +165,15 @@ export function createClusterInventory(): ClusterInventory {
           if (contents.delete(id)) removed.push(id);
         } else if (result !== "same") upserts.push(result);
       }
-      if (!arePoliciesChanged) return { upserts, removed };
+      const change: SourceChange = {
+        upserts,
+        removed,
+        ...(arePoliciesChanged ? { policies: [...policies.values()] } : {}),
+        ...(areGroupsChanged ? { groups: [...groups.values()] } : {}),
+      };
       arePoliciesChanged = false;
-      return { upserts, removed, policies: [...policies.values()] };
+      areGroupsChanged = false;
+      return change;
     },
     findings: () => [...findings.values()].flat(),
   };

@@ -4,6 +4,7 @@ export type WatchedKind =
   | "EndpointSlice"
   | "ServiceExport"
   | "ImportPolicy"
+  | "WorkloadGroup"
   | "Pod"
   | "Node"
   | "Namespace";
@@ -47,6 +48,14 @@ const watchedKinds: readonly KindRules[] = [
     isNamespaced: false,
     isOptional: true,
   },
+  {
+    kind: "WorkloadGroup",
+    resource: "workloadgroups.isthmus.dev",
+    groups: ["/apis/isthmus.dev/v1alpha1"],
+    plural: "workloadgroups",
+    isNamespaced: true,
+    isOptional: true,
+  },
   core("Pod", { plural: "pods", isNamespaced: true }),
   core("Node", { plural: "nodes", isNamespaced: false }),
   core("Namespace", { plural: "namespaces", isNamespaced: false }),
@@ -69,16 +78,21 @@ export interface WatchedList {
 
 /**
  * The lists to follow. Who may look into some namespaces only may not look at nodes, namespaces and
- * import policies, which belong to the cluster: zones then come from the EndpointSlices alone.
+ * import policies, which belong to the cluster: zones then come from the EndpointSlices alone. Workload
+ * groups are of use only to who lets workloads register.
  */
-export function watchedLists(namespaces: readonly string[] | undefined): readonly WatchedList[] {
+export function watchedLists(
+  namespaces: readonly string[] | undefined,
+  { readsGroups = false }: { readonly readsGroups?: boolean } = {},
+): readonly WatchedList[] {
+  const kinds = watchedKinds.filter(({ kind }) => readsGroups || kind !== "WorkloadGroup");
   if (namespaces === undefined) {
-    return watchedKinds.map((rules) => ({
+    return kinds.map((rules) => ({
       rules,
       paths: rules.groups.map((group) => `${group}/${rules.plural}`),
     }));
   }
-  const inside = watchedKinds.filter(({ isNamespaced }) => isNamespaced);
+  const inside = kinds.filter(({ isNamespaced }) => isNamespaced);
   return inside.flatMap((rules) =>
     namespaces.map((namespace) => ({
       rules,

@@ -33,7 +33,7 @@ async function watched(
 test("start() gives everything the folder and those below hold, and is synced when empty", async (t) => {
   const folder = await tempFolder(t);
   await using empty = await watchSource(filesSource({ folder }));
-  assert.deepEqual(empty.changes, [{ upserts: [], removed: [], policies: [] }]);
+  assert.deepEqual(empty.changes, [{ upserts: [], removed: [], policies: [], groups: [] }]);
   await mkdir(join(folder, "team-a"));
   await writeFile(join(folder, "team-a", "cart.yaml"), cart);
   await writeFile(join(folder, "catalog.yml"), serviceYaml("catalog"));
