@@ -15,7 +15,13 @@ export interface RenewResponse {
   readonly chain: readonly Uint8Array[];
   /** Trusted roots, DER. */
   readonly bundle: readonly Uint8Array[];
+  /** In [0, 1): where in the time of renewals to renew; undefined: anywhere. */
+  readonly renewPhase?: number;
 }
+
+// On the wire 1..10,000 and 0 for none: a step is less than a second of a day's renewals.
+const phaseField = 4;
+const phaseSteps = 10_000;
 
 export function encodeRenewRequest(request: RenewRequest): Buffer {
   return Buffer.from(
@@ -32,13 +38,33 @@ export function encodeRenewResponse(response: RenewResponse): Buffer {
   const writer = new BinaryWriter();
   for (const der of response.chain) writer.tag(1, WireType.LengthDelimited).bytes(der);
   for (const der of response.bundle) writer.tag(2, WireType.LengthDelimited).bytes(der);
+  const { renewPhase } = response;
+  if (renewPhase !== undefined) {
+    writer.tag(phaseField, WireType.Varint).uint32(1 + Math.floor(renewPhase * phaseSteps));
+  }
   return Buffer.from(writer.finish());
 }
 
 /** Throws RangeError or Error on bytes that are no such message. */
 export function decodeRenewResponse(bytes: Uint8Array): RenewResponse {
   const fields = byteFields(bytes);
-  return { chain: fields.get(1) ?? [], bundle: fields.get(2) ?? [] };
+  const answer = { chain: fields.get(1) ?? [], bundle: fields.get(2) ?? [] };
+  const step = lastUint(bytes, phaseField);
+  return step >= 1 && step <= phaseSteps
+    ? { ...answer, renewPhase: (step - 1) / phaseSteps }
+    : answer;
+}
+
+/** The last one counts, as everywhere in protobuf; 0 where there is none. */
+function lastUint(bytes: Uint8Array, wanted: number): number {
+  const reader = new BinaryReader(bytes);
+  let found = 0;
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === wanted && wireType === WireType.Varint) found = reader.uint32();
+    else reader.skip(wireType, field);
+  }
+  return found;
 }
 
 /** Fields of length, by number; others are passed over. Throws RangeError or Error on bytes that are no message. */

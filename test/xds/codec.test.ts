@@ -201,5 +201,18 @@ describe("renewal messages", () => {
       [decoded.chain.map((der) => [...der]), decoded.bundle.map((der) => [...der])],
       [[[1], [2]], [[3]]],
     );
+    assert.equal(decoded.renewPhase, undefined);
+  });
+
+  test("carry a phase to a ten-thousandth, and none that is out of range", () => {
+    const empty = { chain: [], bundle: [] };
+    for (const renewPhase of [0, 0.25, 0.9999]) {
+      assert.deepEqual(decodeRenewResponse(encodeRenewResponse({ ...empty, renewPhase })), {
+        ...empty,
+        renewPhase,
+      });
+    }
+    // Field 4 with the value 10,001.
+    assert.deepEqual(decodeRenewResponse(Uint8Array.of(0x20, 0x91, 0x4e)), empty);
   });
 });

@@ -11,6 +11,7 @@ import { type AgentIdentities, createAgentIdentities } from "../../trust/io/agen
 import { loadMember, type MemberFiles, saveCharter } from "../../trust/io/member-files.ts";
 import { holdIssuer, type MemberIssuer } from "../../trust/io/member-issuer.ts";
 import { issueProven, renewSvid } from "../../trust/issuer.ts";
+import { evenPhases } from "../../trust/renewal-times.ts";
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
 import type { AgentConfig } from "../config/config.ts";
@@ -59,6 +60,7 @@ export async function openAgentTrust(
   },
 ): Promise<AgentTrust> {
   const { clock, log } = parts;
+  const nextPhase = evenPhases(parts.random);
   const files = await loadMember(config.trust.dir);
   checkAgainst(config, files);
   let current = files.charter;
@@ -136,13 +138,13 @@ export async function openAgentTrust(
         { csrDer, peer },
         { issuer: issuer.current(), bundle, nowMs },
       );
-      return { chain: renewed.chainDer, bundle: renewed.bundleDer };
+      return { chain: renewed.chainDer, bundle: renewed.bundleDer, renewPhase: nextPhase() };
     },
     issue: async (id, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;
       const issued = await issueProven({ csrDer, id }, { issuer: issuer.current(), bundle, nowMs });
-      return { chain: issued.chainDer, bundle: issued.bundleDer };
+      return { chain: issued.chainDer, bundle: issued.bundleDer, renewPhase: nextPhase() };
     },
     offer,
     whenSaved: () => saving,

@@ -100,9 +100,10 @@ type Channel = Omit<AgentChannelOptions, "spiffeIdOf"> | Omit<UnprovenChannelOpt
 async function ask<Request>(channel: Channel, call: Call<Request>): Promise<SvidAnswer> {
   const { agent } = channel;
   const client = openAgentChannel({ ...channel, spiffeIdOf });
-  const { chain, bundle } = await callAgent(
+  const { chain, bundle, renewPhase } = await callAgent(
     { agent, client },
     { ...call, decode: decodeRenewResponse, what: "get an SVID" },
   );
-  return { chainDer: chain, bundleDer: bundle };
+  const answer = { chainDer: chain, bundleDer: bundle };
+  return renewPhase === undefined ? answer : { ...answer, renewPhase };
 }

@@ -56,17 +56,17 @@ export async function renewIdentity(renewal: Renewal): Promise<void> {
   const drawn = random();
   let wished = holder.current().renewPhase;
   let dueMs = renewAtMs(holder.current(), wished ?? drawn);
-  let wake = new AbortController();
+  let wake: AbortController | undefined;
   let calls = 0;
   const cancel = renewal.onDue?.(() => {
     calls += 1;
     dueMs = clock.nowMs();
-    wake.abort();
+    wake?.abort();
   });
   while (!signal.aborted) {
     if (clock.nowMs() < dueMs) {
-      wake = new AbortController();
-      const either = AbortSignal.any([signal, wake.signal]);
+      if (cancel !== undefined) wake = new AbortController();
+      const either = wake === undefined ? signal : AbortSignal.any([signal, wake.signal]);
       await sleep(Math.min(dueMs - clock.nowMs(), maxSleepMs), either);
       continue;
     }
