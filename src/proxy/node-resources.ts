@@ -27,7 +27,7 @@ export function sidecarNodeResources(node: SidecarNode, context: SidecarContext)
   const { trust, outboundProtocolOf, inboundProtocolOf } = context;
   const captured = capturedNodeMessages(node, context);
   const listeners = [
-    ...outboundListeners(node, outboundProtocolOf),
+    ...outboundListeners(node, { protocolOf: outboundProtocolOf, trust }),
     ...inboundListeners(node, { trust, protocolOf: inboundProtocolOf }),
     ...captured.listeners,
   ];

@@ -37,7 +37,7 @@ export function capturedResources(
 ): Sealed {
   const { context, importIps } = options;
   const clusters = directClusters(service, context.settings);
-  const listeners = capturedServiceListeners(service, importIps);
+  const listeners = capturedServiceListeners(service, { importIps, trust: context.trust });
   return seal([
     ...clusters.map((message): Draft => ({ t: "cluster", message })),
     ...listeners.map((message): Draft => ({ t: "listener", message })),

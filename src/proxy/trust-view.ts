@@ -8,4 +8,6 @@ export interface TrustView {
   readonly ownTrustDomain: TrustDomain;
   /** Of every member that the charter does not deny. */
   readonly trustDomains: readonly TrustDomain[];
+  /** Of every member that it does; absent: none. */
+  readonly denied?: readonly TrustDomain[];
 }

@@ -1,7 +1,12 @@
 import type { SignedCharter } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import { infrastructureSpiffeId, type SpiffeId, trustDomainOf } from "../../mesh/ids.ts";
+import {
+  infrastructureSpiffeId,
+  type SpiffeId,
+  type TrustDomain,
+  trustDomainOf,
+} from "../../mesh/ids.ts";
 import type { Clock, Log, Peer, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { TrustView } from "../../proxy/trust-view.ts";
@@ -124,13 +129,18 @@ export async function openAgentTrust(
     issuer,
     verifier,
     checkClaim: (member, claim) => judgeClaim(current.charter, { member, claim }),
-    view: () => ({
-      bundlePem: current.bundle.pem,
-      ownTrustDomain: trustDomain,
-      trustDomains: current.charter.members
-        .filter((member) => member.state !== "denied")
-        .map((member) => trustDomainOf(member.name, mesh)),
-    }),
+    view: () => {
+      const domainsOf = (isDenied: boolean): readonly TrustDomain[] =>
+        current.charter.members
+          .filter(({ state }) => (state === "denied") === isDenied)
+          .map(({ name }) => trustDomainOf(name, mesh));
+      return {
+        bundlePem: current.bundle.pem,
+        ownTrustDomain: trustDomain,
+        trustDomains: domainsOf(false),
+        denied: domainsOf(true),
+      };
+    },
     renew: async (peer, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;

@@ -41,10 +41,13 @@ export function bytesOf(source: DataSource | undefined, path: string): Uint8Arra
 
 export function nameMatchOf(matcher: StringMatcher | undefined, path: string): NameMatch {
   const pattern = matcher?.matchPattern;
-  if (pattern?.case !== "exact" && pattern?.case !== "prefix" && pattern?.case !== "suffix") {
-    return unsupported(path, "is neither exact, prefix nor suffix");
-  }
-  // An empty prefix or suffix would let everyone in.
+  const isKnown =
+    pattern?.case === "exact" ||
+    pattern?.case === "prefix" ||
+    pattern?.case === "suffix" ||
+    pattern?.case === "contains";
+  if (!isKnown) return unsupported(path, "is neither exact, prefix, suffix nor contains");
+  // An empty one of these would let everyone in.
   if (pattern.value === "") unsupported(path, "is empty");
   return { t: pattern.case, text: pattern.value };
 }
@@ -57,6 +60,8 @@ export function isMatch(match: NameMatch, name: string): boolean {
       return name.startsWith(match.text);
     case "suffix":
       return name.endsWith(match.text);
+    case "contains":
+      return name.includes(match.text);
   }
 }
 

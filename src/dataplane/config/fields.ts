@@ -88,7 +88,7 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
   ["envoy.config.rbac.v3.Principal", rule("andIds orIds any authenticated notId")],
   ["envoy.config.rbac.v3.Principal.Set", rule("ids")],
   ["envoy.config.rbac.v3.Principal.Authenticated", rule("principalName")],
-  ["envoy.type.matcher.v3.StringMatcher", rule("exact prefix suffix")],
+  ["envoy.type.matcher.v3.StringMatcher", rule("exact prefix suffix contains")],
   [
     cluster,
     // Ignored: statistics; HTTP settings, which mean nothing at L4; socket options such as

@@ -59,7 +59,8 @@ export interface UpstreamTls {
 export type NameMatch =
   | { readonly t: "exact"; readonly text: string }
   | { readonly t: "prefix"; readonly text: string }
-  | { readonly t: "suffix"; readonly text: string };
+  | { readonly t: "suffix"; readonly text: string }
+  | { readonly t: "contains"; readonly text: string };
 
 export type Principal =
   | { readonly t: "any" }

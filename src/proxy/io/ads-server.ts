@@ -7,6 +7,7 @@ import { CommonContents } from "../../xds/common-map.ts";
 import { type DeltaLimits, DeltaSession } from "../../xds/delta.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
 import type { NodeClaim } from "../../xds/node.ts";
+import type { XdsType } from "../../xds/resource.ts";
 import { Responses } from "../../xds/responses.ts";
 import { SotwSession, sotwResponses } from "../../xds/sotw.ts";
 import { decodeSotwRequest } from "../../xds/sotw-codec.ts";
@@ -87,6 +88,16 @@ const anonymousPace: AdmissionLimits = { perSecond: 20, burst: 256 };
 const flushSlice = 256;
 
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
+
+/** One stream that was let in. */
+export interface Holder {
+  readonly nodeId: string;
+  /** As `AdsOptions.peerOf` knows the connection. */
+  readonly remote: string;
+  /** Absent on a door without TLS. */
+  readonly peer?: Peer;
+  readonly held: (type: XdsType) => readonly HeldResource[];
+}
 
 /**
  * Serves ADS in both dialects on gRPC servers. Streams are paced when they come and share what they are
@@ -187,6 +198,18 @@ export class AdsServer implements Disposable {
   heldBy(nodeId: string): readonly HeldResource[] | undefined {
     const stream = [...this.#streams].findLast((candidate) => candidate.nodeId === nodeId);
     return stream?.heldResources();
+  }
+
+  /** The streams that were let in; what they hold is looked up when it is asked for. */
+  holders(): readonly Holder[] {
+    return [...this.#streams]
+      .filter(({ nodeId }) => nodeId !== undefined)
+      .map((stream) => ({
+        nodeId: stream.nodeId ?? "",
+        remote: stream.remote,
+        ...(stream.peer === undefined ? {} : { peer: stream.peer }),
+        held: (type) => stream.heldResources(type),
+      }));
   }
 
   [Symbol.dispose](): void {

@@ -213,8 +213,8 @@ export class AdsStream<Request extends AnyRequest> {
     };
   }
 
-  heldResources(): readonly HeldResource[] {
-    return this.#open === undefined ? [] : [...this.#open.session.heldResources()];
+  heldResources(type?: XdsType): readonly HeldResource[] {
+    return this.#open === undefined ? [] : [...this.#open.session.heldResources(type)];
   }
 
   /** Reads nothing for so long: later requests wait in the client, as they do before a stream is let in. */

@@ -10,6 +10,7 @@ import { ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_
 import type { Capture } from "../capture.ts";
 import type { ProxySettings } from "../settings.ts";
 import { atPort, type TargetPlan, targetsOf } from "../targets.ts";
+import type { TrustView } from "../trust-view.ts";
 import { blackHole } from "./captured-inbound.ts";
 import { inboundProxy } from "./inbound-listeners.ts";
 import {
@@ -18,7 +19,7 @@ import {
   directName,
   passthroughName,
 } from "./original-dst-clusters.ts";
-import { outboundProxy } from "./outbound-listeners.ts";
+import { endedByDenial, outboundProxy } from "./outbound-listeners.ts";
 import type { Extension } from "./wire.ts";
 import { socketAddress } from "./wire.ts";
 
@@ -50,7 +51,7 @@ export function capturedOutboundListener(capture: Capture): Listener {
  */
 export function capturedServiceListeners(
   service: MeshService,
-  importIps: readonly string[],
+  { importIps, trust }: { readonly importIps: readonly string[]; readonly trust: TrustView },
 ): Listener[] {
   return targetsOf(service).flatMap((plan) => {
     const { target, port } = plan;
@@ -60,9 +61,14 @@ export function capturedServiceListeners(
     const mesh = outboundProxy(outboundName(target), { protocol, statPrefix: sharedPrefix });
     const direct = directAddresses(service, plan);
     return [
-      ...listenerAt(ips, { port: target.port, filter: mesh }),
+      ...listenerAt(ips, {
+        port: target.port,
+        filter: mesh,
+        chain: protocol === "tcp" ? endedByDenial(trust) : {},
+      }),
       ...direct.flatMap((at) => {
-        return listenerAt([at.host], { port: at.port, filter: onceTo(directName(target)) });
+        const filter = onceTo(directName(target));
+        return listenerAt([at.host], { port: at.port, filter, chain: {} });
       }),
     ];
   });
@@ -100,7 +106,11 @@ const sharedPrefix = "captured";
 
 function listenerAt(
   ips: readonly string[],
-  of: { readonly port: number; readonly filter: Extension },
+  of: {
+    readonly port: number;
+    readonly filter: Extension;
+    readonly chain: { readonly name?: string };
+  },
 ): Listener[] {
   const [at, ...others] = ips.map((host) => ({ host, port: of.port }));
   if (at === undefined) return [];
@@ -113,7 +123,7 @@ function listenerAt(
     trafficDirection: TrafficDirection.OUTBOUND,
     ignoreGlobalConnLimit: true,
     statPrefix: sharedPrefix,
-    filterChains: [{ filters: [of.filter] }],
+    filterChains: [{ filters: [of.filter], ...of.chain }],
   });
   return [listener];
 }

@@ -19,7 +19,7 @@ import type { Inbound, SidecarNode } from "../node.ts";
 import { maxInFlight } from "../settings.ts";
 import type { TrustView } from "../trust-view.ts";
 import { inboundHttp } from "./http-filters.ts";
-import { allowCallers } from "./rbac.ts";
+import { allowWorkloads } from "./rbac.ts";
 import { downstreamTls } from "./tls.ts";
 import { appProtocolOptions } from "./upstream-http.ts";
 import type { Extension } from "./wire.ts";
@@ -74,7 +74,7 @@ export function mtlsChain(to: {
   readonly envoyCluster: string;
 }): FilterChain {
   return create(FilterChainSchema, {
-    filters: [allowCallers(workloadsOf(to.trust)), inboundProxy(to)],
+    filters: [allowWorkloads(to.trust), inboundProxy(to)],
     transportSocket: downstreamTls(to.alpn),
     // A caller that connects and says nothing must not hold a connection.
     transportSocketConnectTimeout: ms(handshakeTimeoutMs),
@@ -118,12 +118,6 @@ export const inboundBufferBytes = 65_536;
 
 // Callers across continents need three round trips of up to 300 ms, with losses.
 const handshakeTimeoutMs = 10_000;
-
-function workloadsOf(trust: TrustView): { readonly case: "prefix"; readonly value: string }[] {
-  return [...trust.trustDomains]
-    .sort()
-    .map((domain) => ({ case: "prefix", value: `spiffe://${domain}/ns/` }));
-}
 
 /** The applications behind those doors. */
 export function inboundClusters(node: SidecarNode, protocolOf: InboundProtocolOf): Cluster[] {

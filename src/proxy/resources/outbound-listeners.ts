@@ -9,6 +9,7 @@ import { ListenerSchema } from "../../xds/gen/envoy/config/listener/v3/listener_
 import { TcpProxySchema } from "../../xds/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import type { SidecarNode, Upstream } from "../node.ts";
 import { maxConnectAttempts } from "../settings.ts";
+import type { TrustView } from "../trust-view.ts";
 import { outboundHttp } from "./http-filters.ts";
 import type { Extension } from "./wire.ts";
 import { extension, socketAddress } from "./wire.ts";
@@ -17,17 +18,24 @@ import { extension, socketAddress } from "./wire.ts";
 export type ProtocolOf = (target: ServiceTarget) => AppProtocol;
 
 /** One listener for each upstream the node asked for, whether the service exists yet or not. */
-export function outboundListeners(node: SidecarNode, protocolOf: ProtocolOf): Listener[] {
+export function outboundListeners(
+  node: SidecarNode,
+  { protocolOf, trust }: { readonly protocolOf: ProtocolOf; readonly trust: TrustView },
+): Listener[] {
   return node.upstreams.map((upstream) => {
     const isEnvoy = node.engine === "envoy";
     const protocol = isEnvoy ? protocolOf(upstream.target) : "tcp";
-    return outboundListener(upstream, { protocol, isEnvoy });
+    return outboundListener(upstream, { protocol, isEnvoy, trust });
   });
 }
 
 function outboundListener(
   upstream: Upstream,
-  { protocol, isEnvoy }: { readonly protocol: AppProtocol; readonly isEnvoy: boolean },
+  {
+    protocol,
+    isEnvoy,
+    trust,
+  }: { readonly protocol: AppProtocol; readonly isEnvoy: boolean; readonly trust: TrustView },
 ): Listener {
   const envoyCluster = outboundName(upstream.target);
   return create(ListenerSchema, {
@@ -36,8 +44,23 @@ function outboundListener(
     trafficDirection: TrafficDirection.OUTBOUND,
     // Connections from outside, which have proven nothing yet, must not keep the application from calling others.
     ...(isEnvoy ? { ignoreGlobalConnLimit: true } : {}),
-    filterChains: [{ filters: [outboundProxy(envoyCluster, { protocol })] }],
+    filterChains: [
+      {
+        filters: [outboundProxy(envoyCluster, { protocol })],
+        ...(isEnvoy && protocol === "tcp" ? endedByDenial(trust) : {}),
+      },
+    ],
   });
+}
+
+/**
+ * A name that is another one when a member is denied. Envoy closes no TCP connection because its server has
+ * left the endpoints or the validation context; it does when the filter chain below is replaced. HTTP ones go
+ * with their host.
+ */
+export function endedByDenial({ denied = [] }: TrustView): { readonly name?: string } {
+  if (denied.length === 0) return {};
+  return { name: `without ${[...denied].sort().join(" ")}` };
 }
 
 /** What carries an application's connections to a service; `statPrefix`: where it counts them. */

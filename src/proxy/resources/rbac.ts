@@ -1,30 +1,57 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type PolicySchema, RBAC_Action } from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
+import {
+  type PolicySchema,
+  type PrincipalSchema,
+  RBAC_Action,
+} from "../../xds/gen/envoy/config/rbac/v3/rbac_pb.ts";
 import { RBACSchema } from "../../xds/gen/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
+import type { TrustView } from "../trust-view.ts";
 import type { Extension } from "./wire.ts";
 import { extension } from "./wire.ts";
 
 type PolicyInit = MessageInitShape<typeof PolicySchema>;
+type PrincipalInit = MessageInitShape<typeof PrincipalSchema>;
+type Contains = { readonly case: "contains"; readonly value: string };
 
 /** A caller's SPIFFE ID, whole or by its beginning. */
 export type CallerMatch = { readonly case: "exact" | "prefix"; readonly value: string };
 
 /** Lets in whoever matches; nobody when the list is empty. Judged once per connection. */
 export function allowCallers(callers: readonly CallerMatch[]): Extension {
-  return extension("envoy.filters.network.rbac", RBACSchema, {
-    statPrefix: "callers",
-    rules: {
-      action: RBAC_Action.ALLOW,
-      policies: callers.length === 0 ? {} : { callers: policyFor(callers) },
-    },
-  });
+  return rbac(callers.length === 0 ? {} : { callers: policyFor(callers.map(named)) });
 }
 
-function policyFor(callers: readonly CallerMatch[]): PolicyInit {
+/**
+ * Lets in the workloads of every member of the mesh; which members there are, the validation context says.
+ * A listener that named them would be another one with each member that joins, and Envoy ends the
+ * connections of what it replaced. That is why the denied ones are named, and nobody else.
+ */
+export function allowWorkloads({ ownTrustDomain, denied = [] }: TrustView): Extension {
+  const mesh = ownTrustDomain.slice(ownTrustDomain.indexOf("."));
+  const ids = [
+    named({ case: "contains", value: `${mesh}/ns/` }),
+    ...[...denied].sort().map((domain): PrincipalInit => {
+      const value = named({ case: "prefix", value: `spiffe://${domain}/` });
+      return { identifier: { case: "notId", value } };
+    }),
+  ];
+  const [any] = ids;
+  const all: PrincipalInit = { identifier: { case: "andIds", value: { ids } } };
+  return rbac({ callers: policyFor(any !== undefined && ids.length === 1 ? [any] : [all]) });
+}
+
+function rbac(policies: Readonly<Record<string, PolicyInit>>): Extension {
+  const rules = { action: RBAC_Action.ALLOW, policies };
+  return extension("envoy.filters.network.rbac", RBACSchema, { statPrefix: "callers", rules });
+}
+
+function named(matchPattern: CallerMatch | Contains): PrincipalInit {
+  return { identifier: { case: "authenticated", value: { principalName: { matchPattern } } } };
+}
+
+function policyFor(principals: readonly PrincipalInit[]): PolicyInit {
   return {
     permissions: [{ rule: { case: "any", value: true } }],
-    principals: callers.map((matchPattern) => ({
-      identifier: { case: "authenticated", value: { principalName: { matchPattern } } },
-    })),
+    principals: [...principals],
   };
 }

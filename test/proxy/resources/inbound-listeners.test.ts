@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { isMessage } from "@bufbuild/protobuf";
-import { parseNamespace, trustDomainOf } from "../../../src/mesh/ids.ts";
+import { isMessage, toJsonString } from "@bufbuild/protobuf";
+import {
+  parseMemberName,
+  parseNamespace,
+  type TrustDomain,
+  trustDomainOf,
+} from "../../../src/mesh/ids.ts";
 import type { AppProtocol } from "../../../src/mesh/service.ts";
 import type { SidecarNode } from "../../../src/proxy/node.ts";
-import { inboundListeners } from "../../../src/proxy/resources/inbound-listeners.ts";
+import { extensions } from "../../../src/proxy/resources/extensions.ts";
+import { inboundListeners, mtlsChain } from "../../../src/proxy/resources/inbound-listeners.ts";
+import type { TrustView } from "../../../src/proxy/trust-view.ts";
+import { FilterChainSchema } from "../../../src/xds/gen/envoy/config/listener/v3/listener_components_pb.ts";
 import { DownstreamTlsContextSchema } from "../../../src/xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { packedIn } from "../../../src/xds/pack.ts";
 import { mesh } from "../../trust/made.ts";
@@ -50,3 +58,23 @@ function alpnOf(wish: Partial<SidecarNode>, protocol: AppProtocol): readonly str
   assert.ok(isMessage(tls, DownstreamTlsContextSchema));
   return tls.commonTlsContext?.alpnProtocols ?? [];
 }
+
+const domainOf = (name: string): TrustDomain => trustDomainOf(parseMemberName(name), mesh);
+
+function chainFor(trust: Partial<TrustView>): string {
+  const ownTrustDomain = domainOf("east");
+  const all = { bundlePem: "(bundle)", ownTrustDomain, trustDomains: [ownTrustDomain], ...trust };
+  const chain = mtlsChain({ trust: all, protocol: "tcp", alpn: [], envoyCluster: "app" });
+  return toJsonString(FilterChainSchema, chain, { registry: extensions });
+}
+
+test("an inbound listener stays the same when members join, so that nobody's connections end", () => {
+  const two = chainFor({ trustDomains: [domainOf("east"), domainOf("west")] });
+  assert.equal(two, chainFor({}));
+});
+
+test("an inbound listener is another one for each member that is denied, and says so by name", () => {
+  const without = chainFor({ denied: [domainOf("west")] });
+  assert.match(without, /"notId".*"spiffe:\/\/west\.acme\.mesh\/"/);
+  assert.notEqual(without, chainFor({ denied: [domainOf("west"), domainOf("asia")] }));
+});

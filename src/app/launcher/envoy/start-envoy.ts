@@ -13,8 +13,9 @@ import { EnvoyLoadReporter } from "./load/envoy-load-reporter.ts";
 import { envoyLoadSource } from "./load/envoy-load-source.ts";
 
 // For listeners that change or go while Envoy runs, and for the first part of its own end: callers with
-// keep-alive connections are spread over it. Kubernetes gives 30 s in all.
-const drainSeconds = 5;
+// keep-alive connections are spread over it. A denied member's connections live as long, and are to be gone
+// 5 s after the command, of which the way over a hub takes one.
+const drainSeconds = 3;
 
 /**
  * Starts the Envoy that this machine has. Throws MESH_ENGINE_… and MESH_LISTEN_FAILED before anything runs; what

@@ -47,6 +47,8 @@ export interface HubReaderOptions {
 const logWaitMs = 1000;
 /** A head may be seen before the log entry that it belongs to: no reason to fetch all. */
 const logGraceMs = 400;
+/** How late a denial is heard at most; heads are asked for a third of a lease apart. */
+const charterMs = 1000;
 const snapshotsAtOnce = 8;
 /** A writer whose every entry sends its readers back to the snapshot must not make them fetch in a loop. */
 const snapshotsPerSecond = 4;
@@ -66,6 +68,7 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   let sinceMs = options.clock.nowMs();
   let lastError: HubError | undefined;
   let answers = 0;
+  let chartersReadMs = Number.NEGATIVE_INFINITY;
 
   const ask = <Result>(
     run: (signal: AbortSignal) => Promise<Result>,
@@ -125,6 +128,8 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     const nowMs = options.clock.monotonicMs();
     const asked = new Map([...cursors].filter(([member]) => !pace.isResting(member, nowMs)));
     if (asked.size === 0) return pause(logWaitMs, { timers, signal });
+    // Beside the log, and told of by the poll when it fails: neither waits for the other.
+    if (nowMs - chartersReadMs >= charterMs) void readCharters().catch(() => undefined);
     const entries = await ask(
       (own) => store.readLog(asked, { waitMs: logWaitMs, signal: own }),
       logWaitMs,
@@ -168,6 +173,7 @@ export function startHubReader(options: HubReaderOptions): HubReader {
   };
   const readCharters = async (): Promise<void> => {
     const above = options.charterNumber();
+    chartersReadMs = options.clock.monotonicMs();
     const charters = await ask((own) => store.readCharters({ above }, own));
     if (charters.length > 0) options.onCharters(charters);
   };
