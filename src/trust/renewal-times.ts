@@ -17,9 +17,18 @@ export function renewAtMs(validity: Validity, phase: number): number {
   return validity.notBeforeMs + halfMs * (0.9 + 0.2 * phase);
 }
 
-/** The end of the time in which `renewAtMs` lies, whatever the phase. */
-export function renewedByMs(validity: Validity): number {
-  return renewAtMs(validity, 1);
+// Of a whole life: half an hour of a day, a week of a year. Who is late by more has failed many times.
+const slackRatio = 0.02;
+
+/** Whether its holder should have renewed it long since, whatever its phase, and has not come to it by retrying. */
+export function isOverdue(validity: Validity, nowMs: number): boolean {
+  const lifeMs = validity.notAfterMs - validity.notBeforeMs;
+  return nowMs > renewAtMs(validity, 1) + slackRatio * lifeMs;
+}
+
+/** Whether so little of its life is left that somebody has to act now. */
+export function isEnding(validity: Validity, nowMs: number): boolean {
+  return nowMs > validity.notAfterMs - (validity.notAfterMs - validity.notBeforeMs) / 10;
 }
 
 /** The conjugate of the golden ratio: no number's multiples spread more evenly over [0, 1). */

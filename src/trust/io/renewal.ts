@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { type Holder, holderOf } from "../../mesh/holder.ts";
 import type { Clock, Identity, Log, Random } from "../../mesh/ports.ts";
@@ -6,6 +5,7 @@ import { createCsr } from "../csr.ts";
 import { identityOf } from "../identity.ts";
 import { renewAtMs, retryDelayMs } from "../renewal-times.ts";
 import { newPrivateKey } from "./new-key.ts";
+import { renewWhenDue } from "./renewal-loop.ts";
 
 /** A new SVID for the key of the request; DER. */
 export interface SvidAnswer {
@@ -42,51 +42,33 @@ export interface Renewal {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-// Clocks jump and machines sleep; the date is looked at again this often.
-const maxSleepMs = 60_000;
-
 /**
  * Renews an identity at half its life until the signal aborts, each time with a fresh key that stays
  * in this process. Failures are retried with growing pauses; the old identity stays meanwhile.
  */
 export async function renewIdentity(renewal: Renewal): Promise<void> {
-  const { holder, clock, random, log, signal, sleep = sleepUnlessAborted } = renewal;
-  let failures = 0;
+  const { holder, random, log } = renewal;
   // Kept for all renewals, and only what chance gave yields to the issuer's wish.
   const drawn = random();
-  let wished = holder.current().renewPhase;
-  let dueMs = renewAtMs(holder.current(), wished ?? drawn);
-  let wake: AbortController | undefined;
-  let calls = 0;
-  const cancel = renewal.onDue?.(() => {
-    calls += 1;
-    dueMs = clock.nowMs();
-    wake?.abort();
-  });
-  while (!signal.aborted) {
-    if (clock.nowMs() < dueMs) {
-      if (cancel !== undefined) wake = new AbortController();
-      const either = wake === undefined ? signal : AbortSignal.any([signal, wake.signal]);
-      await sleep(Math.min(dueMs - clock.nowMs(), maxSleepMs), either);
-      continue;
-    }
-    const before = calls;
-    try {
-      await renewOnce(renewal);
-      failures = 0;
-      wished ??= holder.current().renewPhase;
-      // What made it due meanwhile is not in what was just issued.
-      if (calls === before)
-        dueMs = nextRenewalMs(holder.current(), { clock, phase: wished ?? drawn });
-    } catch (thrown) {
-      if (signal.aborted) return;
-      failures += 1;
-      dueMs = clock.nowMs() + retryDelayMs(failures, random);
+  let wished: number | undefined;
+  let isFirst = true;
+  await renewWhenDue({
+    ...renewal,
+    dueMs: () => {
+      const identity = holder.current();
+      wished ??= identity.renewPhase;
+      const phase = wished ?? drawn;
+      if (!isFirst) return nextRenewalMs(identity, { ...renewal, phase });
+      isFirst = false;
+      return renewAtMs(identity, phase);
+    },
+    renew: () => renewOnce(renewal),
+    onFailure: (thrown, failures) => {
       const { id, notAfterMs } = holder.current();
       log.warn({ id, notAfterMs, reason: reasonOf(thrown) }, "SVID renewal failed");
-    }
-  }
-  cancel?.();
+      return retryDelayMs(failures, random);
+    },
+  });
 }
 
 // An issuer about to end gives ever shorter lives; asking more often than this would be a storm.
@@ -123,8 +105,4 @@ async function renewOnce(renewal: Renewal): Promise<void> {
   }
   holder.replace(identity);
   log.info({ id, notAfterMs: identity.notAfterMs }, "SVID renewed");
-}
-
-async function sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
-  await wait(ms, undefined, { signal, ref: false }).catch(() => undefined);
 }
