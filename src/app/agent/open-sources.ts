@@ -33,7 +33,10 @@ export async function openSources(
   await using opened = new AsyncDisposableStack();
   const all: WorkloadSource[] = [];
   const clusters: OpenedCluster[] = [];
+  const readsGroups = configs.some(({ t }) => t === "registration");
   for (const config of configs) {
+    // Workloads that register stand behind the services of all the others.
+    if (config.t === "registration") continue;
     if (config.t === "files") {
       all.push(withHealthProbes(filesSource({ folder: config.dir }), options));
       continue;
@@ -43,6 +46,7 @@ export async function openSources(
     const source = kubernetesSource({
       context: connection.context,
       open: connection.open,
+      readsGroups,
       ...(namespaces === undefined ? {} : { namespaces }),
       ...options,
     });

@@ -23,7 +23,6 @@ import {
   either,
   list,
   mapped,
-  notYet,
   object,
   oneOf,
   optional,
@@ -109,26 +108,42 @@ const catalog: Parser<CatalogConfig> = mapped(
 interface SourceFields {
   readonly files: string | undefined;
   readonly kubernetes: KubernetesSourceConfig | undefined;
-  readonly registration?: undefined;
+  readonly registration: { readonly t: "registration" } | undefined;
 }
+
+// What there is to say of them stands in their WorkloadGroups.
+const registrationSource: Parser<{ readonly t: "registration" }> = mapped(
+  object<object>({}),
+  () => ({
+    t: "registration",
+  }),
+);
 
 const source: Parser<SourceConfig> = mapped(
   checked(
     object<SourceFields>({
       files: optional<string | undefined>(path, undefined),
       kubernetes: optional<KubernetesSourceConfig | undefined>(kubernetesSourceConfig, undefined),
-      registration: notYet("use `files` or `kubernetes`"),
+      registration: optional<SourceFields["registration"]>(registrationSource, undefined),
     }),
-    ({ files, kubernetes }) => {
-      if (files === undefined && kubernetes === undefined) {
-        return "it names no source: set `files` or `kubernetes`";
+    (fields) => {
+      const named = Object.values(fields).filter((one) => one !== undefined);
+      if (named.length === 0) {
+        return "it names no source: set `files`, `kubernetes` or `registration`";
       }
-      return files !== undefined && kubernetes !== undefined
-        ? "it has both `files` and `kubernetes`: write them as two sources"
+      return named.length > 1
+        ? "it has several of `files`, `kubernetes` and `registration`: write each as a source of its own"
         : undefined;
     },
   ),
-  ({ files, kubernetes }) => kubernetes ?? { t: "files", dir: files ?? "" },
+  ({ files, kubernetes, registration }) =>
+    registration ?? kubernetes ?? { t: "files", dir: files ?? "" },
+);
+
+const sources: Parser<readonly SourceConfig[]> = checked(list(source, 1), (all) =>
+  all.filter(({ t }) => t === "registration").length > 1
+    ? "it has `registration` twice: keep one"
+    : undefined,
 );
 
 // What fits into the kernel's `sun_path`, its end marker included.
@@ -155,7 +170,7 @@ export const agentConfigParser: Parser<AgentConfig> = checked(
     member: required(member),
     trust: required(trustConfig),
     catalog: required(catalog),
-    sources: required(list(source, 1)),
+    sources: required(sources),
     kubernetes: optional<AgentConfig["kubernetes"]>(kubernetes, undefined),
     // A member without a gateway calls others and is called by none.
     gateway: optional<AgentConfig["gateway"]>(agentGateway, { addresses: [] }),

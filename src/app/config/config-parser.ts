@@ -194,11 +194,6 @@ export const path: Parser<string> = (place) => {
   return isAbsolute(value) ? value : join(place.folder, value);
 };
 
-/** A key of the design that this version does not serve: better refused than ignored. */
-export function notYet(instead: string): Field<undefined> {
-  return optional((place) => refuse(place, `it is not in this version yet; ${instead}`), undefined);
-}
-
 /** Judges what was read as a whole; returns what is wrong with it. */
 export function checked<T>(parse: Parser<T>, judge: (value: T) => string | undefined): Parser<T> {
   return (place) => {

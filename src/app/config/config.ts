@@ -8,6 +8,7 @@ import type {
   ServiceId,
   TrustDomain,
 } from "../../mesh/ids.ts";
+import type { GroupId } from "../../mesh/workload-group.ts";
 import type { UnknownDestination } from "../../proxy/capture.ts";
 import type { LogLevel } from "../../telemetry/names.ts";
 import type { SignerPlace } from "../../trust/io/open-signer.ts";
@@ -93,8 +94,11 @@ export interface CatalogConfig {
 /** One entry of `catalog.hubs`. */
 export type HubConfig = RedisHub;
 
-/** `files`: an absolute folder. */
-export type SourceConfig = { readonly t: "files"; readonly dir: string } | KubernetesSourceConfig;
+/** `files`: an absolute folder; `registration`: workloads that say themselves where they are. */
+export type SourceConfig =
+  | { readonly t: "files"; readonly dir: string }
+  | KubernetesSourceConfig
+  | { readonly t: "registration" };
 
 /** Whoever reads a cluster; with neither file nor context, the one that the agent runs in. */
 export interface KubernetesSourceConfig {
@@ -163,6 +167,18 @@ export interface SidecarConfig extends EngineConfig {
   readonly inbound: readonly SidecarInbound[];
   /** Ports of the application that a kubelet asks for at `/probe/tcp/PORT` of the admin port. */
   readonly probePorts?: readonly number[];
+  /** Absent: some source of the agent names this workload. */
+  readonly registration?: RegistrationConfig;
+}
+
+/** A workload that tells the agent itself that it is there. */
+export interface RegistrationConfig {
+  /** Of the sidecar's own namespace. */
+  readonly group: GroupId;
+  /** Where the mesh reaches it: IP literal, canonical. Absent: `inbound` says, or this machine's first own one. */
+  readonly address?: string;
+  /** Whether the group may name programs of this machine as its health check. */
+  readonly allowExec: boolean;
 }
 
 /** Connections that the kernel redirects (`isthmus capture apply`); only for `engine: envoy`. */

@@ -1,6 +1,7 @@
 import { isScalar } from "yaml";
 import { type HostPort, isIp } from "../../mesh/address.ts";
 import { type Namespace, parseNamespace, parseServiceId } from "../../mesh/ids.ts";
+import { groupNamespace } from "../../mesh/workload-group.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
 import { defaultLogLevel } from "./agent-config.ts";
 import { capture, uncapturable } from "./capture-config.ts";
@@ -8,6 +9,7 @@ import type {
   EngineConfig,
   EngineKind,
   GatewayConfig,
+  RegistrationConfig,
   SidecarConfig,
   SidecarInbound,
   SidecarUpstream,
@@ -28,6 +30,7 @@ import {
   text,
 } from "./config-parser.ts";
 import { identity } from "./identity-config.ts";
+import { registration } from "./registration-config.ts";
 
 // Readiness and metrics are for this machine; a kubelet probes by exec or asks for more.
 const defaultAdmin: HostPort = { host: "127.0.0.1", port: 15_021 };
@@ -117,9 +120,10 @@ const probePorts: Parser<readonly number[]> = checked(
 const textOrNothing: Parser<string | undefined> = (place) =>
   isScalar(place.node) && place.node.value === "" ? undefined : text()(place);
 
-type SidecarFields = Omit<Written<SidecarConfig>, "zone" | "probePorts"> & {
+type SidecarFields = Omit<Written<SidecarConfig>, "zone" | "probePorts" | "registration"> & {
   readonly zone: string | undefined;
   readonly probePorts: readonly number[] | undefined;
+  readonly registration: RegistrationConfig | undefined;
 };
 
 /** sidecar.yaml */
@@ -135,16 +139,24 @@ export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
       capture: optional<SidecarConfig["capture"]>(capture, "ports"),
       upstreams: optional<readonly SidecarUpstream[]>(list(upstream), []),
       inbound: optional<readonly SidecarInbound[]>(list(inbound), []),
+      registration: optional<RegistrationConfig | undefined>(registration, undefined),
     }),
-    (config) => doubleListen(config) ?? uncapturable(config),
+    (config) => doubleListen(config) ?? uncapturable(config) ?? strangeGroup(config),
   ),
-  ({ zone, probePorts: probed, ...rest }) =>
+  ({ zone, probePorts: probed, registration: registered, ...rest }) =>
     withAgents<SidecarConfig>({
       ...rest,
       ...(zone === undefined ? {} : { zone }),
       ...(probed === undefined ? {} : { probePorts: probed }),
+      ...(registered === undefined ? {} : { registration: registered }),
     }),
 );
+
+/** Nobody else's group takes it: its certificate says so. */
+function strangeGroup({ namespace, registration: registered }: SidecarFields): string | undefined {
+  if (registered === undefined || groupNamespace(registered.group) === namespace) return undefined;
+  return `registration.group is in another namespace than ${namespace}`;
+}
 
 function doubleListen(config: SidecarFields): string | undefined {
   const taken = new Set<string>();

@@ -14,6 +14,11 @@ import { captureListens, captureMetadata } from "./capture-metadata.ts";
 import { engineRoutes } from "./engine-routes.ts";
 import { Farewell } from "./farewell.ts";
 import { type FirstIdentityParts, firstIdentity, nextIdentity } from "./first-identity.ts";
+import {
+  openRegistration,
+  type RegistrationParts,
+  type RunningRegistration,
+} from "./registration/start-registration.ts";
 import { startEngine } from "./start-engine.ts";
 
 /** What the world around a launcher is made of. */
@@ -139,11 +144,25 @@ async function launch(
   });
   const graceful = { ms: 0 };
   opened.defer(() => (graceful.ms > 0 ? engine.drain(graceful.ms) : engine.close()));
+  const registration = await registrationOf(config, { agentId, identity, clock, random, log });
+  if (registration !== undefined) opened.use(registration);
   const farewell = opened.use(
-    new Farewell({ config, door: node.door, agentId, identity, instance, clock, log }),
+    new Farewell({
+      config,
+      door: node.door,
+      registration,
+      agentId,
+      identity,
+      instance,
+      clock,
+      log,
+    }),
   );
   engine.ready.then(
-    () => farewell.arrived(),
+    () => {
+      farewell.arrived();
+      registration?.start();
+    },
     // The engine tries again; so does whoever waits for it.
     () => undefined,
   );
@@ -172,6 +191,15 @@ async function launch(
     stop,
     [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
   };
+}
+
+/** Undefined: some source of the agent names the workload, or it is a gateway. */
+async function registrationOf(
+  config: GatewayConfig | SidecarConfig,
+  parts: RegistrationParts,
+): Promise<RunningRegistration | undefined> {
+  if (!("registration" in config) || config.registration === undefined) return undefined;
+  return await openRegistration({ ...config, registration: config.registration }, parts);
 }
 
 function sidecarMetadata(config: SidecarConfig): JsonObject {
