@@ -11,7 +11,7 @@ import { type Figure, report } from "./report.ts";
 const rounds = Number(process.env["ISTHMUS_BENCH_ROUNDS"] ?? 20);
 const perRound = 5000;
 const inFlight = 32;
-const zone = ["clusterset", "local"];
+const zones = [["clusterset", "local"]];
 const services = { ...createServiceZone(), isKnown: () => true };
 const http = { name: "http", port: 80, protocol: "TCP" } as const;
 for (let index = 0; index < 5000; index += 1) {
@@ -51,7 +51,7 @@ function microsecondsSince(before: NodeJS.CpuUsage, count: number): number {
 function pureCost(message: Uint8Array): number {
   const before = process.cpuUsage();
   for (let turn = 0; turn < perRound; turn += 1) {
-    answerMessage(message, { zone, services, transport: "udp", turn });
+    answerMessage(message, { zones, services, transport: "udp", turn });
   }
   return microsecondsSince(before, perRound);
 }
@@ -59,7 +59,7 @@ function pureCost(message: Uint8Array): number {
 const clock = { nowMs: () => Date.now(), monotonicMs: () => performance.now() };
 await using server = await startDnsServer({
   listen: { host: "127.0.0.1", port: 0 },
-  zone,
+  zones,
   services,
   clock,
   telemetry: { count: () => undefined },

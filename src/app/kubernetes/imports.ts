@@ -123,8 +123,8 @@ async function startDns(
   services: Parameters<typeof startDnsServer>[0]["services"],
 ): Promise<DnsServer | undefined> {
   if (dns === undefined) return undefined;
-  const zone = dns.zone.toLowerCase().split(".");
-  const server = await startDnsServer({ listen: dns.listen, zone, services, clock, telemetry });
+  const zones = [dns.zone.toLowerCase().split(".")];
+  const server = await startDnsServer({ listen: dns.listen, zones, services, clock, telemetry });
   log.info({ address: formatHostPort(server.address) }, "Answers DNS");
   return server;
 }

@@ -11,8 +11,8 @@ import {
 } from "./wire.ts";
 
 export interface AnswerOptions {
-  /** Lower case, e.g. `["clusterset", "local"]`. */
-  readonly zone: Name;
+  /** Lower case, e.g. `["clusterset", "local"]`; none below another. The same services have a name in each. */
+  readonly zones: readonly Name[];
   readonly services: KnownServices;
 }
 
@@ -40,9 +40,14 @@ const maxWorkloads = { tcp: 500, udp: 160 };
 // Four long labels make a name that cannot be asked for.
 const maxNameChars = 253;
 
-interface How extends AnswerOptions {
+interface Asking extends AnswerOptions {
   readonly transport: "udp" | "tcp";
   readonly turn: number;
+}
+
+/** Once it is clear which zone was meant. */
+interface How extends Asking {
+  readonly zone: Name;
 }
 
 /**
@@ -50,7 +55,7 @@ interface How extends AnswerOptions {
  * of several workloads is named first, so that callers who take the first one spread. Never throws.
  * Source: KEP-1645, DNS specification 1.0.0.
  */
-export function answerMessage(message: Uint8Array, how: How): Answered {
+export function answerMessage(message: Uint8Array, how: Asking): Answered {
   const reading = readQuery(message);
   switch (reading.t) {
     case "drop":
@@ -88,15 +93,16 @@ type NextNames = readonly (readonly [Name, readonly string[]])[];
 const nothing: Found = { t: "nothing" };
 const noRecords: Found = { t: "records", records: [] };
 
-function answerTo(query: Query, how: How): Answer {
+function answerTo(query: Query, asking: Asking): Answer {
   const { name, type } = query.question;
-  const { zone } = how;
-  const depth = name.length - zone.length;
-  const isOurs = depth >= 0 && zone.every((label, index) => name[depth + index] === label);
+  const zone = asking.zones.find((one) => endsWith(name, one));
   // No record has such a type: transfers and ANY, which nobody has to answer (RFC 8482).
-  if (!isOurs || (type >= 128 && type <= recordType.ANY)) return emptyAnswer(rcode.refused);
-  if (!how.services.isKnown()) return emptyAnswer(rcode.serverFailure);
-  const found = lookUp(name.slice(0, depth), how);
+  if (zone === undefined || (type >= 128 && type <= recordType.ANY)) {
+    return emptyAnswer(rcode.refused);
+  }
+  if (!asking.services.isKnown()) return emptyAnswer(rcode.serverFailure);
+  const depth = name.length - zone.length;
+  const found = lookUp(name.slice(0, depth), { ...asking, zone });
   if (found.t === "nothing") return negative(rcode.noSuchName, zone);
   const owner = name;
   const ttl = depth === 1 ? versionTtlSeconds : ttlSeconds;
@@ -109,6 +115,11 @@ function answerTo(query: Query, how: How): Answer {
     answers,
     additional: type === recordType.SRV ? additionalOf(found.next ?? []) : [],
   };
+}
+
+function endsWith(name: Name, zone: Name): boolean {
+  const depth = name.length - zone.length;
+  return depth >= 0 && zone.every((label, index) => name[depth + index] === label);
 }
 
 function negative(code: number, zone: Name): Answer {

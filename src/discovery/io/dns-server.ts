@@ -82,7 +82,7 @@ interface Answerer {
 }
 
 function createAnswerer(options: DnsServerOptions): Answerer {
-  const { clock, telemetry, zone, services } = options;
+  const { clock, telemetry, zones, services } = options;
   const perSecond = options.limits?.answersPerSecond ?? dnsLimits.answersPerSecond;
   // What a hundred pods ask that start at once.
   const pace = createAnswerPace({ burst: perSecond / 2, perSecond });
@@ -96,7 +96,7 @@ function createAnswerer(options: DnsServerOptions): Answerer {
         return undefined;
       }
       turn = (turn + 1) & 0xffff;
-      const answered = answerMessage(message, { zone, services, transport, turn });
+      const answered = answerMessage(message, { zones, services, transport, turn });
       pace.charge(asker, Math.floor(answered.records / recordsPerAnswer));
       if (answered.message === undefined) drop("malformed");
       else telemetry.count("dnsAnswers", { transport, outcome: outcomeOf(answered) });

@@ -41,8 +41,8 @@ function ask(name: string, type: string, how: Asking = {}): DecodedPacket {
         }),
     ...change,
   });
-  const zone = ["clusterset", "local"];
-  const { message } = answerMessage(question, { zone, services, transport, turn });
+  const zones = [["clusterset", "local"]];
+  const { message } = answerMessage(question, { zones, services, transport, turn });
   assert.ok(message);
   return packet.decode(Buffer.from(message));
 }
@@ -148,9 +148,9 @@ test("what does not fit into the asker's datagram is cut, and whole by TCP", () 
 
 test("an agent that does not know all imports yet denies none", () => {
   const asked = packet.encode({ type: "query", questions: [{ name: cartName, type: "A" }] });
-  const zone = ["clusterset", "local"];
+  const zones = [["clusterset", "local"]];
   const early = { ...services, isKnown: () => false };
-  const { rcode } = answerMessage(asked, { zone, services: early, transport: "udp", turn: 0 });
+  const { rcode } = answerMessage(asked, { zones, services: early, transport: "udp", turn: 0 });
   assert.equal(rcode, 2);
 });
 
@@ -175,8 +175,8 @@ test("EDNS is answered with EDNS, and a version that is none of ours is refused"
       },
     ],
   });
-  const zone = ["clusterset", "local"];
-  const { rcode } = answerMessage(asked, { zone, services, transport: "udp", turn: 0 });
+  const zones = [["clusterset", "local"]];
+  const { rcode } = answerMessage(asked, { zones, services, transport: "udp", turn: 0 });
   assert.equal(rcode, 16);
 });
 
@@ -187,9 +187,9 @@ test("what is no query is dropped, what is none of ours is answered with a bare 
     copy.set(bytes, offset);
     return copy;
   };
-  const zone = ["clusterset", "local"];
+  const zones = [["clusterset", "local"]];
   const faultOf = (message: Uint8Array): unknown => {
-    const answered = answerMessage(message, { zone, services, transport: "udp", turn: 0 });
+    const answered = answerMessage(message, { zones, services, transport: "udp", turn: 0 });
     return answered.message === undefined ? "dropped" : [answered.rcode, answered.message.length];
   };
   assert.equal(faultOf(query.subarray(0, 11)), "dropped");
@@ -210,9 +210,9 @@ test("a dot inside a label is no dot between two", () => {
   const header = Buffer.from([0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
   const reading = readQuery(Buffer.concat([header, name]));
   assert.equal(reading.t, "query");
-  const zone = ["clusterset", "local"];
+  const zones = [["clusterset", "local"]];
   const asked = Buffer.concat([header, name]);
-  assert.equal(answerMessage(asked, { zone, services, transport: "udp", turn: 0 }).rcode, 3);
+  assert.equal(answerMessage(asked, { zones, services, transport: "udp", turn: 0 }).rcode, 3);
 });
 
 test("names share their ends, so that sixty addresses fit where single ones would not", () => {

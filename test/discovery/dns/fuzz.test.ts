@@ -8,7 +8,7 @@ import { maxUdpBytes } from "../../../src/discovery/dns/wire.ts";
 import { madeZone } from "./support/made-zone.ts";
 
 const services = madeZone();
-const zone = ["clusterset", "local"];
+const zones = [["clusterset", "local"]];
 const label = fc.oneof(
   fc.constantFrom("cart", "web", "shop", "svc", "_http", "_tcp", "east", "web-0", "many"),
   fc.string({ minLength: 1, maxLength: 63, unit: fc.constantFrom("a", "Z", "0", "-", "_") }),
@@ -26,7 +26,7 @@ const query = fc
 test("answerMessage() answers any question with something that others can read", () => {
   fc.assert(
     fc.property(query, fc.nat(), fc.constantFrom("udp", "tcp"), (asked, turn, transport) => {
-      const { message } = answerMessage(asked, { zone, services, transport, turn });
+      const { message } = answerMessage(asked, { zones, services, transport, turn });
       assert.ok(message);
       assert.ok(transport === "tcp" || message.length <= maxUdpBytes);
       const decoded = packet.decode(Buffer.from(message));
@@ -47,7 +47,7 @@ test("answerMessage() never throws and never answers an answer, whatever bytes c
     });
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 600 }), broken), (bytes) => {
-      const { message } = answerMessage(bytes, { zone, services, transport: "udp", turn: 1 });
+      const { message } = answerMessage(bytes, { zones, services, transport: "udp", turn: 1 });
       if (bytes.length < 12 || ((bytes[2] ?? 0) & 0x80) !== 0) assert.equal(message, undefined);
       else assert.ok(message !== undefined && message.length <= maxUdpBytes);
     }),

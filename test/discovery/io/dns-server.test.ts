@@ -22,7 +22,7 @@ const telemetry = {
 const start = (limits: Partial<DnsLimits> = {}): Promise<DnsServer> =>
   startDnsServer({
     listen: { host: "127.0.0.1", port: 0 },
-    zone: ["clusterset", "local"],
+    zones: [["clusterset", "local"]],
     services: madeZone(),
     clock,
     telemetry,
@@ -157,7 +157,7 @@ test("startDnsServer() refuses a port that is taken, and leaves nothing open", a
   const { port } = server.address;
   const taken = startDnsServer({
     listen: { host: "127.0.0.1", port },
-    zone: ["clusterset", "local"],
+    zones: [["clusterset", "local"]],
     services: madeZone(),
     clock,
     telemetry,
