@@ -16,6 +16,11 @@ export interface CharterMember {
   /** SHA-256 (hex) of the SubjectPublicKeyInfo of each intermediate that may sign for it. */
   readonly issuers: readonly string[];
   readonly state: MemberStanding;
+  /**
+   * When the last of all issuers that it ever had ends; epoch milliseconds. Absent: an older signer did not
+   * write it down.
+   */
+  readonly issuersEndMs?: number;
 }
 
 /** The root-signed, numbered document that says who the members are. Higher numbers replace lower ones. */

@@ -95,11 +95,16 @@ function readMember(value: unknown): CharterMember {
   for (const issuer of issuers) {
     if (!isDigest(issuer)) return refuseCharter("an issuer is not a SHA-256 digest");
   }
-  return { ...readClaims(value), issuers, state: oneOf(standings, textAt(value, "state")) };
+  const state = oneOf(standings, textAt(value, "state"));
+  const isEndKnown = fieldOf(value, "issuersEndMs") !== undefined;
+  const ends = isEndKnown ? { issuersEndMs: integerAt(value, "issuersEndMs") } : {};
+  return { ...readClaims(value), issuers, state, ...ends };
 }
 
 /** What a member may claim, as it stands in its entry. Throws MESH_TRUST_CHARTER_REFUSED and MESH_…_INVALID. */
-export function readClaims(value: unknown): Omit<CharterMember, "issuers" | "state"> {
+export function readClaims(
+  value: unknown,
+): Omit<CharterMember, "issuers" | "state" | "issuersEndMs"> {
   const gatewayRanges = textsAt(value, "gatewayRanges", maxListed);
   for (const range of gatewayRanges) parseIpRange(range);
   const mayExport = textsAt(value, "mayExport", maxListed);

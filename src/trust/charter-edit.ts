@@ -24,24 +24,29 @@ export function firstCharter(options: {
 }
 
 /** What an operator says of a member; the rest of its entry follows from issuing. */
-export type MemberClaims = Omit<CharterMember, "issuers" | "state">;
+export type MemberClaims = Omit<CharterMember, "issuers" | "state" | "issuersEndMs">;
 
 /**
  * Adds a member, or with `renew` replaces what is known of one and adds the issuer to those it has:
- * the old issuer's identities are still in use. Throws MESH_TRUST_ISSUE_REFUSED.
+ * the old issuer's identities are still in use. The name of a denied member is free when its last issuer has
+ * ended: proxies judge by names alone, and would take what that issuer still signs.
+ * Throws MESH_TRUST_ISSUE_REFUSED.
  */
 export function withMember(
   charter: Charter,
   entry: {
     readonly claims: MemberClaims;
     readonly issuerSpkiSha256: string;
+    /** Of the issuer's certificate; epoch milliseconds. */
+    readonly issuerEndsMs: number;
     readonly renew: boolean;
     readonly nowMs: number;
   },
 ): Charter {
   const { name } = entry.claims;
-  const old = charterMember(charter, name);
-  if (old?.state === "denied") return refuseMember(name, "the charter denies it");
+  const known = charterMember(charter, name);
+  if (known?.state === "denied") checkReuse(known, entry.nowMs);
+  const old = known?.state === "denied" ? undefined : known;
   if (old !== undefined && !entry.renew) {
     return refuseMember(name, "the charter has it already; two members never share a name");
   }
@@ -49,9 +54,23 @@ export function withMember(
     return refuseMember(name, "the charter does not have it, so nothing can be renewed");
   }
   const issuers = [...(old?.issuers ?? []), entry.issuerSpkiSha256].slice(-maxIssuers);
-  const member: CharterMember = { ...entry.claims, issuers, state: old?.state ?? "active" };
+  const state = old?.state ?? "active";
+  // Of issuers from before this was written down nobody knows the end.
+  const isEndKnown = old === undefined || old.issuersEndMs !== undefined;
+  const issuersEndMs = Math.max(old?.issuersEndMs ?? 0, entry.issuerEndsMs);
+  const ends = isEndKnown ? { issuersEndMs } : {};
+  const member: CharterMember = { ...entry.claims, issuers, state, ...ends };
   const others = charter.members.filter((one) => one.name !== name);
   return raised(charter, { members: [...others, member], nowMs: entry.nowMs });
+}
+
+function checkReuse({ name, issuersEndMs }: CharterMember, nowMs: number): void {
+  if (issuersEndMs === undefined) {
+    refuseMember(name, "the charter denies it, and does not say when its issuers end");
+  }
+  if (issuersEndMs < nowMs) return;
+  const day = new Date(issuersEndMs).toISOString();
+  refuseMember(name, `the charter denies it; its name is free when its issuers end, on ${day}`);
 }
 
 /** Throws MESH_NOT_FOUND. */

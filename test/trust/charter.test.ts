@@ -168,7 +168,13 @@ test("parseCharterFile() refuses what is no such file", () => {
 
 const north = parseMemberName("north");
 const claims = { ...memberEntry(north, made.east) };
-const added = { claims, issuerSpkiSha256: "a".repeat(64), renew: false, nowMs };
+const added = {
+  claims,
+  issuerSpkiSha256: "a".repeat(64),
+  issuerEndsMs: nowMs + 86_400_000,
+  renew: false,
+  nowMs,
+};
 
 test("withMember() adds a member under the next number", () => {
   const next = withMember(charter, added);
@@ -206,4 +212,29 @@ test("withStanding() denies a member, which then gets no issuer any more", () =>
   assert.throws(() => withStanding(charter, { name: north, state: "denied", nowMs }), {
     code: "MESH_NOT_FOUND",
   });
+});
+
+test("withMember() gives a denied member's name to another one when its last issuer has ended, not before", () => {
+  const first = withMember(charter, added);
+  const denied = withStanding(first, { name: north, state: "denied", nowMs });
+  const other = { ...added, issuerSpkiSha256: "b".repeat(64) };
+  assert.throws(() => withMember(denied, other), {
+    code: "MESH_TRUST_ISSUE_REFUSED",
+    message: /free when its issuers end/,
+  });
+  const later = withMember(denied, { ...other, nowMs: added.issuerEndsMs + 1 });
+  const entry = later.members.find((one) => one.name === north);
+  assert.deepEqual([entry?.state, entry?.issuers], ["active", ["b".repeat(64)]]);
+  // The signers of old charters did not write down when issuers end.
+  const unknown = withStanding(charter, { name: east, state: "denied", nowMs });
+  const east2 = { ...other, claims: memberEntry(east, made.east), nowMs: nowMs + 1e12 };
+  assert.throws(() => withMember(unknown, east2), { code: "MESH_TRUST_ISSUE_REFUSED" });
+});
+
+test("a charter tells when the last issuer of a member ends, also after a shorter renewal", () => {
+  const first = withMember(charter, added);
+  const shorter = { ...added, renew: true, issuerSpkiSha256: "b".repeat(64), issuerEndsMs: nowMs };
+  const read = parseCharter(encodeCharter(withMember(first, shorter)));
+  const entry = read.members.find((one) => one.name === north);
+  assert.equal(entry?.issuersEndMs, added.issuerEndsMs);
 });

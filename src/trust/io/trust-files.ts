@@ -1,6 +1,3 @@
-import { open, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { codeOf, MeshError } from "../../mesh/errors.ts";
 import type { MemberName, MeshDomain, SpiffeId } from "../../mesh/ids.ts";
 import { infrastructureSpiffeId, trustDomainOf, workloadSpiffeId } from "../../mesh/ids.ts";
 import { bundleOf } from "../bundle.ts";
@@ -17,6 +14,7 @@ import { toPem } from "../pem.ts";
 import { signerOf } from "../signer.ts";
 import { loadMember, loadRoot, saveCharter } from "./member-files.ts";
 import { newPrivateKey } from "./new-key.ts";
+import { lockedRoot } from "./root-folder.ts";
 import type { FileContent } from "./safe-files.ts";
 import { checkEmpty, makeEmptyDir, saveFiles } from "./safe-files.ts";
 
@@ -76,20 +74,21 @@ export async function issueMember(options: {
 }): Promise<IssuedMember> {
   const { dir, out, claims, nowMs } = options;
   await checkEmpty(out);
-  return await locked(dir, async () => {
+  return await lockedRoot(dir, async () => {
     const { root, charter: current } = await loadRoot(dir);
     const { mesh } = current.charter;
     const key = newPrivateKey();
     const signer = signerOf(key);
-    const next = withMember(current.charter, {
-      claims,
-      issuerSpkiSha256: signer.keyId,
-      renew: options.renew ?? false,
-      nowMs,
-    });
     const spki = spkiOf(key);
     const member = claims.name;
     const certificate = await issueIntermediate({ root, member, mesh, spki, nowMs });
+    const next = withMember(current.charter, {
+      claims,
+      issuerSpkiSha256: signer.keyId,
+      issuerEndsMs: certificate.notAfterMs,
+      renew: options.renew ?? false,
+      nowMs,
+    });
     const id = infrastructureSpiffeId(trustDomainOf(member, mesh), "agent");
     const { roots } = current.bundle;
     await probeIssuer({ certificate, signer }, { id, roots, nowMs });
@@ -165,22 +164,4 @@ function issued(dir: string, certificate: Certificate): Issued {
 async function writeNew(dir: string, files: readonly FileContent[]): Promise<void> {
   await makeEmptyDir(dir);
   await saveFiles(dir, files);
-}
-
-/** Two at once would give one number to two charters. */
-async function locked<T>(dir: string, use: () => Promise<T>): Promise<T> {
-  const path = join(dir, ".lock");
-  const lock = await open(path, "wx", 0o600).catch((cause: unknown) => {
-    const truth =
-      codeOf(cause) === "EEXIST"
-        ? `another command is at work there; remove ${path} if that one died`
-        : "it cannot be written";
-    throw new MeshError("MESH_USAGE", `Cannot issue from "${dir}": ${truth}`, { cause });
-  });
-  try {
-    return await use();
-  } finally {
-    await lock.close();
-    await rm(path, { force: true });
-  }
 }
