@@ -169,6 +169,8 @@ export interface SidecarConfig extends EngineConfig {
   readonly probePorts?: readonly number[];
   /** Absent: some source of the agent names this workload. */
   readonly registration?: RegistrationConfig;
+  /** Where this machine's resolver may ask for the names of `upstreams`; loopback. Absent: nobody answers. */
+  readonly dns?: { readonly listen: HostPort };
 }
 
 /** A workload that tells the agent itself that it is there. */

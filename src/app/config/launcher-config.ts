@@ -1,5 +1,5 @@
 import { isScalar } from "yaml";
-import { type HostPort, isIp } from "../../mesh/address.ts";
+import { type HostPort, isIp, isLoopback } from "../../mesh/address.ts";
 import { type Namespace, parseNamespace, parseServiceId } from "../../mesh/ids.ts";
 import { groupNamespace } from "../../mesh/workload-group.ts";
 import { type LogLevel, logLevels } from "../../telemetry/names.ts";
@@ -120,10 +120,23 @@ const probePorts: Parser<readonly number[]> = checked(
 const textOrNothing: Parser<string | undefined> = (place) =>
   isScalar(place.node) && place.node.value === "" ? undefined : text()(place);
 
-type SidecarFields = Omit<Written<SidecarConfig>, "zone" | "probePorts" | "registration"> & {
+// The answers are addresses of this machine: to others they would mean themselves.
+const names: Parser<NonNullable<SidecarConfig["dns"]>> = object<NonNullable<SidecarConfig["dns"]>>({
+  listen: required(
+    checked(ipAddress(), ({ host }) =>
+      isLoopback(host) ? undefined : `"${host}" is no loopback address: names are for this machine`,
+    ),
+  ),
+});
+
+type SidecarFields = Omit<
+  Written<SidecarConfig>,
+  "zone" | "probePorts" | "registration" | "dns"
+> & {
   readonly zone: string | undefined;
   readonly probePorts: readonly number[] | undefined;
   readonly registration: RegistrationConfig | undefined;
+  readonly dns: SidecarConfig["dns"];
 };
 
 /** sidecar.yaml */
@@ -140,15 +153,17 @@ export const sidecarConfigParser: Parser<SidecarConfig> = mapped(
       upstreams: optional<readonly SidecarUpstream[]>(list(upstream), []),
       inbound: optional<readonly SidecarInbound[]>(list(inbound), []),
       registration: optional<RegistrationConfig | undefined>(registration, undefined),
+      dns: optional<SidecarConfig["dns"]>(names, undefined),
     }),
     (config) => doubleListen(config) ?? uncapturable(config) ?? strangeGroup(config),
   ),
-  ({ zone, probePorts: probed, registration: registered, ...rest }) =>
+  ({ zone, probePorts: probed, registration: registered, dns, ...rest }) =>
     withAgents<SidecarConfig>({
       ...rest,
       ...(zone === undefined ? {} : { zone }),
       ...(probed === undefined ? {} : { probePorts: probed }),
       ...(registered === undefined ? {} : { registration: registered }),
+      ...(dns === undefined ? {} : { dns }),
     }),
 );
 

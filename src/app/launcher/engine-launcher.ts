@@ -10,6 +10,7 @@ import { holdIdentity, type IdentityHolder, renewIdentity } from "../../trust/io
 import type { GatewayConfig, SidecarConfig } from "../config/config.ts";
 import { startHttp } from "../http-server.ts";
 import { realClock } from "../real-time.ts";
+import { startNames } from "../vm/names/start-names.ts";
 import { captureListens, captureMetadata } from "./capture-metadata.ts";
 import { engineRoutes } from "./engine-routes.ts";
 import { Farewell } from "./farewell.ts";
@@ -167,6 +168,8 @@ async function launch(
     () => undefined,
   );
   const telemetry = createTelemetry("engine");
+  const names = await startNames(config, { clock, telemetry, log });
+  if (names !== undefined) opened.use(names);
   const isLeaving = (): boolean => farewell.isLeaving;
   const routes = engineRoutes({ config, engine, identity, telemetry, node, isLeaving });
   const admin = await startHttp({ listen: config.admin, routes, log });

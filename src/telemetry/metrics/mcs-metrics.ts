@@ -41,7 +41,7 @@ export const mcsMetrics: McsMetrics = {
     kind: "counter",
     help: "DNS questions answered for names of the mesh",
     unit: "1",
-    of: "agent",
+    of: "both",
     labels: {
       transport: ["udp", "tcp"],
       outcome: ["ok", "no such name", "refused", "malformed", "not implemented", "not known yet"],
@@ -52,7 +52,7 @@ export const mcsMetrics: McsMetrics = {
     kind: "counter",
     help: "DNS messages and connections that got no answer, by reason",
     unit: "1",
-    of: "agent",
+    of: "both",
     labels: { reason: ["malformed", "too many", "too slow", "unsent"] },
   },
 };
