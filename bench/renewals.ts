@@ -6,7 +6,7 @@ import { bundleOf } from "../src/trust/bundle.ts";
 import { createCsr } from "../src/trust/csr.ts";
 import { identityOf } from "../src/trust/identity.ts";
 import { newPrivateKey } from "../src/trust/io/new-key.ts";
-import { renewIdentity } from "../src/trust/io/renewal.ts";
+import { renewIdentity, type SvidAnswer } from "../src/trust/io/renewal.ts";
 import { createRoot, issueIntermediate } from "../src/trust/issue.ts";
 import { issueProven } from "../src/trust/issuer.ts";
 import { spkiOf } from "../src/trust/keys.ts";
@@ -69,7 +69,7 @@ async function renewals(
   const perLife = Array.from({ length: lives }, () => new Map<number, number>());
   let inFlight = 0;
   let left = fleet * lives;
-  const answer = async (csrDer: Uint8Array): ReturnType<typeof issueProven> => {
+  const answer = async (csrDer: Uint8Array): Promise<SvidAnswer> => {
     const issued = await issueProven({ csrDer, id }, { issuer, bundle, nowMs: time.nowMs });
     return phases === undefined ? issued : { ...issued, renewPhase: phases() };
   };
@@ -85,7 +85,7 @@ async function renewals(
       life += 1;
       left -= 1;
     });
-    const requestSvid = async (csr: Uint8Array): ReturnType<typeof answer> => {
+    const requestSvid = async (csr: Uint8Array): Promise<SvidAnswer> => {
       inFlight += 1;
       return await answer(csr).finally(() => {
         inFlight -= 1;

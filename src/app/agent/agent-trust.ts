@@ -24,7 +24,6 @@ import {
   conflictFinding,
   differencesFrom,
   gatewayFindings,
-  issuerFindings,
   ownFindings,
   refusalFinding,
 } from "./trust-findings.ts";
@@ -162,7 +161,6 @@ export async function openAgentTrust(
       ...problems.values(),
       ...ownFindings(current.charter, config),
       ...gatewayFindings(current.charter, config),
-      ...issuerFindings({ issuer: issuer.current(), member: files.member }, clock.nowMs()),
     ],
   };
 }

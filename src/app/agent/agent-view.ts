@@ -11,6 +11,7 @@ import type { AgentTrust } from "./agent-trust.ts";
 import type { OpenedDesk } from "./desk/open-desk.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { EngineWatch } from "./engine-watch.ts";
+import type { IssuerRenewal } from "./issuer/issuer-renewal.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
 import type { ReplicaWatch } from "./replicas/replica-watch.ts";
 import type { SecretWatch } from "./secret-watch.ts";
@@ -21,6 +22,7 @@ export interface AgentView {
   readonly core: AgentCore;
   readonly trust: AgentTrust;
   readonly desk: OpenedDesk;
+  readonly issuer: IssuerRenewal;
   readonly proxies: AgentProxies;
   readonly replicas: ReplicaWatch;
   readonly proxyWatch: ProxyWatch;
@@ -41,11 +43,23 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, desk, replicas, proxyWatch, engines, disk, secrets, imports, gateways, webhook } =
-    view;
+  const {
+    core,
+    desk,
+    issuer,
+    replicas,
+    proxyWatch,
+    engines,
+    disk,
+    secrets,
+    imports,
+    gateways,
+    webhook,
+  } = view;
   const all = [
     core,
     desk,
+    issuer,
     replicas,
     proxyWatch,
     engines,

@@ -21,6 +21,7 @@ import type { AgentView } from "./agent-view.ts";
 import { openDesk } from "./desk/open-desk.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
+import { openIssuer } from "./issuer/open-issuer.ts";
 import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { createProxyWatch } from "./proxy-watch.ts";
@@ -145,6 +146,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(core);
   const desk = openDesk(config, { trust, core, log });
+  const issuer = opened.use(openIssuer(config, { trust, desk, clock, random, log }));
   const engines = createEngineWatch(clock);
   const cluster = await openCluster(config, {
     self: config.member.name,
@@ -219,6 +221,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     core,
     trust,
     desk,
+    issuer,
     proxies,
     replicas,
     proxyWatch,

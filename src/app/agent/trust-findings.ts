@@ -58,27 +58,6 @@ export function gatewayFindings(charter: Charter, config: AgentConfig): readonly
   });
 }
 
-const dayMs = 86_400_000;
-
-/** The root signer is needed again before the issuer ends; from half its life on it is time to ask. */
-export function issuerFindings(
-  { issuer, member }: Pick<MemberFiles, "issuer" | "member">,
-  nowMs: number,
-): readonly Finding[] {
-  const { notBeforeMs, notAfterMs } = issuer.certificate;
-  if (nowMs < (notBeforeMs + notAfterMs) / 2) return [];
-  const days = Math.floor((notAfterMs - nowMs) / dayMs);
-  const isUrgent = nowMs > notAfterMs - (notAfterMs - notBeforeMs) / 10;
-  return [
-    {
-      code: "TRUST_ISSUER_AGES",
-      severity: isUrgent ? "error" : "warning",
-      subject: member,
-      message: `this member's issuer ends in ${days} days; run isthmus trust issue member --renew`,
-    },
-  ];
-}
-
 export function conflictFinding(mesh: string, number: number): Finding {
   return {
     code: "TRUST_CHARTER_CONFLICT",

@@ -8,7 +8,7 @@ import type { Description } from "../../trust/describe.ts";
 import { describeFiles } from "../../trust/io/describe-files.ts";
 import { loadIdentity } from "../../trust/io/identity-store.ts";
 import { loadCharterOf, loadMember, loadRoot } from "../../trust/io/member-files.ts";
-import { issuerFindings } from "../agent/trust-findings.ts";
+import { issuerFindings } from "../agent/issuer/issuer-findings.ts";
 
 /** What a folder of `isthmus trust` is for; by the names in it. */
 export type TrustKind = "root" | "member" | "identity" | "charter";
@@ -64,7 +64,10 @@ const looks: Readonly<
     const files = await loadMember(dir);
     const { member, charter, issuer, bundle, mesh } = files;
     const over = ended(dir, [issuer.certificate, ...bundle.roots], nowMs);
-    const aging = over.length > 0 ? [] : issuerFindings(files, nowMs);
+    const aging =
+      over.length > 0
+        ? []
+        : issuerFindings(issuer.certificate, { subject: dir, nowMs, isRenewed: false });
     const entry = charterMember(charter.charter, member);
     const wrong =
       entry === undefined
@@ -77,7 +80,7 @@ const looks: Readonly<
     return [
       ...wrong.map((truth) => unusable(dir, truth)),
       ...over,
-      ...aging.map((one) => ({ ...one, subject: dir })),
+      ...aging,
       isOne(dir, `member ${member} of ${mesh}, charter ${charter.charter.number}`),
     ];
   },

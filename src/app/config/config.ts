@@ -41,6 +41,8 @@ export interface TrustConfig {
   readonly dir: string;
   /** Present in the agents that may use the root: they raise charters and issue members. */
   readonly signer?: SignerConfig;
+  /** Agents, of whatever member, that may use the root: they renew this member's issuer. */
+  readonly renewAt?: readonly HostPort[];
 }
 
 /** Where the root's key is. */

@@ -1,6 +1,9 @@
+import type { HostPort } from "../../mesh/address.ts";
 import type { SignerConfig, TrustConfig } from "./config.ts";
 import {
+  address,
   checked,
+  list,
   mapped,
   object,
   optional,
@@ -38,11 +41,22 @@ const signer: Parser<SignerConfig> = mapped(
     pkcs11 === undefined ? { t: "file", file: file ?? "" } : { t: "pkcs11", ...pkcs11 },
 );
 
+interface TrustFields {
+  readonly dir: string;
+  readonly signer: SignerConfig | undefined;
+  readonly renewAt: readonly HostPort[];
+}
+
 /** The `trust` block of agent.yaml. */
 export const trustConfig: Parser<TrustConfig> = mapped(
-  object<{ readonly dir: string; readonly signer: SignerConfig | undefined }>({
+  object<TrustFields>({
     dir: required(path),
     signer: optional<SignerConfig | undefined>(signer, undefined),
+    renewAt: optional(list(address), []),
   }),
-  ({ dir, signer: used }) => ({ dir, ...(used === undefined ? {} : { signer: used }) }),
+  ({ dir, signer: used, renewAt }) => ({
+    dir,
+    ...(used === undefined ? {} : { signer: used }),
+    ...(renewAt.length === 0 ? {} : { renewAt }),
+  }),
 );

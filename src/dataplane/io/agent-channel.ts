@@ -7,8 +7,8 @@ import { secureContextFor, unprovenContext, untrustingContext } from "./tls-cont
 
 export interface AgentChannelOptions {
   readonly agent: HostPort;
-  /** Whoever else answers is refused, whatever root vouches for it. */
-  readonly agentId: SpiffeId;
+  /** One of these, or whoever answers is refused, whatever root vouches for it. */
+  readonly agentId: SpiffeId | ReadonlySet<SpiffeId>;
   readonly identity: IdentitySource;
   readonly spiffeIdOf: SpiffeIdOf;
 }
@@ -65,9 +65,10 @@ function channelCredentials({
   return credentials.createFromSecureContext(context, {
     checkServerIdentity: (_host, certificate) => {
       const id = spiffeIdOf(certificate.raw);
-      return id === agentId
-        ? undefined
-        : new Error(`the agent is ${id ?? "nobody"}, not ${agentId}`);
+      const isWanted =
+        typeof agentId === "string" ? id === agentId : id !== undefined && agentId.has(id);
+      const wanted = typeof agentId === "string" ? agentId : "an agent of this mesh";
+      return isWanted ? undefined : new Error(`the agent is ${id ?? "nobody"}, not ${wanted}`);
     },
   });
 }

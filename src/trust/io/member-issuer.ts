@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { charterMember } from "../../mesh/charter.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import { holderOf, type Source } from "../../mesh/holder.ts";
@@ -10,7 +11,7 @@ import { type Issuer, probeIssuer } from "../issue.ts";
 import { readPrivateKey } from "../keys.ts";
 import { issuerTrustDomain } from "../root-guard.ts";
 import { signerOf } from "../signer.ts";
-import { saveIssuer } from "./issuer-files.ts";
+import { loadIssuer, readChain, saveIssuer } from "./issuer-files.ts";
 
 /** What a member signs with, replaced while the agent runs. */
 export interface MemberIssuer extends Source<Issuer> {
@@ -19,6 +20,10 @@ export interface MemberIssuer extends Source<Issuer> {
    * it throws, the present one stays: MESH_TRUST_ISSUE_REFUSED, MESH_TRUST_DER_INVALID, or as the file system does.
    */
   readonly adopt: (next: NextIssuer) => Promise<void>;
+  /** Whether the folder names another issuer than the one in use. Throws as reading it does. */
+  readonly isReplaced: () => Promise<boolean>;
+  /** Takes over what the folder holds, as `adopt` does what it is given. */
+  readonly reload: () => Promise<void>;
 }
 
 export interface NextIssuer {
@@ -28,7 +33,7 @@ export interface NextIssuer {
   readonly keyPem?: Secret;
 }
 
-/** Calls of `adopt` run one after the other, so that files and memory never tell of two. */
+/** Calls run one after the other, so that files and memory never tell of two issuers. */
 export function holdIssuer(options: {
   /** The member's folder. */
   readonly dir: string;
@@ -38,7 +43,12 @@ export function holdIssuer(options: {
   readonly clock: Clock;
 }): MemberIssuer {
   const holder = holderOf(options.first);
-  let adopting: Promise<void> = Promise.resolve();
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
+    const own = queue.then(run, run);
+    queue = own.catch(() => undefined);
+    return await own;
+  };
   const takeOver = async (offered: NextIssuer): Promise<void> => {
     const issuer = issuerFrom(offered, holder.current());
     await checkIssuer(issuer, options);
@@ -48,11 +58,18 @@ export function holdIssuer(options: {
   return {
     current: holder.current,
     onChange: holder.onChange,
-    adopt: (offered) => {
-      const own = adopting.then(async () => await takeOver(offered));
-      adopting = own.catch(() => undefined);
-      return own;
-    },
+    adopt: async (offered) => await inTurn(async () => await takeOver(offered)),
+    isReplaced: async () =>
+      await inTurn(async () => {
+        const [written] = await readChain(join(options.dir, "member.pem"));
+        return written.sha256 !== holder.current().certificate.sha256;
+      }),
+    reload: async () =>
+      await inTurn(async () => {
+        const issuer = await loadIssuer(options.dir);
+        await checkIssuer(issuer, options);
+        holder.replace(issuer);
+      }),
   };
 }
 
