@@ -49,8 +49,54 @@ export interface StatusAnswer {
     readonly programs: number;
     readonly refusing: number;
   };
+  /** Absent: the agent is nothing to a cluster. */
+  readonly kubernetes: KubernetesAnswer | undefined;
   readonly findings: { readonly error: number; readonly warning: number; readonly info: number };
   readonly identities: readonly { readonly id: string; readonly notAfterMs: number }[];
+}
+
+/** What the agent is for its own cluster. */
+export interface KubernetesAnswer {
+  readonly apiServer: {
+    readonly url: string;
+    readonly isReachable: boolean;
+    /** Since it was last heard; absent: not yet. */
+    readonly heardAgoMs: number | undefined;
+    /** Of what was asked since, without an answer. */
+    readonly lastError: { readonly reason: string; readonly agoMs: number } | undefined;
+  };
+  /** Absent: no Lease says which agent writes. */
+  readonly lease:
+    | {
+        /** `NAMESPACE/NAME` */
+        readonly name: string;
+        /** `doubtful`: it led, and cannot show any more that it does. */
+        readonly state: "unknown" | "leader" | "doubtful" | "follower";
+        /** Host of the agent that leads, where it is another one. */
+        readonly holder: string | undefined;
+      }
+    | undefined;
+  /** Absent: nothing is imported into the cluster. */
+  readonly imports:
+    | {
+        /** All ServiceImports were read. */
+        readonly isKnown: boolean;
+        readonly imports: number;
+        /** Services to be looked at, or written. */
+        readonly waiting: number;
+      }
+    | undefined;
+  /** Absent: pods get no sidecar from it. */
+  readonly webhook:
+    | {
+        /** Of the MutatingWebhookConfiguration. */
+        readonly configuration: string;
+        /** Why API servers may not find the webhook, or not trust it. */
+        readonly problem: string | undefined;
+        /** Of the certificate that it shows. */
+        readonly notAfterMs: number;
+      }
+    | undefined;
 }
 
 /** More than half of the exports vanished at once: they stay published for a while. */
@@ -274,4 +320,41 @@ export interface FindingsAnswer {
 export interface ErrorAnswer {
   readonly code: string;
   readonly message: string;
+}
+
+/** What a change of the charter made. */
+export interface CharterAnswer {
+  /** Of the charter that is in force now. */
+  readonly number: number;
+}
+
+/** `isthmus trust rotate status`: how far a rotation of the root has come, as this agent sees it. */
+export interface RotationAnswer {
+  readonly step: "idle" | "prepared" | "publishing" | "activating" | "draining" | "retiring";
+  readonly charterNumber: number;
+  /** Nobody is missing who was not waived. */
+  readonly isReady: boolean;
+  /** SHA-256 (hex) of the SubjectPublicKeyInfo of the root that goes; absent when none is under way. */
+  readonly from?: string;
+  readonly to?: string;
+  readonly startedMs?: number;
+  /** It runs backwards, after an abort. */
+  readonly isUndone?: boolean;
+  readonly members: readonly RotationMemberAnswer[];
+}
+
+export interface RotationMemberAnswer {
+  readonly name: string;
+  readonly isWaived: boolean;
+  /** What is not done there; empty: all is. */
+  readonly reasons: readonly string[];
+  /** Absent: it never said. */
+  readonly proxies?: {
+    readonly connected: number;
+    readonly acknowledged: number;
+    readonly silent: number;
+    readonly old: number;
+    /** Node ids of some that are not done. */
+    readonly late: readonly string[];
+  };
 }

@@ -13,11 +13,15 @@ export interface HttpRoute {
   readonly answer: (query: HttpQuery) => HttpAnswer | Promise<HttpAnswer>;
   /** It changes something: asked by POST, and only by somebody on this machine. Default: GET. */
   readonly isChange?: true;
+  /** Of what is sent with the question. Default 1 KiB. */
+  readonly maxBodyBytes?: number;
 }
 
 export interface HttpQuery {
   /** From the path or the query string; undefined when absent or given twice. */
   readonly text: (name: string) => string | undefined;
+  /** What was sent with it, whatever its type says; empty when nothing was. */
+  readonly body: string;
 }
 
 export type HttpAnswer =
@@ -61,6 +65,9 @@ export async function startHttp(options: {
     forceCloseConnections: true,
   });
   app.server.maxConnections = maxConnections;
+  // Bodies are for those who answer to read: a type that somebody states proves nothing of them.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
   app.addHook("onSend", async (_request, { raw }) => {
     const timer = setTimeout(() => raw.destroy(), answerTimeoutMs);
     raw.once("close", () => clearTimeout(timer));
@@ -75,6 +82,7 @@ export async function startHttp(options: {
     app.route({
       method,
       url: route.path,
+      ...(route.maxBodyBytes === undefined ? {} : { bodyLimit: route.maxBodyBytes }),
       onRequest: async (request, reply) => {
         const refusal = route.isChange ? changeRefusalOf(request) : undefined;
         if (refusal !== undefined) await refuse(reply, refusal);
@@ -113,6 +121,7 @@ function queryOf(request: FastifyRequest): HttpQuery {
       const value = params[name] ?? query[name];
       return typeof value === "string" ? value : undefined;
     },
+    body: typeof request.body === "string" ? request.body : "",
   };
 }
 
@@ -127,6 +136,12 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   MESH_USAGE: 400,
   MESH_ID_INVALID: 400,
   MESH_ADDRESS_INVALID: 400,
+  MESH_FILE_UNREADABLE: 503,
+  MESH_TRUST_KEY_FILE_UNSAFE: 503,
+  MESH_TRUST_CHARTER_REFUSED: 400,
+  MESH_TRUST_CHARTER_CONFLICT: 409,
+  MESH_TRUST_SIGNER_MISSING: 409,
+  MESH_TRUST_SIGNER_FAILED: 503,
 };
 
 /** What went wrong inside is for the log; the asker learns codes that are his. */

@@ -1,6 +1,7 @@
 import type { HubAnswer, StatusAnswer } from "../app/api-model.ts";
 import { agentOption, askAgent } from "./agent-api.ts";
 import { type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
+import { kubernetesRows } from "./print/kubernetes-rows.ts";
 import { counted, spanOf } from "./print/phrases.ts";
 import { printJson } from "./print/print-json.ts";
 import { type Cell, painted } from "./print/table.ts";
@@ -33,6 +34,7 @@ function page(answer: StatusAnswer, terminal: Terminal): string {
     ...gatewayRows(answer),
     ["services", { text: servicesLine(answer) }],
     ["proxies", proxies(answer)],
+    ...kubernetesRows(answer),
     ["findings", findings(answer)],
   ];
   return rows

@@ -1,6 +1,6 @@
 import { MeshError } from "../mesh/errors.ts";
 
-export type PemLabel = "CERTIFICATE" | "PRIVATE KEY";
+export type PemLabel = "CERTIFICATE" | "CERTIFICATE REQUEST" | "PRIVATE KEY";
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([A-Za-z0-9+/=\r\n]+?)\r?\n?-----END \1-----/g;
 

@@ -163,8 +163,10 @@ export class DeltaSession implements XdsSession<DeltaRequest> {
     }));
   }
 
-  *heldResources(): Generator<HeldResource> {
-    for (const ledger of this.#ledgers.values()) yield* ledger.heldResources();
+  *heldResources(type?: XdsType): Generator<HeldResource> {
+    for (const ledger of this.#ledgers.values()) {
+      if (type === undefined || ledger.type === type) yield* ledger.heldResources();
+    }
   }
 
   #mustWait(ledger: Ledger): boolean {

@@ -39,7 +39,8 @@ export interface XdsSession<Request> {
   /** When `next()` may have something to send though nothing else happens; may lie in the past. */
   readonly wakeAtMs: number | undefined;
   readonly status: () => readonly TypeStatus[];
-  readonly heldResources: () => Iterable<HeldResource>;
+  /** Of one type, or of all. */
+  readonly heldResources: (type?: XdsType) => Iterable<HeldResource>;
   /** The stream has ended. */
   readonly close: () => void;
 }

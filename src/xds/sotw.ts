@@ -138,8 +138,8 @@ export class SotwSession implements XdsSession<SotwRequest> {
     return this.#delta.status();
   }
 
-  heldResources(): ReturnType<DeltaSession["heldResources"]> {
-    return this.#delta.heldResources();
+  heldResources(type?: XdsType): ReturnType<DeltaSession["heldResources"]> {
+    return this.#delta.heldResources(type);
   }
 
   close(): void {

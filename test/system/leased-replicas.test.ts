@@ -79,11 +79,17 @@ suite("two replicas that elect by a Lease, as processes", { skip: skipWithoutKub
 
   test("one writes and stands in the Lease with its epoch, the other waits; neither complains", async () => {
     const { catalog: writes } = await roleAt(mesh.eastApi, "synced");
-    const { catalog: waits, findings } = await roleAt(mesh.eastApi2, "standby");
+    const { catalog: waits, findings, kubernetes } = await roleAt(mesh.eastApi2, "standby");
     const { metadata, spec } = await leaseNow();
     assert.ok(spec.holderIdentity.endsWith(`_${waits.heldBy?.instance}`));
     assert.equal(metadata.annotations["isthmus.dev/epoch"], String(writes.epoch));
     assert.equal(findings.error, 0);
+    assert.deepEqual(kubernetes?.lease, {
+      name: "isthmus-system/isthmus-agent",
+      state: "follower",
+      holder: waits.heldBy?.host,
+    });
+    assert.equal(kubernetes.apiServer.isReachable, true);
   });
 
   test("a killed leader is replaced; proxies are sent nothing, no request fails", async (t) => {
@@ -125,6 +131,10 @@ suite("two replicas that elect by a Lease, as processes", { skip: skipWithoutKub
       ({ catalog }) => catalog.seq === seq,
     );
     await roleAt(mesh.eastApi2, "standby");
+    await until<StatusAnswer>(
+      `${mesh.eastApi}/api/v1/status`,
+      ({ kubernetes }) => kubernetes?.apiServer.isReachable === false,
+    );
     await cluster.apiServer.start();
     const renewed = async (): Promise<string> => (await leaseNow()).spec.renewTime;
     const old = await renewed();

@@ -1,6 +1,7 @@
 import type { CatalogEvent } from "../../discovery/follow/catalog-event.ts";
 import { type Catalog, createCatalog } from "../../discovery/io/catalog/catalog-client.ts";
 import { createMeshView, type MeshView } from "../../discovery/merge/mesh-view.ts";
+import type { RotationRecord } from "../../discovery/shards/rotation-record.ts";
 import type { SnapshotStore } from "../../discovery/shards/snapshot-store.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
 import type { SourceChange, WorkloadSource } from "../../discovery/source.ts";
@@ -18,7 +19,7 @@ import { defaultProxySettings } from "../../proxy/settings.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { CharterVerdict } from "../../trust/charter.ts";
 import type { AgentConfig } from "../config/config.ts";
-import type { Leadership } from "../kubernetes/leadership.ts";
+import type { MemberLease } from "../kubernetes/member-lease.ts";
 import { realTimers } from "../real-time.ts";
 import { version } from "../version.ts";
 import type { AgentTrust } from "./agent-trust.ts";
@@ -39,7 +40,7 @@ export interface AgentCoreOptions {
   readonly snapshots: SnapshotStore;
   readonly proofs: SidecarProofs;
   /** Absent: the agent is alone, or the hubs say which replica writes. */
-  readonly leadership?: Leadership;
+  readonly leadership?: MemberLease;
   readonly sources: readonly WorkloadSource[];
   readonly clock: Clock;
   readonly random: Random;
@@ -57,6 +58,8 @@ export interface AgentCoreOptions {
   readonly onProofs: () => void;
   /** What proxies made of all they were sent. */
   readonly proxyAnswers: () => ProxyAnswers;
+  /** How far proxies have followed a rotation of the root; undefined: none is under way. */
+  readonly rotation?: () => RotationRecord | undefined;
   /** How names of gateways are resolved; default: as the system does. */
   readonly resolve?: ResolveHost;
 }
@@ -168,7 +171,7 @@ export class AgentCore implements AsyncDisposable {
       catalog: this.catalog,
       isBuilt: () => this.#builder.isIdle(),
       unansweredBy: () => options.proxyAnswers().unanswered,
-      onChange: () => this.#publishMember(),
+      onChange: () => this.publishMember(),
       clock,
       log,
     });
@@ -193,7 +196,7 @@ export class AgentCore implements AsyncDisposable {
   async start(signal: AbortSignal): Promise<void> {
     this.#tick = setInterval(() => this.#onTick(), tickMs);
     this.#knowledge.start();
-    this.#publishMember();
+    this.publishMember();
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
     const starts = [this.#startSources(either), this.catalog.start(either)];
@@ -311,15 +314,19 @@ export class AgentCore implements AsyncDisposable {
     }
   }
 
-  #publishMember(): void {
+  /** What the member says of itself may be another now. */
+  publishMember(): void {
     const bundleDigest = this.#options.trust.charter().bundle.digest;
-    this.catalog.publishMember({ ...this.drains.record(), bundleDigest });
+    const rotation = this.#options.rotation?.();
+    const followed = rotation === undefined ? {} : { rotation };
+    this.catalog.publishMember({ ...this.drains.record(), bundleDigest, ...followed });
   }
 
   #adoptCharter(): void {
     const { trust } = this.#options;
     const { charter, signed } = trust.charter();
     this.resources.setTrust(trust.view());
+    this.publishMember();
     // Emits what changed of each member.
     this.catalog.setCharter(charter, signed);
     this.neighbours.refresh();

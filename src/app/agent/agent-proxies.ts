@@ -5,16 +5,9 @@ import { infrastructureSpiffeId } from "../../mesh/ids.ts";
 import type { Clock, Log, Peer } from "../../mesh/ports.ts";
 import { AdsServer } from "../../proxy/io/ads-server.ts";
 import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
-import { AgentServer, type AgentServerOptions } from "../../proxy/io/agent-server.ts";
+import { AgentServer } from "../../proxy/io/agent-server.ts";
 import { type AnnounceOptions, registerAnnounce } from "../../proxy/io/announce-service.ts";
-import { registerBundle } from "../../proxy/io/identity/bundle-service.ts";
-import {
-  type IssueOptions,
-  type IssueResult,
-  registerIssuing,
-} from "../../proxy/io/issue-service.ts";
 import { type LoadAdmitted, type LoadReporter, LoadService } from "../../proxy/io/load-service.ts";
-import { registerRenewal } from "../../proxy/io/renewal-service.ts";
 import { SocketServer } from "../../proxy/io/socket-server.ts";
 import type { SidecarNode } from "../../proxy/node.ts";
 import { type ProxyNode, parseNode } from "../../proxy/node.ts";
@@ -28,9 +21,12 @@ import { type View, viewed } from "../../xds/view.ts";
 import type { ProxyConfigAnswer } from "../api-model.ts";
 import type { XdsSocket } from "../config/config.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import type { IdentityService } from "./identity/identity-service.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { registerReplicas } from "./replicas/replica-service.ts";
 import { resourceJson } from "./resource-json.ts";
+import { type ProxyRoots, proxyRootsOf } from "./rotation/proxy-roots.ts";
+import type { SharedTally } from "./rotation/tally.ts";
 import { type Served, servedBy } from "./served-by.ts";
 import type { SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
@@ -55,10 +51,10 @@ export interface AgentProxiesOptions {
   readonly onAdmitted: (node: NodeClaim) => void;
   /** Takes what a proxy reports of its traffic. */
   readonly openLoad: (node: ProxyNode, witness: string) => LoadReporter;
-  /** Whose identity a caller without a certificate proves; absent: there is nothing that proves one. */
-  readonly prove?: IssueOptions["prove"];
-  /** Whether a certificate buys the next one; else its holder has to prove itself again as at first. */
-  readonly renewsByCertificate: boolean;
+  /** Who gets which certificate here. */
+  readonly identity: IdentityService;
+  /** What this agent has seen of its proxies while the root is rotated. */
+  readonly tally: () => SharedTally;
   /** Takes what a gateway says of itself. */
   readonly announced: AnnounceOptions["announced"];
 }
@@ -81,6 +77,10 @@ export interface AgentProxies {
   readonly reporters: () => number;
   /** What they made of all they were sent. */
   readonly answers: () => ProxyAnswers;
+  /** Which of them use the roots that they were told last. */
+  readonly roots: () => readonly ProxyRoots[];
+  /** Ends the connection that `roots` names. */
+  readonly cut: (remote: string) => void;
   /** What the proxy was told; undefined: it has no open stream. */
   readonly configOf: (nodeId: string) => ProxyConfigAnswer["resources"] | undefined;
   readonly close: (graceMs: number) => Promise<void>;
@@ -88,7 +88,7 @@ export interface AgentProxies {
 
 /** Throws MESH_LISTEN_FAILED. */
 export async function serveProxies(options: AgentProxiesOptions): Promise<AgentProxies> {
-  const { trust, clock, log, telemetry } = options;
+  const { trust, identity, clock, log, telemetry } = options;
   const peers: { server?: AgentServer } = {};
   const views = new Map<string, View>();
   const peerOf = (remote: string): Peer | undefined => peers.server?.peerOf(remote);
@@ -121,17 +121,6 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     admit: (node, peer, remote) => admitLoad({ node, peer, remote }, options),
     onRefused: () => telemetry.count("loadRefused", {}),
   });
-  const renew = async (peer: Peer, csr: Uint8Array): ReturnType<AgentTrust["renew"]> => {
-    try {
-      if (!options.renewsByCertificate) throw needsToken(peer);
-      const renewed = await trust.renew(peer, csr);
-      telemetry.count("renewals", { result: "issued" });
-      return renewed;
-    } catch (thrown) {
-      telemetry.count("renewals", { result: "refused" });
-      throw thrown;
-    }
-  };
   const server = await AgentServer.listen({
     listen: options.listen,
     identity: trust.identities.agent,
@@ -143,7 +132,6 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
     register: (grpc) => {
       ads.register(grpc);
       loads.register(grpc);
-      const onLimit = (): void => telemetry.count("xdsLimited", { limit: "renewals" });
       const served = (): Served => servedBy(proxies());
       registerReplicas(grpc, { ...options, agentId: trust.agentId, peerOf, served });
       registerAnnounce(grpc, {
@@ -153,9 +141,10 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
         clock,
         log,
       });
-      registerRenewal(grpc, { clock, log, peerOf, renew, onLimit });
+      identity.register(grpc, peerOf);
     },
-    ...unproven(options),
+    registerUnproven: identity.registerUnproven,
+    https: identity.https,
   });
   peers.server = server;
   const socket = await openSocket(options, ads).catch(async (thrown: unknown) => {
@@ -180,6 +169,8 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
         refusing: where(({ refused }) => refused > 0),
       };
     },
+    roots: () => proxyRootsOf(ads.holders(), (nodeId) => views.get(nodeId)),
+    cut: (remote) => server.cut(remote),
     reporters: () => loads.reporters,
     configOf: (nodeId) => {
       const view = views.get(nodeId);
@@ -189,31 +180,6 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       ads[Symbol.dispose]();
       loads[Symbol.dispose]();
       await Promise.all([server.close(graceMs), socket?.close(graceMs)]);
-    },
-  };
-}
-
-/** A key that was copied out of a pod would outlive it for ever: only a token says that the pod still lives. */
-function needsToken({ id }: Peer): MeshError {
-  return new MeshError(
-    "MESH_TRUST_ISSUE_REFUSED",
-    `Cannot renew "${id}" by its certificate: this member asks for a token each time; give its launcher ` +
-      "`identity.token`, or the agent `kubernetes.identity.renewal: certificate`",
-  );
-}
-
-/** What is served to callers without a certificate. */
-function unproven(options: AgentProxiesOptions): Pick<AgentServerOptions, "registerUnproven"> {
-  const { prove, trust, clock, log, telemetry } = options;
-  const { issue, agentId } = trust;
-  const onAnswer = (result: IssueResult): void => telemetry.count("issues", { result });
-  return {
-    registerUnproven: (grpc) => {
-      registerBundle(grpc, () => ({
-        bundle: trust.charter().bundle.roots.map((root) => root.der),
-        agentId,
-      }));
-      if (prove !== undefined) registerIssuing(grpc, { clock, log, prove, issue, onAnswer });
     },
   };
 }

@@ -6,8 +6,10 @@ import { confirmHeld, heldOf } from "./answers/held.ts";
 import { loadOf } from "./answers/load.ts";
 import { membersOf } from "./answers/members.ts";
 import { proxiesOf, proxyConfigOf } from "./answers/proxies.ts";
+import { rotationOf } from "./answers/rotation.ts";
 import { servicesOf } from "./answers/services.ts";
 import { statusOf } from "./answers/status.ts";
+import { deskRoutes } from "./desk/desk-routes.ts";
 
 /** `/api/v1/`, `/metrics`, `/healthz`, `/readyz`: from memory; all but one only read. */
 export function agentRoutes(view: AgentView): readonly HttpRoute[] {
@@ -16,12 +18,14 @@ export function agentRoutes(view: AgentView): readonly HttpRoute[] {
     json("/api/v1/members", () => ({ members: membersOf(view) })),
     json("/api/v1/services", () => ({ services: servicesOf(view) })),
     json("/api/v1/endpoints", (query) => ({ ports: endpointsOf(view, query) })),
+    json("/api/v1/rotation", () => rotationOf(view)),
     json("/api/v1/catalog/held", () => ({ held: heldOf(view) })),
     { ...json("/api/v1/catalog/confirm", (query) => confirmHeld(view, query)), isChange: true },
     json("/api/v1/load", (query) => loadOf(view, query)),
     json("/api/v1/proxies", () => ({ proxies: proxiesOf(view) })),
     json("/api/v1/proxies/:node/config", (query) => proxyConfigOf(view, query)),
     json("/api/v1/findings", (): FindingsAnswer => ({ findings: findingsOf(view) })),
+    ...deskRoutes(view),
     ...healthRoutes(view),
   ];
 }

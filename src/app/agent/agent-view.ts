@@ -1,20 +1,22 @@
-import type { GatewayWatch } from "../../discovery/io/kubernetes/gateway-watch.ts";
 import type { Clock, Log } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
-import type { Imports } from "../kubernetes/imports.ts";
-import type { RunningWebhook } from "../kubernetes/webhook/webhook.ts";
+import type { AgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
+import type { MemberLease } from "../kubernetes/member-lease.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
+import { rotationFindings } from "./answers/rotation.ts";
 import type { OpenedDesk } from "./desk/open-desk.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { EngineWatch } from "./engine-watch.ts";
 import type { IssuerRenewal } from "./issuer/issuer-renewal.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
 import type { ReplicaWatch } from "./replicas/replica-watch.ts";
+import type { AgentRotation } from "./rotation/open-rotation.ts";
 import type { SecretWatch } from "./secret-watch.ts";
+import type { ExportWatch } from "./sidecars/export-watch.ts";
 
 /** A running agent as its HTTP port and its metrics look at it. */
 export interface AgentView {
@@ -22,19 +24,19 @@ export interface AgentView {
   readonly core: AgentCore;
   readonly trust: AgentTrust;
   readonly desk: OpenedDesk;
+  readonly rotation: AgentRotation;
   readonly issuer: IssuerRenewal;
   readonly proxies: AgentProxies;
   readonly replicas: ReplicaWatch;
   readonly proxyWatch: ProxyWatch;
+  readonly exportWatch: ExportWatch;
   readonly engines: EngineWatch;
   readonly disk: DiskWatch;
   readonly secrets: SecretWatch;
-  /** Absent: it imports nothing into a cluster. */
-  readonly imports?: Imports;
-  /** Absent: the gateways' addresses are written down. */
-  readonly gateways?: GatewayWatch;
-  /** Absent: API servers get no sidecars from it. */
-  readonly webhook?: RunningWebhook;
+  /** Absent: it is nothing to a cluster. */
+  readonly cluster?: AgentKubernetes;
+  /** Absent: no Lease says who writes. */
+  readonly lease?: MemberLease;
   readonly telemetry: Telemetry;
   readonly clock: Clock;
   readonly log: Log;
@@ -43,31 +45,19 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const {
-    core,
-    desk,
-    issuer,
-    replicas,
-    proxyWatch,
-    engines,
-    disk,
-    secrets,
-    imports,
-    gateways,
-    webhook,
-  } = view;
+  const { core, desk, issuer, replicas, proxyWatch, exportWatch, engines, disk, secrets, cluster } =
+    view;
   const all = [
     core,
     desk,
     issuer,
     replicas,
     proxyWatch,
+    exportWatch,
     engines,
     disk,
     secrets,
-    imports,
-    gateways,
-    webhook,
+    cluster,
   ];
-  return all.flatMap((one) => one?.findings() ?? []);
+  return [...all.flatMap((one) => one?.findings() ?? []), ...rotationFindings(view)];
 }

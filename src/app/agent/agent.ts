@@ -10,7 +10,7 @@ import type { AgentConfig, GatewayService } from "../config/config.ts";
 import { type RunningHttp, startHttp } from "../http-server.ts";
 import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
 import type { Imports } from "../kubernetes/imports.ts";
-import { type Leadership, openLeadership } from "../kubernetes/leadership.ts";
+import { type MemberLease, openMemberLease } from "../kubernetes/member-lease.ts";
 import { realClock } from "../real-time.ts";
 import { AgentCore } from "./agent-core.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
@@ -21,12 +21,16 @@ import type { AgentView } from "./agent-view.ts";
 import { openDesk } from "./desk/open-desk.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
+import { openIdentity } from "./identity/open-identity.ts";
 import { openIssuer } from "./issuer/open-issuer.ts";
 import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
-import { createProxyWatch } from "./proxy-watch.ts";
-import { watchReplicas } from "./replicas/replica-watch.ts";
+import { createProxyWatch, type ProxyWatch } from "./proxy-watch.ts";
+import { type ReplicaWatch, watchReplicas } from "./replicas/replica-watch.ts";
+import { type AgentRotation, openRotation } from "./rotation/open-rotation.ts";
 import { watchSecrets } from "./secret-watch.ts";
+import { createExportWatch } from "./sidecars/export-watch.ts";
+import { createKnownPods } from "./sidecars/known-pods.ts";
 import { PodClaims, type PodClaimsOptions } from "./sidecars/pod-claims.ts";
 import { openProofFile } from "./sidecars/proof-file.ts";
 import { createSidecarProofs } from "./sidecars/sidecar-proofs.ts";
@@ -119,6 +123,9 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     proxies?: AgentProxies;
     http?: RunningHttp;
     imports?: Imports | undefined;
+    proxyWatch?: ProxyWatch;
+    replicas?: ReplicaWatch;
+    rotation?: AgentRotation;
   } = {};
   const warm = Promise.withResolvers<void>();
   const core = new AgentCore({
@@ -133,7 +140,11 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     random,
     log,
     telemetry,
-    onCharter: () => doors.proxies?.recheck(),
+    onCharter: () => {
+      doors.proxies?.recheck();
+      doors.rotation?.look();
+    },
+    rotation: () => doors.rotation?.record(),
     onKnowledge: () => {
       doors.proxies?.wake();
       if (core.isWarm()) warm.resolve();
@@ -147,6 +158,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   opened.use(core);
   const desk = openDesk(config, { trust, core, log });
   const issuer = opened.use(openIssuer(config, { trust, desk, clock, random, log }));
+  const rotation = opened.use(
+    openRotation({ trust, core, doors, clock, renewIssuer: issuer.renewNow }),
+  );
+  doors.rotation = rotation;
   const engines = createEngineWatch(clock);
   const cluster = await openCluster(config, {
     self: config.member.name,
@@ -175,8 +190,16 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     instance: () => core.catalog.writerStatus()?.instance,
     onAdmitted: (node) => engines.note(node),
     openLoad: (node, witness) => core.load.open(node, witness),
-    ...(cluster?.prove === undefined ? {} : { prove: cluster.prove }),
-    renewsByCertificate: config.kubernetes?.identity?.renewal !== "token",
+    identity: openIdentity(config, {
+      trust,
+      ...(cluster?.prove === undefined ? {} : { proveAccount: cluster.prove }),
+      findGroup: () => ({ t: "unknown" }),
+      onRenewed: ({ leafSha256 }) => rotation.replaced(leafSha256),
+      clock,
+      log,
+      telemetry,
+    }),
+    tally: () => rotation.tally(),
     announced: (request, signal) => core.drains.own.announced(request, signal),
   });
   doors.proxies = proxies;
@@ -198,20 +221,28 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     log,
   });
   opened.use(replicas);
+  doors.replicas = replicas;
+  const pods = createKnownPods(sources.clusters.map(({ source }) => source.cluster));
   const proxyWatch = createProxyWatch({
     hasGateway: config.gateway.addresses.length > 0 || config.gateway.service !== undefined,
     servedElsewhere: () => replicas.served(),
     isWarm: () => core.isWarm(),
     services: () => core.local.services.values(),
     proxies: () => proxies.proxies(),
-    isInjected: (address) =>
-      sources.clusters.some(
-        ({ source }) => source.cluster.pods.byAddress(address)?.sidecar === "has",
-      ),
+    isInjected: pods.isInjected,
     clock,
   });
+  const exportWatch = createExportWatch({
+    isWarm: () => core.isWarm(),
+    services: () => core.local.services.values(),
+    sidecarOf: pods.sidecarOf,
+    refusalOf: (namespace) => refusedBy(trust, { self: config.member.name, namespace }),
+    clock,
+  });
+  doors.proxyWatch = proxyWatch;
   const watching = setInterval(() => {
     proxyWatch.look();
+    exportWatch.look();
     void disk.look();
     void secrets.look();
   }, lookMs);
@@ -221,16 +252,17 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     core,
     trust,
     desk,
+    rotation,
     issuer,
     proxies,
     replicas,
     proxyWatch,
+    exportWatch,
     engines,
     disk,
     secrets,
-    ...(cluster?.imports === undefined ? {} : { imports: cluster.imports }),
-    ...(cluster?.gateways === undefined ? {} : { gateways: cluster.gateways }),
-    ...(cluster?.webhook === undefined ? {} : { webhook: cluster.webhook }),
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(leadership === undefined ? {} : { lease: leadership }),
     telemetry,
     clock,
     log,
@@ -281,10 +313,10 @@ function claimsAgainst(
 async function openLease(
   { kubernetes }: AgentConfig,
   parts: { readonly clock: Clock; readonly random: Random; readonly log: Log },
-): Promise<Leadership | undefined> {
+): Promise<MemberLease | undefined> {
   const lease = kubernetes?.lease;
   if (kubernetes === undefined || lease === undefined) return undefined;
-  return await openLeadership({ ...kubernetes, lease }, parts);
+  return await openMemberLease({ ...kubernetes, lease }, parts);
 }
 
 async function openCluster(
@@ -302,12 +334,21 @@ async function openCluster(
   const trustDomain = trust.view().ownTrustDomain;
   const bundlePem = (): string => trust.charter().bundle.pem;
   const refusalOf = (namespace: Namespace): string | undefined => {
-    const verdict = trust.checkClaim(parts.self, { t: "export", namespace });
-    return verdict.t === "ok" ? undefined : `the other members do not take it: ${verdict.reason}`;
+    const reason = refusedBy(trust, { self: parts.self, namespace });
+    return reason === undefined ? undefined : `the other members do not take it: ${reason}`;
   };
   const gateway = service === undefined ? {} : { gateway: gatewayParts(service, parts) };
   const own = { trustDomain, bundlePem, refusalOf, ...gateway };
   return await openAgentKubernetes(kubernetes, { ...own, ...rest });
+}
+
+/** Why the charter does not let the member export from a namespace. */
+function refusedBy(
+  trust: AgentTrust,
+  { self, namespace }: { readonly self: MemberName; readonly namespace: Namespace },
+): string | undefined {
+  const verdict = trust.checkClaim(self, { t: "export", namespace });
+  return verdict.t === "ok" ? undefined : verdict.reason;
 }
 
 function gatewayParts(

@@ -9,6 +9,8 @@ import { anyPort } from "./sidecars/sidecar-proofs.ts";
 export interface ProxyWatch {
   /** Call every few seconds. */
   readonly look: () => void;
+  /** How many of those that proved themselves once are missing now. */
+  readonly gone: () => number;
   readonly findings: () => readonly Finding[];
 }
 
@@ -54,6 +56,7 @@ export function createProxyWatch(options: ProxyWatchOptions): ProxyWatch {
 
   return {
     look,
+    gone: () => [...missing.keys()].filter((name) => !name.startsWith(never)).length,
     findings: () => {
       const nowMs = clock.monotonicMs();
       const late = [...missing].filter(([, sinceMs]) => nowMs - sinceMs >= tolerableMs);

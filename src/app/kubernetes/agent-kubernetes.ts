@@ -1,4 +1,5 @@
 import { openKubeConnection } from "../../discovery/io/kubernetes/api-access.ts";
+import type { ApiHealth } from "../../discovery/io/kubernetes/api-health.ts";
 import {
   type GatewayWatch,
   type GatewayWatchOptions,
@@ -9,6 +10,7 @@ import { startPolicyAnswers } from "../../discovery/io/kubernetes/policies/polic
 import type { Programming } from "../../discovery/policies/import-answer.ts";
 import type { MemberName, TrustDomain } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
+import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentCore } from "../agent/agent-core.ts";
 import type { KubernetesConfig } from "../config/kubernetes/kubernetes-config.ts";
@@ -27,6 +29,10 @@ export interface AgentKubernetes extends AsyncDisposable {
   readonly gateways?: GatewayWatch;
   /** Absent: API servers get no sidecars from it. */
   readonly webhook?: RunningWebhook;
+  /** Of its API server. */
+  readonly url: string;
+  readonly health: () => ApiHealth;
+  readonly findings: () => readonly Finding[];
 }
 
 /** Waits for nobody. Throws MESH_CONFIG_INVALID, MESH_FILE_UNREADABLE and MESH_LISTEN_FAILED. */
@@ -77,6 +83,9 @@ export async function openAgentKubernetes(
     ...(imports === undefined ? {} : { imports }),
     ...(gateways === undefined ? {} : { gateways }),
     ...(injecting === undefined ? {} : { webhook: injecting }),
+    url: connection.server,
+    health: connection.health,
+    findings: () => [imports, gateways, injecting].flatMap((one) => one?.findings() ?? []),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

@@ -5,6 +5,7 @@ import {
   createMcsController,
   type ImportState,
   type McsController,
+  type McsCounts,
 } from "../../discovery/io/kubernetes/mcs/mcs-controller.ts";
 import type { OpenStream } from "../../discovery/io/kubernetes/watch-attempt.ts";
 import type { KubeApi } from "../../discovery/kubernetes/kube-api.ts";
@@ -26,6 +27,7 @@ export interface Imports extends AsyncDisposable {
   readonly findings: () => readonly Finding[];
   /** Sidecars that return lose none of them; or there is no use in waiting. */
   readonly isKnown: () => boolean;
+  readonly counts: () => McsCounts;
   /** Absent: names are not answered. */
   readonly dns?: HostPort;
 }
@@ -113,6 +115,7 @@ function runningImports(
     touch: (ids) => controller.touch(ids),
     findings: () => controller.findings(),
     isKnown,
+    counts: () => controller.counts(),
     ...(dns === undefined ? {} : { dns: dns.address }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -56,10 +56,7 @@ export class RenewalDesk {
       );
     }
     if (csr.length === 0 || csr.length > maxCsrBytes) {
-      throw new MeshError(
-        "MESH_TRUST_CSR_REFUSED",
-        "Cannot renew: the request holds no sound CSR",
-      );
+      throw new MeshError("MESH_TRUST_CSR_REFUSED", "Cannot renew: the request holds no sound CSR");
     }
     const waitMs = this.#paces.take(peer.id, clock.monotonicMs());
     if (waitMs > 0) {

@@ -13,9 +13,11 @@ import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { keyExchangeList } from "../../mesh/key-exchanges.ts";
 import type { Clock, Identity, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
 import { Admission } from "../../xds/admission.ts";
+import { addressOf } from "../identity/remote-address.ts";
 import { peerChain } from "../peer-chain.ts";
 import { PeerCount, type PeerLimits } from "../peer-limits.ts";
 import { grpcOptions } from "./grpc-options.ts";
+import type { HttpsCalls } from "./identity/https-calls.ts";
 import { UnprovenCalls } from "./unproven-calls.ts";
 
 export interface AgentServerOptions {
@@ -33,6 +35,8 @@ export interface AgentServerOptions {
    * Absent: they are turned away.
    */
   readonly registerUnproven?: (server: Server) => void;
+  /** Takes connections that speak no HTTP/2, with or without a certificate. Absent: they are turned away. */
+  readonly https?: Pick<HttpsCalls, "serve">;
   /** Connections that have proven nothing yet; over it the oldest goes. Default 4,096. */
   readonly maxUnproven?: number;
   /** Connections that one peer may hold. */
@@ -101,7 +105,14 @@ export class AgentServer implements AsyncDisposable {
     this.#injector = this.#grpc.createConnectionInjector(ServerCredentials.createInsecure());
     const { registerUnproven } = options;
     if (registerUnproven !== undefined) this.#unprovenCalls = new UnprovenCalls(registerUnproven);
-    this.#tls = createTlsServer({ ...contextOf(identity.current()), ...serverOptions });
+    const protocols = options.https === undefined ? ["h2"] : ["http/1.1", "h2"];
+    this.#tls = createTlsServer({
+      ...contextOf(identity.current()),
+      ...serverOptions,
+      // Not as a list: Node copies that for each connection into a pool of 64 kB, which then lives as long as it.
+      // Who offers both is a browser or a curl, and no gRPC.
+      ALPNCallback: ({ protocols: offered }) => protocols.find((each) => offered.includes(each)),
+    });
     this.#tcp = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
       this.#sockets.add(socket);
       const remote = remoteOf(socket);
@@ -225,11 +236,8 @@ export class AgentServer implements AsyncDisposable {
     socket.on("error", () => socket.destroy());
     const remote = remoteOf(socket);
     const chain = peerChain(socket);
-    const isUnproven = chain.length === 0 && socket.alpnProtocol === "h2";
     // It still counts among those that have proven nothing, and goes before others when there are too many.
-    if (isUnproven && this.#unprovenCalls !== undefined) {
-      return this.#unprovenCalls.serve(socket);
-    }
+    if (chain.length === 0 && this.#serveUnproven(socket)) return;
     this.#unproven.delete(remote);
     socket.once("close", () => {
       if (this.#connections.get(remote)?.socket === socket) this.#connections.delete(remote);
@@ -244,12 +252,24 @@ export class AgentServer implements AsyncDisposable {
       return this.#refused(socket, entry.reason, verdict.peer);
     }
     socket.once("close", entry.leave);
-    this.#connections.set(remote, { socket, chain, peer: verdict.peer });
-    this.#injector.injectConnection(socket);
+    const { peer } = verdict;
+    this.#connections.set(remote, { socket, chain, peer });
+    if (socket.alpnProtocol === "h2") this.#injector.injectConnection(socket);
+    else this.#options.https?.serve(socket, { address: addressOf(remote), peer });
+  }
+
+  /** Whether there is something for who has no certificate. */
+  #serveUnproven(socket: TLSSocket): boolean {
+    const { https } = this.#options;
+    if (socket.alpnProtocol === "h2") this.#unprovenCalls?.serve(socket);
+    else https?.serve(socket, { address: addressOf(remoteOf(socket)), peer: undefined });
+    return (socket.alpnProtocol === "h2" ? this.#unprovenCalls : https) !== undefined;
   }
 
   #judge(socket: TLSSocket, chain: readonly Uint8Array[]): ReturnType<VerifyPeer> {
-    if (socket.alpnProtocol !== "h2") return { t: "refused", reason: "it does not speak HTTP/2" };
+    if (socket.alpnProtocol !== "h2" && this.#options.https === undefined) {
+      return { t: "refused", reason: "it does not speak HTTP/2" };
+    }
     if (chain.length === 0) return { t: "refused", reason: "it showed no certificate" };
     return this.#options.verifyPeer(chain, { nowMs: this.#options.clock.nowMs() });
   }
@@ -283,9 +303,6 @@ function remoteOf(socket: Socket): string {
 }
 
 const serverOptions = {
-  // Not as a list: Node copies that for each connection into a pool of 64 kB, which then lives as long as it.
-  ALPNCallback: ({ protocols }: { readonly protocols: readonly string[] }) =>
-    protocols.find((protocol) => protocol === "h2"),
   minVersion: "TLSv1.3",
   ecdhCurve: keyExchangeList,
   requestCert: true,

@@ -13,13 +13,26 @@ const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
   MESH_TOKEN_EARLY: status.UNAUTHENTICATED,
   MESH_TOKEN_UNBOUND: status.UNAUTHENTICATED,
   MESH_TOKEN_UNPROVEN: status.UNAVAILABLE,
+  MESH_JOIN_TOKEN_MALFORMED: status.UNAUTHENTICATED,
+  MESH_JOIN_TOKEN_UNKNOWN: status.UNAUTHENTICATED,
+  MESH_JOIN_TOKEN_ELSEWHERE: status.UNAUTHENTICATED,
+  MESH_JOIN_TOKEN_EARLY: status.UNAUTHENTICATED,
+  MESH_JOIN_TOKEN_EXPIRED: status.UNAUTHENTICATED,
+  MESH_JOIN_TOKEN_REVOKED: status.UNAUTHENTICATED,
+  MESH_JOIN_TOKEN_USED: status.UNAUTHENTICATED,
+  MESH_JOIN_TOKEN_ADDRESS: status.PERMISSION_DENIED,
+  MESH_JOIN_TOKEN_SUBJECT: status.PERMISSION_DENIED,
+  MESH_JOIN_TOKEN_UNPROVEN: status.UNAVAILABLE,
+  MESH_TRUST_SIGNER_MISSING: status.FAILED_PRECONDITION,
   MESH_XDS_LIMIT: status.RESOURCE_EXHAUSTED,
 };
 
-// Why nobody can judge a token names hosts and ports of the cluster, and whoever asks has proven nothing.
+// Why nobody can judge a token names hosts, ports and paths, and whoever asks has proven nothing.
 const publicSentences: Readonly<Partial<Record<ErrorCode, string>>> = {
   MESH_TOKEN_UNPROVEN:
     "Cannot judge token: neither the cluster's keys nor its API server can be reached; the agent's log says why",
+  MESH_JOIN_TOKEN_UNPROVEN:
+    "Cannot judge join token: the agent cannot read its tokens or WorkloadGroups now; its log says why",
 };
 
 /** How a refused certificate is answered: gRPC's status, our sentence, and our code as a trailer. */
@@ -38,3 +51,36 @@ export function refusalOf(error: unknown): {
   metadata.set(codeTrailer, error.code);
   return { code, details: publicSentences[error.code] ?? reasonOf(error), metadata };
 }
+
+const httpStatuses: ReadonlyMap<status, number> = new Map([
+  [status.INVALID_ARGUMENT, 400],
+  [status.UNAUTHENTICATED, 401],
+  [status.PERMISSION_DENIED, 403],
+  [status.FAILED_PRECONDITION, 409],
+  [status.RESOURCE_EXHAUSTED, 429],
+  [status.UNAVAILABLE, 503],
+]);
+
+/** The same over plain HTTP, which has two refusals more: no such page, and a request that says nothing sound. */
+export function httpRefusalOf(error: unknown): {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+} {
+  const own = error instanceof MeshError ? ownHttpStatus[error.code] : undefined;
+  const { code, details, metadata } = refusalOf(error);
+  const answer =
+    own === undefined
+      ? { code: String(metadata.get(codeTrailer)[0]), message: details }
+      : { code: (error as MeshError).code, message: reasonOf(error) };
+  return {
+    status: own ?? httpStatuses.get(code) ?? 500,
+    type: "application/json",
+    body: `${JSON.stringify(answer)}\n`,
+  };
+}
+
+const ownHttpStatus: Readonly<Partial<Record<ErrorCode, number>>> = {
+  MESH_NOT_FOUND: 404,
+  MESH_USAGE: 400,
+};

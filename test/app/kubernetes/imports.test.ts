@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Resolver } from "node:dns/promises";
 import { after, before, suite, test } from "node:test";
+import type { FindingsAnswer, StatusAnswer } from "../../../src/app/api-model.ts";
 import { until } from "../../kube/admin-client.ts";
 import { skipWithoutKubernetes } from "../../kube/binaries.ts";
 import { type KubeCluster, startCluster } from "../../kube/cluster.ts";
@@ -20,6 +21,7 @@ const name = "cart.shop.svc.clusterset.local";
 
 suite("two agents with real API servers", { skip: skipWithoutKubernetes }, () => {
   const clusters = new Map<string, KubeCluster>();
+  const apis = new Map<string, string>();
   let mesh: TestMesh;
   let dnsPort = 0;
 
@@ -38,7 +40,7 @@ suite("two agents with real API servers", { skip: skipWithoutKubernetes }, () =>
       }
       for (const namespace of ["shop", "private"]) await cluster.createNamespace(namespace);
       const kubeconfig = cluster.kubeconfig();
-      await mesh.startAgent({
+      const agent = await mesh.startAgent({
         ...mesh.agentConfig(member, region, 15_443),
         sources: [{ t: "kubernetes", kubeconfig }],
         kubernetes: {
@@ -49,6 +51,7 @@ suite("two agents with real API servers", { skip: skipWithoutKubernetes }, () =>
             : {}),
         },
       });
+      apis.set(member, agent.httpUrl);
     }
   });
   after(async () => {
@@ -60,6 +63,11 @@ suite("two agents with real API servers", { skip: skipWithoutKubernetes }, () =>
     const cluster = clusters.get(member);
     if (cluster === undefined) throw new RangeError(`There is no ${member}`);
     return cluster;
+  }
+
+  async function ask<Answer>(member: string, about: string): Promise<Answer> {
+    const answer = await fetch(`${apis.get(member)}/api/v1/${about}`);
+    return (await answer.json()) as Answer;
   }
 
   async function serve(member: string, namespace: string, spec: object = {}): Promise<void> {
@@ -123,6 +131,17 @@ suite("two agents with real API servers", { skip: skipWithoutKubernetes }, () =>
       return reasonOf(await find("east", "serviceexports", "private"), "Ready") === "Pending";
     });
     assert.equal(await find("west", "serviceimports", "private"), undefined);
+    await until("its own agent says so", async () => {
+      const { findings } = await ask<FindingsAnswer>("east", "findings");
+      return findings.some((one) => one.code === "EXPORT_REFUSED" && one.subject === "private");
+    });
+  });
+
+  test("status says how the API server answers, and what is imported", async () => {
+    const { kubernetes } = await ask<StatusAnswer>("west", "status");
+    assert.equal(kubernetes?.apiServer.url, clusterOf("west").url);
+    assert.equal(kubernetes.apiServer.isReachable, true);
+    assert.deepEqual(kubernetes.imports, { isKnown: true, imports: 1, waiting: 0 });
   });
 
   test("the last export takes the import and its name with it", async () => {

@@ -13,10 +13,12 @@ import {
 import { parseSpiffeId, type SpiffeId } from "../../../src/mesh/ids.ts";
 import type { Clock, Identity, Log, Peer } from "../../../src/mesh/ports.ts";
 import { Secret } from "../../../src/mesh/secret.ts";
+import { IssueDesk, type IssueDeskOptions } from "../../../src/proxy/identity/issue-desk.ts";
+import { RenewalDesk, type RenewalDeskOptions } from "../../../src/proxy/identity/renewal-desk.ts";
 import { type AdsOptions, AdsServer } from "../../../src/proxy/io/ads-server.ts";
 import { AgentServer, type AgentServerOptions } from "../../../src/proxy/io/agent-server.ts";
-import { type IssueOptions, registerIssuing } from "../../../src/proxy/io/issue-service.ts";
-import { type RenewalOptions, registerRenewal } from "../../../src/proxy/io/renewal-service.ts";
+import { registerIssuing } from "../../../src/proxy/io/issue-service.ts";
+import { registerRenewal } from "../../../src/proxy/io/renewal-service.ts";
 import type { PeerLimits } from "../../../src/proxy/peer-limits.ts";
 import { newPrivateKey } from "../../../src/trust/io/new-key.ts";
 import { holdIdentity, type IdentityHolder } from "../../../src/trust/io/renewal.ts";
@@ -78,14 +80,15 @@ export interface Agent extends AsyncDisposable {
 
 export async function startAgent(
   options: Partial<AdsOptions> & {
-    readonly renew?: RenewalOptions["renew"];
+    readonly renew?: RenewalDeskOptions["renew"];
     readonly renewPace?: AdmissionLimits;
     readonly maxUnproven?: number;
     readonly connectionLimits?: Partial<PeerLimits>;
     readonly onLimit?: (what: string) => void;
     /** What callers without a certificate may do; default: nothing. */
-    readonly issuing?: Omit<IssueOptions, "clock" | "log">;
+    readonly issuing?: Omit<IssueDeskOptions, "clock" | "log">;
     readonly registerUnproven?: NonNullable<AgentServerOptions["registerUnproven"]>;
+    readonly https?: NonNullable<AgentServerOptions["https"]>;
   } = {},
 ): Promise<Agent> {
   const mesh = await madeMesh(Date.now());
@@ -131,12 +134,14 @@ export async function startAgent(
     ...(options.registerUnproven === undefined
       ? {}
       : { registerUnproven: options.registerUnproven }),
+    ...(options.https === undefined ? {} : { https: options.https }),
     register: (grpc) => {
       ads.register(grpc);
       const renew = options.renew ?? (() => Promise.reject(new Error("no renewals here")));
       const onLimit = (): void => options.onLimit?.("renewals");
       const pace = options.renewPace === undefined ? {} : { pace: options.renewPace };
-      registerRenewal(grpc, { clock, log, peerOf, renew, onLimit, ...pace });
+      const desk = new RenewalDesk({ clock, log, renew, onLimit, ...pace });
+      registerRenewal(grpc, { desk, peerOf });
     },
   });
   holder.server = server;
@@ -158,11 +163,13 @@ export async function startAgent(
 }
 
 function unproven(
-  issuing: Omit<IssueOptions, "clock" | "log"> | undefined,
+  issuing: Omit<IssueDeskOptions, "clock" | "log"> | undefined,
   log: Log,
 ): Pick<AgentServerOptions, "registerUnproven"> {
   if (issuing === undefined) return {};
-  return { registerUnproven: (grpc) => registerIssuing(grpc, { ...issuing, clock, log }) };
+  return {
+    registerUnproven: (grpc) => registerIssuing(grpc, new IssueDesk({ ...issuing, clock, log })),
+  };
 }
 
 function logInto(lines: LogLine[]): Log {

@@ -6,7 +6,7 @@ import { type Client, Metadata, type ServiceError, status } from "@grpc/grpc-js"
 import { MeshError } from "../../../src/mesh/errors.ts";
 import { parseSpiffeId } from "../../../src/mesh/ids.ts";
 import { Secret } from "../../../src/mesh/secret.ts";
-import type { IssueOptions } from "../../../src/proxy/io/issue-service.ts";
+import type { IssueDeskOptions } from "../../../src/proxy/identity/issue-desk.ts";
 import { announcePath } from "../../../src/xds/announce.ts";
 import { codeTrailer, encodeIssueRequest, issuePath } from "../../../src/xds/issuing.ts";
 import { decodeRenewResponse, type RenewResponse, renewPath } from "../../../src/xds/renewal.ts";
@@ -47,11 +47,11 @@ function ask(client: Client, bytes: Buffer = good, path = issuePath): Promise<Ou
   });
 }
 
-function issuing(change: Partial<IssueOptions> = {}): Omit<IssueOptions, "clock" | "log"> {
-  return { prove: async () => sidecarId, issue: async () => answer, ...change };
+function issuing(change: Partial<IssueDeskOptions> = {}): Omit<IssueDeskOptions, "clock" | "log"> {
+  return { prove: async () => ({ id: sidecarId }), issue: async () => answer, ...change };
 }
 
-async function askOnce(change: Partial<IssueOptions> = {}, bytes?: Buffer): Promise<Outcome> {
+async function askOnce(change: Partial<IssueDeskOptions> = {}, bytes?: Buffer): Promise<Outcome> {
   await using agent = await startAgent({ issuing: issuing(change) });
   using client = dial(agent);
   return await ask(client, bytes);
@@ -66,9 +66,9 @@ describe("Issue", () => {
   test("gives a caller without a certificate what its proof stands for", async () => {
     const seen: string[] = [];
     const outcome = await askOnce({
-      prove: async ({ t, token }) => {
+      prove: async ({ proof: { t, token } }) => {
         seen.push(`${t} ${token.reveal()}`);
-        return sidecarId;
+        return { id: sidecarId };
       },
       issue: async (id, bytes) => {
         seen.push(`${id} ${[...bytes].join()}`);
@@ -195,7 +195,7 @@ describe("Issue", () => {
 const generous = { perSecond: 1000, burst: 1000 };
 const twice = { perSecond: 0.001, burst: 2 };
 
-async function thrice(change: Partial<IssueOptions>): Promise<readonly string[]> {
+async function thrice(change: Partial<IssueDeskOptions>): Promise<readonly string[]> {
   await using agent = await startAgent({ issuing: issuing(change) });
   using client = dial(agent);
   const outcomes: string[] = [];
@@ -212,7 +212,7 @@ describe("Issue keeps its limits:", () => {
       paces: { identity: generous, source: twice },
       prove: async () => {
         asked.push("asked");
-        return sidecarId;
+        return { id: sidecarId };
       },
     });
     assert.deepEqual(outcomes, ["issued", "issued", tooOften]);
@@ -224,7 +224,7 @@ describe("Issue keeps its limits:", () => {
     const ids = [sidecarId, sidecarId, sidecarId, other];
     const change = {
       paces: { identity: twice, source: generous },
-      prove: async () => ids.shift() ?? sidecarId,
+      prove: async () => ({ id: ids.shift() ?? sidecarId }),
     };
     await using agent = await startAgent({ issuing: issuing(change) });
     using client = dial(agent);
@@ -241,7 +241,7 @@ describe("Issue keeps its limits:", () => {
         prove: async () => {
           judged += 1;
           await gate.promise;
-          return sidecarId;
+          return { id: sidecarId };
         },
       }),
     });

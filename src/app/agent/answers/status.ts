@@ -3,6 +3,7 @@ import type { HubAnswer, MemberAnswer, StatusAnswer } from "../../api-model.ts";
 import { version } from "../../version.ts";
 import { type AgentView, findingsOf } from "../agent-view.ts";
 import { heldOf } from "./held.ts";
+import { kubernetesOf } from "./kubernetes.ts";
 import { membersOf, ownExports } from "./members.ts";
 
 /** `isthmus status` */
@@ -53,6 +54,7 @@ export function statusOf(view: AgentView): StatusAnswer {
       refusing: connected.filter(({ status }) => status.types.some(({ refused }) => refused > 0))
         .length,
     },
+    kubernetes: kubernetesOf(view),
     findings: { error: countOf("error"), warning: countOf("warning"), info: countOf("info") },
     identities: [agent, catalog].map((source) => {
       const { id, notAfterMs } = source.current();

@@ -27,7 +27,7 @@ export function issuerFrom(options: {
 }): RequestIssuer {
   const { agents, identity, agentIds } = options;
   return async (csr) => {
-    const failures: unknown[] = [];
+    const failures: MeshError[] = [];
     for (const agent of agents) {
       const client = openAgentChannel({ agent, agentId: agentIds(), identity, spiffeIdOf });
       try {
@@ -42,13 +42,16 @@ export function issuerFrom(options: {
           },
         );
       } catch (thrown) {
+        if (!(thrown instanceof MeshError)) throw thrown;
         failures.push(thrown);
       }
     }
     // Somebody's word says more than another's silence.
-    const word = failures.find(
-      (one) => one instanceof MeshError && one.code !== "MESH_UNREACHABLE",
+    const word = failures.find(({ code }) => code !== "MESH_UNREACHABLE");
+    throw (
+      word ??
+      failures.at(-1) ??
+      new MeshError("MESH_USAGE", "Cannot renew the issuer: trust.renewAt is empty")
     );
-    throw word ?? failures.at(-1) ?? new RangeError("There is at least one agent");
   };
 }

@@ -28,8 +28,11 @@ export interface IssuerRenewalOptions {
 
 /** Keeps the member's issuer young. */
 export interface IssuerRenewal extends AsyncDisposable {
-  /** For a reason other than age, such as another root that certifies now. */
-  readonly renewNow: () => void;
+  /**
+   * For a reason other than age, such as another root that certifies now. May be called again and again: one request
+   * is under way at a time, and one that failed is not made again at once.
+   */
+  readonly renewNow: (reason: string) => void;
   readonly findings: () => readonly Finding[];
 }
 
@@ -42,20 +45,26 @@ export function keepIssuer(options: IssuerRenewalOptions): IssuerRenewal {
   const ending = new AbortController();
   const listeners = new Set<() => void>();
   let failure: string | undefined;
+  let isAsking = false;
+  let isHurried = false;
   const phase = random();
   const asking = request === undefined ? undefined : askWith(request, options);
   const loop = async (renew: () => Promise<void>): Promise<void> =>
     await renewWhenDue({
       dueMs: () => renewAtMs(issuer.current().certificate, phase),
       renew: async () => {
-        await renew();
+        isAsking = true;
+        await renew().finally(() => {
+          isAsking = false;
+        });
         failure = undefined;
+        isHurried = false;
       },
       onFailure: (thrown, failures) => {
         failure = reasonOf(thrown);
         log.warn({ name: options.subject, reason: failure }, "Issuer renewal failed");
-        // Later failures wait longer than those of an SVID, which has hours.
-        return failures < 8 ? retryDelayMs(failures, random) : slowestMs * (0.5 + random() / 2);
+        const isSlow = failures > 7 && !isHurried;
+        return isSlow ? slowestMs * (0.5 + random() / 2) : retryDelayMs(failures, random);
       },
       clock,
       signal: ending.signal,
@@ -67,7 +76,10 @@ export function keepIssuer(options: IssuerRenewalOptions): IssuerRenewal {
     });
   const running = asking === undefined ? Promise.resolve() : loop(asking);
   return {
-    renewNow: () => {
+    renewNow: (reason) => {
+      isHurried = true;
+      if (isAsking || failure !== undefined) return;
+      log.info({ name: options.subject, reason }, "Issuer is renewed before its time");
       for (const listener of listeners) listener();
     },
     findings: () =>

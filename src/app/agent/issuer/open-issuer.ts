@@ -6,6 +6,7 @@ import { infrastructureSpiffeId, type SpiffeId, trustDomainOf } from "../../../m
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import type { AgentTrust } from "../agent-trust.ts";
+import type { AdmitMember } from "../desk/admission.ts";
 import type { CharterDesk } from "../desk/charter-desk.ts";
 import { issuerFrom, type RequestIssuer } from "./ask-for-issuer.ts";
 import { watchIssuerFolder } from "./issuer-folder.ts";
@@ -23,8 +24,8 @@ export function openIssuer(
   parts: {
     readonly trust: AgentTrust;
     readonly desk: Pick<CharterDesk, "hand">;
-    /** Certifies this member's next issuer here; absent: this agent may not use the root. */
-    readonly admit?: RequestIssuer;
+    /** Undefined: this agent may not use the root. */
+    readonly admit: AdmitMember | undefined;
     readonly clock: Clock;
     readonly random: Random;
     readonly log: Log;
@@ -39,7 +40,10 @@ export function openIssuer(
       if (!isKnown) throw thrown;
     });
   };
-  const request = admit ?? requestAt(renewAt, trust);
+  const request: RequestIssuer | undefined =
+    admit === undefined
+      ? requestAt(renewAt, trust)
+      : (csr) => admit({ t: "renew", member: member.name, csr });
   const renewal = keepIssuer({
     ...rest,
     issuer,

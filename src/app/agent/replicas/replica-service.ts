@@ -1,6 +1,7 @@
 import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import type { SpiffeId } from "../../../mesh/ids.ts";
 import type { Peer } from "../../../mesh/ports.ts";
+import { type SharedTally, tallyFrom } from "../rotation/tally.ts";
 import type { Served } from "../served-by.ts";
 import { claimsIn } from "../sidecars/claims-in.ts";
 import type { SidecarClaim, SidecarProofs } from "../sidecars/sidecar-proofs.ts";
@@ -18,6 +19,8 @@ export interface ReplicaKnowledge {
   readonly proofs?: readonly SidecarClaim[];
   /** What has its stream there now; absent: too much to say each second, or an older release. */
   readonly served?: readonly string[];
+  /** How far its proxies have followed a rotation of the root; absent: an older release. */
+  readonly tally?: SharedTally;
 }
 
 export interface ReplicaQuestion {
@@ -44,6 +47,7 @@ export function registerReplicas(
     readonly proofs: Pick<SidecarProofs, "all" | "version">;
     readonly instance: () => string | undefined;
     readonly served: () => Served;
+    readonly tally: () => SharedTally;
   },
 ): void {
   const { agentId, peerOf, proofs } = options;
@@ -65,6 +69,7 @@ export function registerReplicas(
       const own = {
         version,
         ...(instance === undefined ? {} : { instance }),
+        tally: options.tally(),
         ...(served.size > maxServed ? {} : { served: [...served] }),
       };
       reply(null, call.request.version === version ? own : { ...own, proofs: proofs.all() });
@@ -83,6 +88,7 @@ export function decodeKnowledge(bytes: Uint8Array): ReplicaKnowledge {
     readonly version?: unknown;
     readonly proofs?: unknown;
     readonly served?: unknown;
+    readonly tally?: unknown;
   };
   if (typeof value.version !== "string") throw new TypeError("it has no version");
   return {
@@ -92,5 +98,6 @@ export function decodeKnowledge(bytes: Uint8Array): ReplicaKnowledge {
     ...(Array.isArray(value.served)
       ? { served: value.served.slice(0, maxServed).map(String) }
       : {}),
+    ...(value.tally === undefined ? {} : { tally: tallyFrom(value.tally) }),
   };
 }

@@ -7,6 +7,7 @@ import type { MemberName, SpiffeId } from "../../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import { spiffeIdOf } from "../../launcher/spiffe-id-of.ts";
+import type { SharedTally } from "../rotation/tally.ts";
 import type { Served } from "../served-by.ts";
 import type { SidecarClaim } from "../sidecars/sidecar-proofs.ts";
 import {
@@ -23,6 +24,8 @@ export interface ReplicaWatch extends Disposable {
   readonly findings: () => readonly Finding[];
   /** What has its stream at any of them; undefined while one does not answer or does not say. */
   readonly served: () => Served | undefined;
+  /** As each of them last said; undefined: one does not answer or does not say. */
+  readonly tallies: () => readonly SharedTally[] | undefined;
 }
 
 export interface ReplicaStatus {
@@ -83,6 +86,10 @@ export function watchReplicas(options: ReplicaWatchOptions): ReplicaWatch {
       }
       return all;
     },
+    tallies: () => {
+      const said = watched.map((one) => one.tally()).filter((tally) => tally !== undefined);
+      return said.length === watched.length ? said : undefined;
+    },
     [Symbol.dispose]: () => {
       strangers.close();
       for (const one of watched) one.close();
@@ -132,6 +139,7 @@ function watchOne(
 ): {
   readonly status: () => ReplicaStatus;
   readonly served: () => readonly string[] | undefined;
+  readonly tally: () => SharedTally | undefined;
   readonly close: () => void;
 } {
   const { identity, clock, log } = options;
@@ -140,6 +148,7 @@ function watchOne(
   let sinceMs = clock.nowMs();
   let known = "";
   let served: readonly string[] | undefined;
+  let tally: SharedTally | undefined;
   let isClosed = false;
   let timer: NodeJS.Timeout | undefined;
   let client = open();
@@ -167,6 +176,7 @@ function watchOne(
       const { version, instance, proofs, ...said } = await askOnce(client, known);
       if (isClosed) return;
       served = said.served;
+      tally = said.tally;
       if (instance !== undefined) options.met.add(instance);
       if (proofs !== undefined) options.onProofs(proofs);
       known = version;
@@ -189,6 +199,7 @@ function watchOne(
   return {
     status: () => ({ address, isReachable: isReachable ?? false, sinceMs }),
     served: () => (isReachable === true ? served : undefined),
+    tally: () => (isReachable === true ? tally : undefined),
     close: () => {
       isClosed = true;
       unsubscribe();

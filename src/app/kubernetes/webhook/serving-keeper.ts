@@ -20,7 +20,7 @@ export interface KeeperOptions {
   /** The first pair, which is shown already. */
   readonly first: Serving;
   /** Shows another one from now on. */
-  readonly serve: (pair: ServingPair) => void;
+  readonly serve: (pair: Serving) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -24,7 +24,17 @@ export interface WebhookParts {
 
 export interface RunningWebhook extends AsyncDisposable {
   readonly address: HostPort;
+  readonly status: () => WebhookStatus;
   readonly findings: () => readonly Finding[];
+}
+
+export interface WebhookStatus {
+  /** Of the MutatingWebhookConfiguration. */
+  readonly configuration: string;
+  /** Why API servers may not find it, or not trust it; absent: they do. */
+  readonly problem?: string;
+  /** Of the certificate that it shows. */
+  readonly notAfterMs: number;
 }
 
 // Shorter than this it is no news: an API server that restarts is back by then.
@@ -51,13 +61,17 @@ export async function startWebhook(
   });
   const ending = new AbortController();
   const { signal } = ending;
+  let shown = first;
   let problem: { readonly reason: string; readonly sinceMs: number } | undefined;
   const keeping = keepServing({
     api,
     configuration,
     names,
     first,
-    serve: server.serve,
+    serve: (pair) => {
+      shown = pair;
+      server.serve(pair);
+    },
     clock,
     random,
     log,
@@ -70,6 +84,11 @@ export async function startWebhook(
   log.info({ address: `${server.address.host}:${server.address.port}` }, "Webhook listens");
   return {
     address: server.address,
+    status: () => ({
+      configuration,
+      notAfterMs: shown.notAfterMs,
+      ...(problem === undefined ? {} : { problem: problem.reason }),
+    }),
     findings: () => {
       const isLasting =
         problem !== undefined && clock.monotonicMs() - problem.sinceMs >= tolerableMs;

@@ -4,6 +4,7 @@ import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import type { Clock } from "../../../mesh/ports.ts";
 import type { KubeApi } from "../../kubernetes/kube-api.ts";
 import { type KubeContext, readKubeconfig } from "../../kubernetes/kubeconfig.ts";
+import { type ApiHealth, createHealthRecorder } from "./api-health.ts";
 import { createAskPlugin } from "./ask-plugin.ts";
 import { createCredentials } from "./credentials.ts";
 import { createKubeApi } from "./kube-calls.ts";
@@ -38,6 +39,7 @@ export interface KubeConnection extends AsyncDisposable {
   readonly apiWithin: (deadlineMs: number) => KubeApi;
   /** For watches. */
   readonly open: OpenStream;
+  readonly health: () => ApiHealth;
 }
 
 const podFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -52,8 +54,10 @@ export async function openKubeConnection(
   const askPlugin = createAskPlugin({ path, context: context.name });
   const credentials = createCredentials(context, { ...options, path, askPlugin });
   const { server, serverName } = context;
+  const recorder = createHealthRecorder(options.clock);
   const transport = createTransport({
     server,
+    recorder,
     ...(serverName === undefined ? {} : { serverName }),
     credentials,
   });
@@ -63,6 +67,7 @@ export async function openKubeConnection(
     api: createKubeApi(transport, deadlineMs),
     apiWithin: (ms) => createKubeApi(transport, ms),
     open: transport.stream,
+    health: recorder.health,
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
 }

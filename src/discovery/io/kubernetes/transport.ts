@@ -1,6 +1,7 @@
 import { Agent, buildConnector, request } from "undici";
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import { type Refusal, readRefusal } from "../../kubernetes/refusal.ts";
+import type { HealthRecorder } from "./api-health.ts";
 import type { Credentials } from "./credentials.ts";
 import type { ApiStream } from "./watch-attempt.ts";
 
@@ -38,8 +39,9 @@ export function createTransport(options: {
   readonly server: string;
   readonly serverName?: string;
   readonly credentials: Credentials;
+  readonly recorder: Pick<HealthRecorder, "heard" | "failed">;
 }): Transport {
-  const { server, credentials } = options;
+  const { server, credentials, recorder } = options;
   const agent = new Agent({
     // One connection each, so that a hung watch hangs nothing else.
     allowH2: false,
@@ -69,6 +71,7 @@ export function createTransport(options: {
       body: body === undefined ? null : JSON.stringify(body),
     });
     const text = await textOf(answer.body);
+    recorder.heard();
     const { statusCode } = answer;
     if (statusCode >= 200 && statusCode < 300) return { t: "ok", text };
     return { t: "refused", ...readRefusal(statusCode, text) };
@@ -84,26 +87,44 @@ export function createTransport(options: {
         return await once(call);
       } catch (cause) {
         if (cause instanceof MeshError) throw cause;
-        const message = `Cannot ${call.what}: ${whyNot(cause, call.deadlineMs)}`;
+        const reason = whyNot(cause, call.deadlineMs);
+        recorder.failed(reason);
+        const message = `Cannot ${call.what}: ${reason}`;
         throw new MeshError("MESH_KUBE_UNREACHABLE", message, { cause });
       }
     },
     stream: async (path, { signal }) => {
-      const { statusCode, headers, body } = await request(server + path, {
+      const asked = request(server + path, {
         dispatcher: agent,
         signal,
         headers: await headersOf(),
       });
+      // Who gives up on it says so himself.
+      asked.catch((cause: unknown) => {
+        if (!signal.aborted) recorder.failed(reasonOf(cause));
+      });
+      const { statusCode, headers, body } = await asked;
       if (statusCode === 401) credentials.forget();
       const retryAfterMs = retryAfterOf(headers["retry-after"]);
       return {
         status: statusCode,
-        body,
+        body: hearing(body, recorder),
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       };
     },
     [Symbol.asyncDispose]: () => agent.destroy(),
   };
+}
+
+async function* hearing(
+  body: AsyncIterable<Uint8Array>,
+  { heard }: Pick<HealthRecorder, "heard">,
+): AsyncIterable<Uint8Array> {
+  heard();
+  for await (const chunk of body) {
+    heard();
+    yield chunk;
+  }
 }
 
 /** Takes what is on disk now: an API server's CA and our certificate are replaced while we run. */

@@ -18,6 +18,16 @@ const neverIn: ReadonlySet<string> = new Set([
   "isthmus-system",
 ]);
 
+/** Whether the pod is to have a sidecar, by its own label or its namespace's. */
+export function asksForSidecar(
+  pod: Pick<KubePod, "key" | "injection">,
+  namespaces: ReadonlyMap<string, KubeNamespace>,
+): boolean {
+  const namespace = namespaceOf(pod);
+  if (neverIn.has(namespace)) return false;
+  return (pod.injection || namespaces.get(namespace)?.labels[injectLabel]) === "enabled";
+}
+
 export function createBarePods(): BarePods {
   /** Their own label asks. */
   const asking = new Set<KubePod>();
@@ -47,6 +57,6 @@ export function createBarePods(): BarePods {
   };
 }
 
-function namespaceOf({ key }: KubePod): string {
+function namespaceOf({ key }: Pick<KubePod, "key">): string {
   return key.slice(0, key.indexOf("/"));
 }

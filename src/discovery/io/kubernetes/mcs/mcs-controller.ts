@@ -67,7 +67,15 @@ export interface McsController extends AsyncDisposable {
   readonly isCaughtUp: () => boolean;
   /** The API server says no to a list that it needs. */
   readonly isRefused: () => boolean;
+  readonly counts: () => McsCounts;
   readonly findings: () => readonly Finding[];
+}
+
+export interface McsCounts {
+  /** ServiceImports that the cluster has of ours. */
+  readonly imports: number;
+  /** Services to be looked at, or written. */
+  readonly waiting: number;
 }
 
 export function createMcsController(options: McsControllerOptions): McsController {
@@ -115,8 +123,9 @@ class Controller implements McsController {
     });
     this.#cancelLeadership = leadership.onChange(() => this.touchAll());
     telemetry.onScrape(() => {
-      telemetry.set("mcsWaiting", {}, this.#waiting.size + this.#writes.waiting);
-      telemetry.set("mcsImports", {}, this.#objects.importCount());
+      const { imports, waiting } = this.counts();
+      telemetry.set("mcsWaiting", {}, waiting);
+      telemetry.set("mcsImports", {}, imports);
     });
   }
 
@@ -140,6 +149,11 @@ class Controller implements McsController {
 
   isRefused(): boolean {
     return this.#watches.isRefused();
+  }
+
+  counts(): McsCounts {
+    const waiting = this.#waiting.size + this.#writes.waiting;
+    return { imports: this.#objects.importCount(), waiting };
   }
 
   findings(): readonly Finding[] {
