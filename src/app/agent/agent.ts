@@ -18,6 +18,7 @@ import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
 import { agentRoutes, healthRoutes } from "./agent-routes.ts";
 import { type AgentTrust, openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
+import { createAdmission } from "./desk/admission.ts";
 import { openDesk } from "./desk/open-desk.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
@@ -157,7 +158,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(core);
   const desk = openDesk(config, { trust, core, log });
-  const issuer = opened.use(openIssuer(config, { trust, desk, clock, random, log }));
+  const admit = desk.canSign ? createAdmission(desk, { clock, log }) : undefined;
+  const issuer = opened.use(openIssuer(config, { trust, desk, admit, clock, random, log }));
   const rotation = opened.use(
     openRotation({ trust, core, doors, clock, renewIssuer: issuer.renewNow }),
   );
