@@ -6,6 +6,7 @@ import {
   parseNetworkName,
   parseServiceId,
 } from "../mesh/ids.ts";
+import type { MemberClaims } from "../trust/charter-edit.ts";
 import { describeFiles, type FileDescription } from "../trust/io/describe-files.ts";
 import {
   type Issued,
@@ -17,16 +18,20 @@ import {
   issueWorkload,
 } from "../trust/io/trust-files.ts";
 
-/** What an operator types of a new member; words are judged here. */
-export interface MemberWords {
+/** What an operator types of what a member may claim; words are judged here. */
+export interface MemberClaimWords {
   readonly name: string;
-  readonly dir: string;
-  readonly out: string;
   readonly cloud: string | undefined;
   readonly region: string | undefined;
   readonly network: string | undefined;
   readonly gatewayRanges: readonly string[];
   readonly mayExport: readonly string[];
+}
+
+/** What an operator types of a new member. */
+export interface MemberWords extends MemberClaimWords {
+  readonly dir: string;
+  readonly out: string;
   readonly renew: boolean;
 }
 
@@ -37,10 +42,16 @@ export function makeRoot(words: { readonly mesh: string; readonly dir: string })
 
 /** Throws MESH_ID_INVALID, MESH_ADDRESS_INVALID and as `issueMember`. */
 export function makeMember(words: MemberWords): Promise<IssuedMember> {
+  const { dir, out, renew } = words;
+  return issueMember({ dir, out, claims: memberClaims(words), renew, nowMs: Date.now() });
+}
+
+/** Throws MESH_ID_INVALID and MESH_ADDRESS_INVALID. */
+export function memberClaims(words: MemberClaimWords): MemberClaims {
   const name = parseMemberName(words.name);
   for (const range of words.gatewayRanges) parseIpRange(range);
   for (const namespace of words.mayExport) if (namespace !== "*") parseNamespace(namespace);
-  const claims = {
+  return {
     name,
     cloud: words.cloud ?? "onprem",
     // Two members whose regions nobody named are not near each other.
@@ -49,8 +60,6 @@ export function makeMember(words: MemberWords): Promise<IssuedMember> {
     gatewayRanges: words.gatewayRanges,
     mayExport: words.mayExport,
   };
-  const { dir, out, renew } = words;
-  return issueMember({ dir, out, claims, renew, nowMs: Date.now() });
 }
 
 /** Throws as `issueGateway`. */

@@ -82,6 +82,21 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./trust-show.ts")).trustShow,
   },
   {
+    name: "token create",
+    summary: "make a one-time token by which a member or a VM joins",
+    load: async () => (await import("./token/create.ts")).tokenCreate,
+  },
+  {
+    name: "token list",
+    summary: "the join tokens of an agent, and who used them",
+    load: async () => (await import("./token/list.ts")).tokenList,
+  },
+  {
+    name: "token revoke",
+    summary: "take a join token back",
+    load: async () => (await import("./token/revoke.ts")).tokenRevoke,
+  },
+  {
     name: "status",
     summary: "how this agent is",
     load: async () => (await import("./status.ts")).status,

@@ -196,6 +196,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       trust,
       ...(cluster?.prove === undefined ? {} : { proveAccount: cluster.prove }),
       findGroup: () => ({ t: "unknown" }),
+      ...(admit === undefined ? {} : { admit }),
       onRenewed: ({ leafSha256 }) => rotation.replaced(leafSha256),
       clock,
       log,

@@ -162,7 +162,12 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h:
 
 function durationMs(value: unknown): number | undefined {
   if (typeof value === "number") return Number.isInteger(value) ? value : undefined;
-  const match = typeof value === "string" ? /^(\d{1,9})(ms|s|m|h)$/.exec(value) : null;
+  return typeof value === "string" ? durationOf(value) : undefined;
+}
+
+/** Milliseconds of a text such as `500ms`, `10s`, `5m`, `24h`; undefined when it is none. */
+export function durationOf(text: string): number | undefined {
+  const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text);
   return match === null ? undefined : Number(match[1]) * (unitMs[match[2] ?? ""] ?? 1);
 }
 
