@@ -52,6 +52,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./capture-show.ts")).captureShow,
   },
   {
+    name: "vm join",
+    summary: "make this machine a workload of the mesh",
+    load: async () => (await import("./vm/vm-join.ts")).vmJoin,
+  },
+  {
     name: "trust init",
     summary: "make the root and the first charter of a mesh",
     load: async () => (await import("./trust-init.ts")).trustInit,

@@ -5,6 +5,7 @@ import type { EngineConfig } from "../config/config.ts";
 import type { Parsed } from "../config/config-parser.ts";
 import { loadGatewayConfig, loadSidecarConfig, readSidecarConfig } from "../config/load-config.ts";
 import { runService } from "../lifecycle.ts";
+import { openServiceManager } from "../service-manager.ts";
 import {
   type LauncherParts,
   type RunningEngine,
@@ -51,15 +52,24 @@ async function run<Config extends EngineConfig>(
   const { config } = parsed;
   const log = createLog({ level: config.logLevel, fields: how.fields });
   log.info({ config: redact(config) }, "Configuration read");
+  using manager = openServiceManager(log);
   const code = await runService(
     async (signal) => {
       const engine = await how.start(config, { log, signal });
       engine.whenReady.then(
-        () => log.info({}, "Ready"),
+        () => {
+          log.info({}, "Ready");
+          manager.ready("serves");
+        },
         // The engine has said why and tries again.
         () => undefined,
       );
-      return engine;
+      return {
+        stop: (options) => {
+          manager.stopping();
+          return engine.stop(options);
+        },
+      };
     },
     { log, ...(how.deadlineMs === undefined ? {} : { deadlineMs: how.deadlineMs }) },
   );
