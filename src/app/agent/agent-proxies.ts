@@ -7,7 +7,9 @@ import { AdsServer } from "../../proxy/io/ads-server.ts";
 import type { Admitted, ProxyStatus } from "../../proxy/io/ads-stream.ts";
 import { AgentServer } from "../../proxy/io/agent-server.ts";
 import { type AnnounceOptions, registerAnnounce } from "../../proxy/io/announce-service.ts";
+import { registerChecks } from "../../proxy/io/identity/check-service.ts";
 import { type LoadAdmitted, type LoadReporter, LoadService } from "../../proxy/io/load-service.ts";
+import { registerWorkloads } from "../../proxy/io/register-service.ts";
 import { SocketServer } from "../../proxy/io/socket-server.ts";
 import type { SidecarNode } from "../../proxy/node.ts";
 import { type ProxyNode, parseNode } from "../../proxy/node.ts";
@@ -23,6 +25,7 @@ import type { XdsSocket } from "../config/config.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import type { IdentityService } from "./identity/identity-service.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
+import type { Registration } from "./registration/registration.ts";
 import { registerReplicas } from "./replicas/replica-service.ts";
 import { resourceJson } from "./resource-json.ts";
 import { type ProxyRoots, proxyRootsOf } from "./rotation/proxy-roots.ts";
@@ -55,8 +58,12 @@ export interface AgentProxiesOptions {
   readonly identity: IdentityService;
   /** What this agent has seen of its proxies while the root is rotated. */
   readonly tally: () => SharedTally;
+  /** Whether the peer, which trusts the roots of that digest, should renew its certificate before its time. */
+  readonly mustRenew: (peer: Peer, bundleDigest: string) => boolean;
   /** Takes what a gateway says of itself. */
   readonly announced: AnnounceOptions["announced"];
+  /** Where workloads register; absent: nowhere. */
+  readonly registration?: Registration;
 }
 
 /** A connected proxy: its stream and what its node said. */
@@ -134,6 +141,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
       loads.register(grpc);
       const served = (): Served => servedBy(proxies());
       registerReplicas(grpc, { ...options, agentId: trust.agentId, peerOf, served });
+      registerWorkloads(grpc, { desk: options.registration, peerOf, clock, log });
       registerAnnounce(grpc, {
         gatewayId: infrastructureSpiffeId(trust.view().ownTrustDomain, "gateway"),
         peerOf,
@@ -142,6 +150,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
         log,
       });
       identity.register(grpc, peerOf);
+      registerChecks(grpc, { peerOf, mustRenew: options.mustRenew });
     },
     registerUnproven: identity.registerUnproven,
     https: identity.https,

@@ -27,6 +27,7 @@ import { openIssuer } from "./issuer/open-issuer.ts";
 import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { createProxyWatch, type ProxyWatch } from "./proxy-watch.ts";
+import { openRegistration } from "./registration/open-registration.ts";
 import { type ReplicaWatch, watchReplicas } from "./replicas/replica-watch.ts";
 import { type AgentRotation, openRotation } from "./rotation/open-rotation.ts";
 import { watchSecrets } from "./secret-watch.ts";
@@ -104,7 +105,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     dir: snapshotDir,
     all: () => {
       // Before the sources are read, every proof seems to be of nothing.
-      if (core.isWarm()) proofs.retain(core.local.services.values());
+      if (core.isWarm()) proofs.retain(core.local.services.values(), clock.monotonicMs());
       return proofs.all();
     },
     log,
@@ -115,6 +116,17 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
 
   const wanted = parts.sources === undefined ? config.sources : [];
   const sources = opened.use(await openSources(wanted, { clock, random }));
+
+  const registration = await openRegistration(config, {
+    trust,
+    disk,
+    sources,
+    core: () => core,
+    answers: () => doors.proxies?.answers() ?? noAnswers,
+    clock,
+    log,
+  });
+  if (registration !== undefined) opened.use(registration);
 
   const leadership = await openLease(config, { clock, random, log });
   // Given back after the last write.
@@ -135,6 +147,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     stores: parts.stores,
     snapshots: disk.snapshots,
     proofs,
+    ...(registration === undefined ? {} : { registration }),
     ...(leadership === undefined ? {} : { leadership }),
     sources: parts.sources ?? sources.all,
     clock,
@@ -203,16 +216,20 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       telemetry,
     }),
     tally: () => rotation.tally(),
+    mustRenew: rotation.mustRenew,
     announced: (request, signal) => core.drains.own.announced(request, signal),
+    ...(registration === undefined ? {} : { registration }),
   });
   doors.proxies = proxies;
   const stopping = { graceMs: 0 };
   opened.defer(() => proxies.close(stopping.graceMs));
+  opened.defer(() => registration?.closing());
   const replicas = watchReplicas({
     replicas: config.catalog.replicas ?? [],
     agentId: trust.agentId,
     identity: trust.identities.agent,
     onProofs: (claims) => core.prove(claims),
+    ...(registration === undefined ? {} : { registration }),
     holder: () => {
       const status = core.catalog.writerStatus();
       // Whom the Lease names needs no other proof.

@@ -134,6 +134,8 @@ export interface EngineConfig {
 export interface IdentityConfig {
   /** Holds `svid.pem`, `svid.key` and `bundle.pem`; renewed in place. Absolute. */
   readonly dir: string;
+  /** How often, on average, the agent is asked whether to renew it early; absent: `svid-check.ts` says. */
+  readonly checkEveryMs?: number;
   /** How the first one is got; absent: an operator has put it there. */
   readonly token?: TokenIdentityConfig;
 }

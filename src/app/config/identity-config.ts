@@ -4,6 +4,7 @@ import { homeOf } from "../../trust/identity.ts";
 import type { IdentityConfig, TokenIdentityConfig } from "./config.ts";
 import {
   checked,
+  duration,
   mapped,
   object,
   optional,
@@ -19,6 +20,7 @@ interface IdentityFields {
   readonly trustDomain: TrustDomain | undefined;
   readonly bundleFile: string | undefined;
   readonly bundle: string | undefined;
+  readonly checkEvery: number | undefined;
 }
 
 /** `identity` of sidecar.yaml and gateway.yaml. */
@@ -33,12 +35,18 @@ export const identity: Parser<IdentityConfig> = mapped(
         text((pem) => parseBundle(pem).pem),
         undefined,
       ),
+      checkEvery: optional<number | undefined>(duration({ min: 1000, max: 3_600_000 }), undefined),
     }),
     contradiction,
   ),
   (fields) => {
     const token = tokenIn(fields);
-    return { dir: fields.dir, ...(token === undefined ? {} : { token }) };
+    const { dir, checkEvery } = fields;
+    return {
+      dir,
+      ...(checkEvery === undefined ? {} : { checkEveryMs: checkEvery }),
+      ...(token === undefined ? {} : { token }),
+    };
   },
 );
 

@@ -21,6 +21,7 @@ import {
   type RunningRegistration,
 } from "./registration/start-registration.ts";
 import { startEngine } from "./start-engine.ts";
+import { checkSvid, defaultCheckEveryMs, dueCalls } from "./svid-check.ts";
 
 /** What the world around a launcher is made of. */
 export interface LauncherParts {
@@ -121,8 +122,20 @@ async function launch(
   await using opened = new AsyncDisposableStack();
   const ending = new AbortController();
   const agentId = infrastructureSpiffeId(spiffePartsOf(identity.current().id).trustDomain, "agent");
+  const due = dueCalls();
+  const checking = checkSvid({
+    ...config,
+    agentId,
+    identity,
+    everyMs: config.identity.checkEveryMs ?? defaultCheckEveryMs,
+    onDue: due.call,
+    random,
+    log,
+    signal: ending.signal,
+  });
   const renewing = renewIdentity({
     holder: identity,
+    onDue: due.onCall,
     requestSvid: nextIdentity(config, { agentId, identity, clock }),
     save: (next) => saveIdentity(config.identity.dir, next),
     clock,
@@ -132,7 +145,7 @@ async function launch(
   });
   opened.defer(async () => {
     ending.abort(new Error("the engine is closing"));
-    await renewing;
+    await Promise.all([renewing, checking]);
   });
   const instance = `${node.id}/${randomBytes(4).toString("hex")}`;
   const engine = await startEngine(config, {

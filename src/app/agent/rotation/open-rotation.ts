@@ -1,4 +1,4 @@
-import type { Clock } from "../../../mesh/ports.ts";
+import type { Clock, Peer } from "../../../mesh/ports.ts";
 import { fromPem } from "../../../trust/pem.ts";
 import { issuerOutdated } from "../../../trust/root-rotation/issuing-root.ts";
 import type { AgentCore } from "../agent-core.ts";
@@ -12,6 +12,8 @@ import { RotationAcks } from "./rotation-acks.ts";
 export interface AgentRotation
   extends Pick<RotationAcks, "record" | "tally" | "replaced">,
     Disposable {
+  /** Whether a peer, which trusts the roots of that digest, should renew its certificate before its time. */
+  readonly mustRenew: (peer: Peer, bundleDigest: string) => boolean;
   /** A charter came into force. */
   readonly look: () => void;
 }
@@ -57,9 +59,24 @@ export function openRotation(parts: {
     record: () => acks.record(),
     tally: () => acks.tally(),
     replaced: (leafSha256) => acks.replaced(leafSha256),
+    mustRenew: (peer, bundleDigest) => mustRenew(trust, { peer, bundleDigest }),
     look,
     [Symbol.dispose]: () => clearInterval(timer),
   };
+}
+
+/**
+ * New roots come with a new certificate; and while the old root is drained, certificates under it are replaced.
+ * Outside of a rotation an older issuer's stay good for their time.
+ */
+function mustRenew(
+  { charter, issuer }: AgentTrust,
+  { peer, bundleDigest }: { readonly peer: Peer; readonly bundleDigest: string },
+): boolean {
+  const { bundle, charter: current } = charter();
+  if (bundleDigest !== bundle.digest) return true;
+  const isReplacing = current.rotationStep === "draining" || current.rotationStep === "retiring";
+  return isReplacing && peer.issuerSpkiSha256 !== issuer.current().certificate.spkiSha256;
 }
 
 /** Of the agent's own identities, those that another issuer than the present one signed. */
