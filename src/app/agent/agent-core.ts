@@ -30,6 +30,7 @@ import { createLocalState, type LocalState } from "./local-state.ts";
 import { Neighbours } from "./neighbours.ts";
 import { createOwnSources, type OwnSources } from "./own-sources.ts";
 import { ImportPolicies, type ProxyAnswers } from "./policies/import-policies.ts";
+import type { Registration } from "./registration/registration.ts";
 import { createServiceBuilder, type ServiceBuilder } from "./service-builder.ts";
 import type { SidecarClaim, SidecarProofs } from "./sidecars/sidecar-proofs.ts";
 
@@ -42,6 +43,8 @@ export interface AgentCoreOptions {
   /** Absent: the agent is alone, or the hubs say which replica writes. */
   readonly leadership?: MemberLease;
   readonly sources: readonly WorkloadSource[];
+  /** Workloads that register themselves; absent: none do. */
+  readonly registration?: Pick<Registration, "endpointsOf" | "setGroups" | "findings">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -102,7 +105,10 @@ export class AgentCore implements AsyncDisposable {
       doors: config.gateway.addresses,
     });
     const charter = (): ReturnType<typeof trust.charter>["charter"] => trust.charter().charter;
-    this.local = createLocalState(options.proofs);
+    const { registration } = options;
+    this.local = createLocalState(options.proofs, (id, service) =>
+      registration === undefined ? [] : registration.endpointsOf(id, service),
+    );
     this.catalog = createCatalog({
       member: self,
       charter: charter(),
@@ -234,6 +240,16 @@ export class AgentCore implements AsyncDisposable {
     return this.#options.areImportsKnown?.() ?? true;
   }
 
+  /** Whether all that is known has been made into resources. */
+  isBuilt(): boolean {
+    return this.#builder.isIdle();
+  }
+
+  /** What registered of these services may be another. */
+  touchServices(ids: Iterable<ServiceId>): void {
+    this.#changed(this.local.touch(ids));
+  }
+
   prove(claims: readonly SidecarClaim[]): void {
     const change = this.local.prove(claims);
     this.#options.onProofs();
@@ -251,6 +267,7 @@ export class AgentCore implements AsyncDisposable {
     return [
       ...this.#options.trust.findings(),
       ...this.#sources.findings(),
+      ...(this.#options.registration?.findings() ?? []),
       ...this.catalog.findings(),
       ...(this.#options.leadership?.findings() ?? []),
       ...this.neighbours.findings(),
@@ -282,6 +299,8 @@ export class AgentCore implements AsyncDisposable {
       const policies = this.policies.take(source, change.policies);
       this.#builder.add(this.mesh.applyPolicies(policies));
     }
+    // Before the services that they stand behind.
+    if (change.groups !== undefined) this.#options.registration?.setGroups(source, change.groups);
     this.#changed(this.local.take(source, change));
   }
 

@@ -15,12 +15,46 @@ export interface LocalState {
   readonly take: (source: string, change: SourceChange) => SourceChange;
   /** Takes what a sidecar proved; returns the services it changes. */
   readonly prove: (claims: readonly SidecarClaim[]) => SourceChange;
+  /** What registered of these services may be another; returns what that changes. */
+  readonly touch: (ids: Iterable<ServiceId>) => SourceChange;
+  /** Registered endpoints that do not count, for no sidecar was proven to stand before them. */
+  readonly unproven: () => ReadonlyMap<ServiceId, readonly Endpoint[]>;
 }
 
-export function createLocalState(proofs: SidecarProofs): LocalState {
+/** Endpoints of workloads that registered themselves; asked again whenever the service is another or gone. */
+export type RegisteredEndpoints = (
+  id: ServiceId,
+  service: LocalService | undefined,
+) => readonly Endpoint[];
+
+export function createLocalState(
+  proofs: SidecarProofs,
+  registered: RegisteredEndpoints = () => [],
+): LocalState {
   const bySource = new Map<string, Map<ServiceId, LocalService>>();
   const services = new Map<ServiceId, LocalService>();
   const byWorkload = new Map<string, Set<ServiceId>>();
+  const unproven = new Map<ServiceId, readonly Endpoint[]>();
+
+  /**
+   * A registered workload has a sidecar, or is none of the mesh: without its proof it would be called in
+   * plaintext, at an address that it named itself.
+   */
+  const withRegistered = (service: LocalService): LocalService => {
+    const added = registered(service.id, service);
+    unproven.delete(service.id);
+    if (added.length === 0) return proofs.applyTo(service);
+    const proven = proofs.applyTo({ ...service, endpoints: added }).endpoints.filter(isProven);
+    const count = new Set(proven.map(({ workload, address }) => `${workload} ${address}`));
+    const late = added.filter(({ workload, address }) => !count.has(`${workload} ${address}`));
+    if (late.length > 0) unproven.set(service.id, late);
+    const own = proofs.applyTo(service);
+    return { ...own, endpoints: [...own.endpoints, ...proven] };
+  };
+  const indexed = (id: ServiceId, service: LocalService | undefined): readonly Endpoint[] => [
+    ...(service?.endpoints ?? []),
+    ...(unproven.get(id) ?? []),
+  ];
 
   const rejoin = (ids: Iterable<ServiceId>): SourceChange => {
     const upserts: LocalService[] = [];
@@ -28,15 +62,17 @@ export function createLocalState(proofs: SidecarProofs): LocalState {
     for (const id of ids) {
       const parts = [...bySource.values()].flatMap((known) => known.get(id) ?? []);
       const joined = join(parts);
-      const before = services.get(id);
-      reindex(byWorkload, { before, after: joined });
-      if (joined === undefined) {
+      const before = indexed(id, services.get(id));
+      const service = joined === undefined ? undefined : withRegistered(joined);
+      if (service === undefined) {
+        registered(id, undefined);
+        unproven.delete(id);
         if (services.delete(id)) removed.push(id);
       } else {
-        const service = proofs.applyTo(joined);
         services.set(id, service);
         upserts.push(service);
       }
+      reindex(byWorkload, { id, before, after: indexed(id, service) });
     }
     return { upserts, removed };
   };
@@ -58,7 +94,13 @@ export function createLocalState(proofs: SidecarProofs): LocalState {
       }
       return rejoin(touched);
     },
+    touch: (ids) => rejoin([...ids].filter((id) => services.has(id))),
+    unproven: () => unproven,
   };
+}
+
+function isProven({ ports, sidecars }: Endpoint): boolean {
+  return Object.keys(ports).every((name) => sidecars?.[name] !== undefined);
 }
 
 /** One service that several sources describe: the first one's definition, everyone's endpoints. */
@@ -73,28 +115,36 @@ function join(parts: readonly LocalService[]): LocalService | undefined {
     }
   }
   const exported = parts.find((part) => part.exported !== undefined)?.exported;
+  const selects = parts.find((part) => part.selects !== undefined)?.selects;
   return {
     ...first,
     endpoints: [...endpoints.values()],
+    ...(selects === undefined ? {} : { selects }),
     ...(exported === undefined ? {} : { exported }),
   };
 }
 
 function reindex(
   byWorkload: Map<string, Set<ServiceId>>,
-  change: { readonly before: LocalService | undefined; readonly after: LocalService | undefined },
+  {
+    id,
+    before,
+    after,
+  }: {
+    readonly id: ServiceId;
+    readonly before: readonly Endpoint[];
+    readonly after: readonly Endpoint[];
+  },
 ): void {
-  for (const { address } of change.before?.endpoints ?? []) {
-    if (change.before === undefined) continue;
-    const key = workloadKey(change.before.id, address);
+  for (const { address } of before) {
+    const key = workloadKey(id, address);
     const ids = byWorkload.get(key);
-    ids?.delete(change.before.id);
+    ids?.delete(id);
     if (ids?.size === 0) byWorkload.delete(key);
   }
-  for (const { address } of change.after?.endpoints ?? []) {
-    if (change.after === undefined) continue;
-    const key = workloadKey(change.after.id, address);
+  for (const { address } of after) {
+    const key = workloadKey(id, address);
     const ids = byWorkload.get(key) ?? new Set<ServiceId>();
-    byWorkload.set(key, ids.add(change.after.id));
+    byWorkload.set(key, ids.add(id));
   }
 }

@@ -55,9 +55,10 @@ test("another account's claim of the address counts for nothing", () => {
 test("the claim is kept for as long as there is a workload at its address", () => {
   const proofs = createSidecarProofs();
   proofs.add(captured);
-  proofs.retain([cart]);
+  proofs.retain([cart], 0);
   assert.equal(proofs.all().length, 1);
-  proofs.retain([{ ...cart, endpoints: [] }]);
+  proofs.retain([{ ...cart, endpoints: [] }], 0);
+  proofs.retain([{ ...cart, endpoints: [] }], 600_000);
   assert.equal(proofs.all().length, 0);
 });
 

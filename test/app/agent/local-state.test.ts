@@ -106,12 +106,19 @@ test("an IPv6 address is the same however it is spelled", () => {
   assert.equal(change.upserts.length, 1);
 });
 
-test("retain() forgets proofs whose endpoint is gone", () => {
+test("retain() forgets proofs whose endpoint has been gone for ten minutes", () => {
   const proofs = createSidecarProofs();
+  const other = { ...claim, serviceAccount: "billing" };
   proofs.add(claim);
-  proofs.add({ ...claim, serviceAccount: "billing" });
-  proofs.retain([cart]);
+  proofs.add(other);
+  proofs.retain([cart], 0);
+  assert.deepEqual(proofs.all(), [claim, other], "a sidecar may be here before its workload");
+  proofs.retain([cart], 600_000);
   assert.deepEqual(proofs.all(), [claim]);
-  proofs.retain([]);
+  proofs.retain([], 600_001);
+  proofs.retain([cart], 700_000);
+  proofs.retain([], 1_200_001);
+  assert.deepEqual(proofs.all(), [claim], "it was there again in between");
+  proofs.retain([], 1_800_001);
   assert.equal(proofs.all().length, 0);
 });

@@ -5,6 +5,12 @@ import { type SharedTally, tallyFrom } from "../rotation/tally.ts";
 import type { Served } from "../served-by.ts";
 import { claimsIn } from "../sidecars/claims-in.ts";
 import type { SidecarClaim, SidecarProofs } from "../sidecars/sidecar-proofs.ts";
+import {
+  type RegisteredKnowledge,
+  type RegisteredShare,
+  registeredFor,
+  registeredFrom,
+} from "./registered-share.ts";
 
 /**
  * What replicas tell each other: the sidecars that one of them has seen, so that all of them give the
@@ -21,11 +27,15 @@ export interface ReplicaKnowledge {
   readonly served?: readonly string[];
   /** How far its proxies have followed a rotation of the root; absent: an older release. */
   readonly tally?: SharedTally;
+  /** Absent: it lets no workloads register, or an older release. */
+  readonly registered?: RegisteredShare;
 }
 
 export interface ReplicaQuestion {
   /** What the caller has; empty: nothing. */
   readonly version: string;
+  /** The same of registered workloads. */
+  readonly registered: string;
 }
 
 /** gRPC path. */
@@ -33,7 +43,7 @@ export const sharePath = "/isthmus.agent.v1.ReplicaService/Share";
 
 /** As many as an agent keeps, with long names. */
 export const maxShareBytes: number = 16 * 1024 * 1024;
-const maxVersionBytes = 128;
+const maxVersionBytes = 256;
 /** A few hundred kilobytes. */
 const maxServed = 10_000;
 
@@ -48,6 +58,7 @@ export function registerReplicas(
     readonly instance: () => string | undefined;
     readonly served: () => Served;
     readonly tally: () => SharedTally;
+    readonly registration?: RegisteredKnowledge;
   },
 ): void {
   const { agentId, peerOf, proofs } = options;
@@ -66,8 +77,12 @@ export function registerReplicas(
       const version = proofs.version();
       const instance = options.instance();
       const served = options.served();
+      const { registration } = options;
       const own = {
         version,
+        ...(registration === undefined
+          ? {}
+          : { registered: registeredFor(call.request.registered, registration) }),
         ...(instance === undefined ? {} : { instance }),
         tally: options.tally(),
         ...(served.size > maxServed ? {} : { served: [...served] }),
@@ -76,9 +91,20 @@ export function registerReplicas(
     },
     (knowledge) => Buffer.from(JSON.stringify(knowledge)),
     // An object, because the library takes an empty text for no request at all.
-    (bytes) => ({ version: bytes.length > maxVersionBytes ? "" : bytes.toString("utf8") }),
+    decodeQuestion,
     "unary",
   );
+}
+
+export function encodeQuestion({ version, registered }: ReplicaQuestion): Buffer {
+  return Buffer.from(`${version}\n${registered}`);
+}
+
+/** Never throws. */
+function decodeQuestion(bytes: Buffer): ReplicaQuestion {
+  const text = bytes.length > maxVersionBytes ? "" : bytes.toString("utf8");
+  const [version = "", registered = ""] = text.split("\n");
+  return { version, registered };
 }
 
 /** Throws what is wrong with it. */
@@ -89,7 +115,9 @@ export function decodeKnowledge(bytes: Uint8Array): ReplicaKnowledge {
     readonly proofs?: unknown;
     readonly served?: unknown;
     readonly tally?: unknown;
+    readonly registered?: unknown;
   };
+  const registered = registeredFrom(value.registered);
   if (typeof value.version !== "string") throw new TypeError("it has no version");
   return {
     version: value.version.slice(0, maxVersionBytes),
@@ -99,5 +127,6 @@ export function decodeKnowledge(bytes: Uint8Array): ReplicaKnowledge {
       ? { served: value.served.slice(0, maxServed).map(String) }
       : {}),
     ...(value.tally === undefined ? {} : { tally: tallyFrom(value.tally) }),
+    ...(registered === undefined ? {} : { registered }),
   };
 }

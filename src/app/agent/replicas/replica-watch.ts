@@ -10,8 +10,10 @@ import { spiffeIdOf } from "../../launcher/spiffe-id-of.ts";
 import type { SharedTally } from "../rotation/tally.ts";
 import type { Served } from "../served-by.ts";
 import type { SidecarClaim } from "../sidecars/sidecar-proofs.ts";
+import type { RegisteredKnowledge } from "./registered-share.ts";
 import {
   decodeKnowledge,
+  encodeQuestion,
   maxShareBytes,
   type ReplicaKnowledge,
   type ReplicaQuestion,
@@ -41,6 +43,8 @@ export interface ReplicaWatchOptions {
   readonly agentId: SpiffeId;
   readonly identity: IdentitySource;
   readonly onProofs: (claims: readonly SidecarClaim[]) => void;
+  /** Absent: no workloads register here. */
+  readonly registration?: Pick<RegisteredKnowledge, "merge">;
   /** The replica that writes, while this agent waits; by its heads. */
   readonly holder: () => ShardOwner | undefined;
   readonly member: MemberName;
@@ -146,7 +150,7 @@ function watchOne(
   const address = formatHostPort(agent);
   let isReachable: boolean | undefined;
   let sinceMs = clock.nowMs();
-  let known = "";
+  let known: ReplicaQuestion = { version: "", registered: "" };
   let served: readonly string[] | undefined;
   let tally: SharedTally | undefined;
   let isClosed = false;
@@ -173,13 +177,16 @@ function watchOne(
 
   async function ask(): Promise<void> {
     try {
-      const { version, instance, proofs, ...said } = await askOnce(client, known);
+      const { version, instance, proofs, registered, ...said } = await askOnce(client, known);
       if (isClosed) return;
       served = said.served;
       tally = said.tally;
       if (instance !== undefined) options.met.add(instance);
       if (proofs !== undefined) options.onProofs(proofs);
-      known = version;
+      if (registered !== undefined) {
+        options.registration?.merge(registered.life, registered.entries ?? []);
+      }
+      known = { version, registered: registered?.version ?? "" };
       enter(true);
     } catch (thrown) {
       if (isClosed) return;
@@ -209,13 +216,13 @@ function watchOne(
   };
 }
 
-function askOnce(client: Client, known: string): Promise<ReplicaKnowledge> {
+function askOnce(client: Client, known: ReplicaQuestion): Promise<ReplicaKnowledge> {
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest<ReplicaQuestion, ReplicaKnowledge>(
       sharePath,
-      ({ version }) => Buffer.from(version),
+      encodeQuestion,
       decodeKnowledge,
-      { version: known },
+      known,
       new Metadata(),
       { deadline: Date.now() + timeoutMs },
       (error, knowledge) => {

@@ -28,18 +28,23 @@ export interface SidecarProofs {
   readonly all: () => readonly SidecarClaim[];
   /** Changes with every new claim, and is another one after a restart. */
   readonly version: () => string;
-  /** Forgets what fits no endpoint any more. */
-  readonly retain: (services: Iterable<LocalService>) => void;
+  /** Forgets what has fitted no endpoint for a while: a sidecar may be here before its workload is known. */
+  readonly retain: (services: Iterable<LocalService>, nowMs: number) => void;
 }
 
 // Thousands of pods with a handful of ports each. Beyond it the account's own oldest claim goes.
 const maxProofsPerAccount = 20_000;
+
+// Longer than sources and workloads that register take to say what they know.
+const unfitForMs = 600_000;
 
 export function createSidecarProofs(): SidecarProofs {
   const life = randomUUID();
   let changes = 0;
   // By account first: what one says of an endpoint must not displace what another has proven.
   const accounts = new Map<string, Map<string, SidecarClaim>>();
+  /** Since when they have fitted nothing. */
+  let unfit = new Map<string, number>();
   const proofOf = (
     service: LocalService,
     endpoint: Endpoint,
@@ -85,8 +90,9 @@ export function createSidecarProofs(): SidecarProofs {
     },
     version: () => `${life} ${changes}`,
     all: () => [...accounts.values()].flatMap((claims) => [...claims.values()]),
-    retain: (services) => {
+    retain: (services, nowMs) => {
       const kept = new Set<string>();
+      const still = new Map<string, number>();
       for (const service of services) {
         const namespace = namespaceOf(service.id);
         for (const { address, ports, serviceAccount = "" } of service.endpoints) {
@@ -98,9 +104,16 @@ export function createSidecarProofs(): SidecarProofs {
         }
       }
       for (const [account, claims] of accounts) {
-        for (const key of claims.keys()) if (!kept.has(`${account} ${key}`)) claims.delete(key);
+        for (const key of claims.keys()) {
+          const claim = `${account} ${key}`;
+          if (kept.has(claim)) continue;
+          const sinceMs = unfit.get(claim) ?? nowMs;
+          if (nowMs - sinceMs >= unfitForMs) claims.delete(key);
+          else still.set(claim, sinceMs);
+        }
         if (claims.size === 0) accounts.delete(account);
       }
+      unfit = still;
     },
   };
 }

@@ -1,0 +1,343 @@
+import { randomUUID } from "node:crypto";
+import type { Registered } from "../../../discovery/registration/registered.ts";
+import {
+  createRegisteredBook,
+  type RegisteredBook,
+} from "../../../discovery/registration/registered-book.ts";
+import { registeredEndpoints } from "../../../discovery/registration/registered-endpoints.ts";
+import { registeredIn, registeredJson } from "../../../discovery/registration/registered-json.ts";
+import { createSelection, type Selection } from "../../../discovery/registration/selection.ts";
+import type { ClaimVerdict } from "../../../mesh/claim.ts";
+import { MeshError } from "../../../mesh/errors.ts";
+import type { ServiceId, SpiffeId, TrustDomain } from "../../../mesh/ids.ts";
+import type { Clock, Log } from "../../../mesh/ports.ts";
+import type { Endpoint, Finding, LocalService } from "../../../mesh/service.ts";
+import type { GroupDefinition, GroupId, WorkloadGroup } from "../../../mesh/workload-group.ts";
+import type {
+  RegisteredWorkload,
+  Registrant,
+  RegistrationDesk,
+  WorkloadLine,
+} from "../../../proxy/registration-desk.ts";
+import type { HealthChange } from "../../../xds/registering/requests.ts";
+import { type InstanceTwins, watchTwins } from "./instance-twins.ts";
+import { type ArrivalRules, groupFor, judgeArrival } from "./judge-arrival.ts";
+import { openRegistrationFile, type RegistrationFile } from "./registration-file.ts";
+import { registrationFindings } from "./registration-findings.ts";
+import { type TakenOverOptions, takenOver } from "./taken-over.ts";
+
+export interface RegistrationOptions {
+  readonly snapshotDir: string;
+  /** Hears of each write there and how it ended. */
+  readonly watchWrite: (file: string, write: Promise<void>) => Promise<void>;
+  /** Whether other agents of this member may have streams of workloads, too. */
+  readonly hasReplicas: boolean;
+  readonly trustDomain: () => TrustDomain;
+  /** Whether the charter lets this member use the address. */
+  readonly checkAddress: (address: string) => ClaimVerdict;
+  /** Whether a cluster knows the address as one of its pods'. */
+  readonly isPods: (address: string) => boolean;
+  /** The endpoints of these services may be others. */
+  readonly onServices: (ids: Iterable<ServiceId>) => void;
+  readonly service: (id: ServiceId) => LocalService | undefined;
+  /** Registered endpoints with no sidecar that was proven to stand before them. */
+  readonly unproven: () => ReadonlyMap<ServiceId, readonly Endpoint[]>;
+  /** How far this agent's proxies are. */
+  readonly proxies: TakenOverOptions;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A workload's stream at this agent. */
+interface Line {
+  readonly line: WorkloadLine;
+  /** Of the registration that it began with. */
+  sequence: number;
+  told: string;
+}
+
+const tickMs = 1000;
+// Five hundred that come at once change one service; its endpoints are not listed five hundred times.
+const paceMs = 100;
+// Silence of a replica for so long means that it is gone, with the streams that it had.
+const replicaGoneMs = 60_000;
+
+/** The workloads that register themselves with this member: what its sources' groups and services make of them. */
+export class Registration implements RegistrationDesk, AsyncDisposable {
+  /** Of this process; entries say by it where a stream is. */
+  readonly life: string = randomUUID();
+  readonly #options: RegistrationOptions;
+  readonly #selection: Selection = createSelection();
+  readonly #groups = new Map<string, readonly WorkloadGroup[]>();
+  readonly #book: RegisteredBook;
+  readonly #lines = new Map<string, Line>();
+  readonly #rules: ArrivalRules;
+  readonly #twins: InstanceTwins;
+  readonly #lives = new Map<string, number>();
+  readonly #tick: NodeJS.Timeout;
+  readonly #startedAtMs: number;
+  #file: RegistrationFile | undefined;
+  #flushing: NodeJS.Timeout | undefined;
+  #flushedAtMs = Number.NEGATIVE_INFINITY;
+  #revision = 0;
+  #hasGroups = false;
+  #isClosing = false;
+
+  private constructor(options: RegistrationOptions) {
+    const { clock } = options;
+    this.#options = options;
+    this.#startedAtMs = clock.monotonicMs();
+    this.#twins = watchTwins(clock);
+    this.#book = createRegisteredBook({
+      holder: this.life,
+      groupOf: (id) => this.#selection.group(id),
+      ...clock,
+    });
+    this.#rules = { ...options, book: this.#book, selection: this.#selection, ...clock };
+    this.#tick = setInterval(() => this.#pass(), tickMs);
+  }
+
+  /** With what is kept of an earlier run: nobody is deregistered because an agent restarts. */
+  static async open(options: RegistrationOptions): Promise<Registration> {
+    const registration = new Registration(options);
+    await registration.#load();
+    return registration;
+  }
+
+  /** All groups of one source. */
+  setGroups(source: string, groups: readonly WorkloadGroup[]): void {
+    this.#hasGroups = true;
+    this.#groups.set(source, groups);
+    this.#options.onServices(this.#selection.setGroups([...this.#groups.values()].flat()));
+    for (const key of this.#lines.keys()) this.#tell(key);
+  }
+
+  /** What stands behind the service; to be asked whenever it is another, and with undefined when it is gone. */
+  endpointsOf(id: ServiceId, service: LocalService | undefined): readonly Endpoint[] {
+    this.#selection.setService(id, service?.selects);
+    if (service === undefined) return [];
+    const nowMs = this.#options.clock.monotonicMs();
+    return this.#selection
+      .groupsOf(id)
+      .flatMap((group) =>
+        registeredEndpoints(service, { group, entries: this.#book.of(group.id), nowMs }),
+      );
+  }
+
+  describe(peer: SpiffeId, group: string): GroupDefinition {
+    return this.#definitionOf(groupFor(peer, group, this.#rules));
+  }
+
+  open(registrant: Registrant, line: WorkloadLine): RegisteredWorkload {
+    const { arrival, displaced } = judgeArrival(registrant, this.#rules);
+    const { key } = arrival;
+    for (const other of displaced) this.#displace(other);
+    const older = this.#lines.get(key);
+    if (older !== undefined) this.#twins.note(key, registrant);
+    const { sequence } = this.#book.arrive(arrival);
+    const own: Line = { line, sequence, told: "" };
+    this.#lines.set(key, own);
+    older?.line.end(replaced());
+    this.#tell(key);
+    this.#changed();
+    const { group, name, address } = arrival;
+    this.#options.log.info({ group, name, address, id: registrant.peer }, "Workload registered");
+    return {
+      say: (change) => this.#say(key, own, change),
+      leave: async (limit) => await this.#leave(key, own, limit),
+      ended: () => this.#ended(key, own),
+    };
+  }
+
+  /** Entries for disk and replicas. */
+  entries(): readonly object[] {
+    const nowMs = this.#options.clock.monotonicMs();
+    return [...this.#book.all()].map((entry) => registeredJson(entry, nowMs));
+  }
+
+  all(): IterableIterator<Registered> {
+    return this.#book.all();
+  }
+
+  group(id: GroupId): WorkloadGroup | undefined {
+    return this.#selection.group(id);
+  }
+
+  /** Whether any source has told its groups. */
+  get areGroupsKnown(): boolean {
+    return this.#hasGroups;
+  }
+
+  servicesOf(id: GroupId): readonly ServiceId[] {
+    return this.#selection.servicesOf(id);
+  }
+
+  /** Changes with what `entries` says. */
+  version(): string {
+    return `${this.life} ${this.#book.revision()}`;
+  }
+
+  /** Takes what another agent of this member knows. */
+  merge(life: string, entries: readonly unknown[]): void {
+    const { clock } = this.#options;
+    this.#lives.set(life, clock.monotonicMs());
+    this.#book.merge(entries.flatMap((one) => registeredIn(one, clock.monotonicMs()) ?? []));
+    for (const [key, own] of this.#lines) this.#defend(key, own);
+    this.#changed();
+  }
+
+  findings(): readonly Finding[] {
+    return [
+      ...registrationFindings({
+        groups: [...this.#selection.groups()],
+        servicesOf: ({ id }) => this.#selection.servicesOf(id),
+        held: this.#book.held(),
+        service: this.#options.service,
+        unproven: this.#options.unproven(),
+      }),
+      ...this.#twins.findings(),
+    ];
+  }
+
+  /** The agent ends: streams that end now say nothing of their workloads. */
+  closing(): void {
+    this.#isClosing = true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosing = true;
+    clearInterval(this.#tick);
+    clearTimeout(this.#flushing);
+    await this.#file?.close();
+  }
+
+  async #load(): Promise<void> {
+    const { snapshotDir: dir, log, watchWrite: watch, clock } = this.#options;
+    this.#file = await openRegistrationFile({ dir, log, watch, all: () => this.entries() });
+    const nowMs = clock.monotonicMs();
+    this.#book.merge(this.#file.entries.flatMap((one) => registeredIn(one, nowMs) ?? []));
+    this.#adopt();
+  }
+
+  #pass(): void {
+    this.#adopt();
+    this.#book.tick();
+    this.#changed();
+  }
+
+  /** Those whose agent is gone, and that have not come to another, wait here. */
+  #adopt(): void {
+    const { clock, hasReplicas } = this.#options;
+    const nowMs = clock.monotonicMs();
+    this.#book.adopt((life) => {
+      const seenAtMs = this.#lives.get(life) ?? this.#startedAtMs;
+      return !hasReplicas || nowMs - seenAtMs >= replicaGoneMs;
+    });
+  }
+
+  /** Another agent may have given this workload up, while its stream is here all the time. */
+  #defend(key: string, own: Line): void {
+    const entry = this.#book.get(key);
+    if (entry === undefined || entry.holder === this.life) return;
+    if (entry.stream.t === "live" && entry.sequence > own.sequence) {
+      this.#lines.delete(key);
+      return own.line.end(replaced());
+    }
+    own.sequence = this.#book.arrive(entry).sequence;
+  }
+
+  #say(key: string, own: Line, { health, reason }: HealthChange): void {
+    if (this.#lines.get(key) !== own || health === "unknown") return;
+    this.#book.say(key, { stated: health, reason });
+    this.#changed();
+  }
+
+  async #leave(
+    key: string,
+    own: Line,
+    { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<readonly string[]> {
+    if (this.#lines.get(key) !== own) return [];
+    this.#book.leave(key);
+    this.#flush();
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
+    const missing = await takenOver(this.#options.proxies, limit);
+    const entry = this.#book.get(key);
+    const fields = { group: entry?.group, name: entry?.name, names: missing };
+    this.#options.log.info(fields, "Workload has left");
+    if (this.#lines.get(key) === own) {
+      this.#lines.delete(key);
+      this.#book.forget(key);
+      this.#changed();
+    }
+    return missing;
+  }
+
+  #ended(key: string, own: Line): void {
+    if (this.#lines.get(key) !== own) return;
+    this.#lines.delete(key);
+    // What ends because this agent does says nothing of the workload.
+    if (this.#isClosing) return;
+    const entry = this.#book.get(key);
+    if (entry?.stream.t === "leaving") this.#book.forget(key);
+    else this.#book.lose(key);
+    this.#options.log.info({ group: entry?.group, name: entry?.name }, "Workload's stream is lost");
+    this.#changed();
+  }
+
+  /** Its address was given to another machine. */
+  #displace(key: string): void {
+    this.#book.forget(key);
+    const truth = "its address is another workload's now";
+    const own = this.#lines.get(key);
+    this.#lines.delete(key);
+    own?.line.end(new MeshError("MESH_REGISTRATION_ADDRESS", `Cannot stay registered: ${truth}`));
+  }
+
+  #definitionOf(group: WorkloadGroup): GroupDefinition {
+    const { generation: _generation, labels: _labels, ...told } = group;
+    return { ...told, services: this.#selection.servicesOf(group.id) };
+  }
+
+  #tell(key: string): void {
+    const own = this.#lines.get(key);
+    const entry = this.#book.get(key);
+    if (own === undefined || entry === undefined) return;
+    const group = this.#selection.group(entry.group);
+    if (group?.serviceAccount !== entry.serviceAccount) {
+      const truth = `WorkloadGroup ${entry.group} is gone, or has another service account`;
+      return own.line.end(new MeshError("MESH_REGISTRATION_GROUP", `Cannot register: ${truth}`));
+    }
+    const definition = this.#definitionOf(group);
+    const content = JSON.stringify(definition);
+    if (content === own.told) return;
+    own.told = content;
+    own.line.tell(definition);
+  }
+
+  #changed(): void {
+    const revision = this.#book.revision();
+    if (revision !== this.#revision) this.#file?.touch();
+    this.#revision = revision;
+    if (this.#isClosing || this.#flushing !== undefined) return;
+    const sinceMs = this.#options.clock.monotonicMs() - this.#flushedAtMs;
+    if (sinceMs >= paceMs) return this.#flush();
+    this.#flushing = setTimeout(() => this.#flush(), paceMs - sinceMs);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#flushing);
+    this.#flushing = undefined;
+    const groups = this.#book.takeChanged();
+    if (groups.size === 0) return;
+    this.#flushedAtMs = this.#options.clock.monotonicMs();
+    this.#options.onServices(new Set([...groups].flatMap((id) => this.#selection.servicesOf(id))));
+  }
+}
+
+function replaced(): MeshError {
+  return new MeshError(
+    "MESH_REGISTRATION_REPLACED",
+    "Cannot stay registered: another stream with the same instance secret has taken over",
+  );
+}

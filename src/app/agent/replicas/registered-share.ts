@@ -1,0 +1,36 @@
+/** Which workloads registered at the agent that answers, or are known to it. */
+export interface RegisteredShare {
+  /** Of that agent's process; entries say by it where a stream is. */
+  readonly life: string;
+  readonly version: string;
+  /** Absent: as at the version that was asked with. */
+  readonly entries?: readonly unknown[];
+}
+
+/** What an agent knows of registered workloads, as it tells it. */
+export interface RegisteredKnowledge {
+  readonly life: string;
+  readonly version: () => string;
+  readonly entries: () => readonly object[];
+  /** Takes what another agent knows. */
+  readonly merge: (life: string, entries: readonly unknown[]) => void;
+}
+
+const maxTextChars = 256;
+
+export function registeredFor(
+  known: string,
+  { life, version, entries }: Pick<RegisteredKnowledge, "life" | "version" | "entries">,
+): RegisteredShare {
+  const now = version();
+  return known === now ? { life, version: now } : { life, version: now, entries: entries() };
+}
+
+/** Undefined: an older release, or one that lets no workloads register. */
+export function registeredFrom(value: unknown): RegisteredShare | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { life, version, entries } = value as Readonly<Record<string, unknown>>;
+  if (typeof life !== "string" || typeof version !== "string") return undefined;
+  const told = { life: life.slice(0, maxTextChars), version: version.slice(0, maxTextChars) };
+  return Array.isArray(entries) ? { ...told, entries } : told;
+}
