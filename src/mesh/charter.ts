@@ -1,3 +1,4 @@
+import type { FederatedDomain } from "./federation.ts";
 import type { MemberName, MeshDomain, NetworkName } from "./ids.ts";
 
 /** `denied` is cut off at once by everybody who has that charter. */
@@ -42,8 +43,21 @@ export interface Charter {
   readonly rotation?: RootRotation;
   /** How a reader that knows an earlier root alone gets to the present one; oldest first. */
   readonly succession?: readonly Succession[];
+  /** Trust domains outside of the mesh whose identities are believed; absent: none. */
+  readonly federated?: readonly FederatedDomain[];
+  /** What the root's owner knowingly let pass; absent: nothing. */
+  readonly exceptions?: readonly CharterException[];
   /** SPIFFE IDs that may start drills. */
   readonly operators: readonly string[];
+  readonly timeMs: number;
+}
+
+/** A root without name constraints: its owner could certify issuers for every member, and for others. */
+export interface CharterException {
+  readonly t: "unconstrained-root";
+  /** Of the root's certificate, hex. */
+  readonly sha256: string;
+  readonly reason: string;
   readonly timeMs: number;
 }
 

@@ -49,6 +49,13 @@ export function parseServiceId(text: string): ServiceId {
   return isPair ? (text as ServiceId) : refuse("service", text, "it is not <namespace>/<name>");
 }
 
+/** Any trust domain, of the mesh or not. Source: SPIFFE-ID specification section 2.1. */
+export function parseTrustDomain(text: string): TrustDomain {
+  return /^[a-z0-9._-]{1,255}$/.test(text)
+    ? (text as TrustDomain)
+    : refuse("trust domain", text, "it breaks the SPIFFE-ID grammar");
+}
+
 /** Throws MESH_ID_INVALID when either part is no DNS label. */
 export function serviceIdOf(namespace: string, name: string): ServiceId {
   return parseServiceId(`${namespace}/${name}`);

@@ -1,5 +1,11 @@
 import { parseIpRange } from "../mesh/address.ts";
-import type { Charter, CharterMember, RootRotation, Succession } from "../mesh/charter.ts";
+import type {
+  Charter,
+  CharterException,
+  CharterMember,
+  RootRotation,
+  Succession,
+} from "../mesh/charter.ts";
 import { MeshError, reasonOf } from "../mesh/errors.ts";
 import type { TrustDomain } from "../mesh/ids.ts";
 import {
@@ -11,6 +17,18 @@ import {
   parseSpiffeId,
   spiffePartsOf,
 } from "../mesh/ids.ts";
+import {
+  fieldOf,
+  integerAt,
+  labelAt,
+  listAt,
+  oneOf,
+  refuseCharter,
+  sentenceAt,
+  textAt,
+  textsAt,
+} from "./charter-fields.ts";
+import { maxFederated, readFederated } from "./federation/federated-codec.ts";
 
 // Two thousand members of 1 kB; JSON of this size is read in a few ms.
 export const maxCharterBytes: number = 2 * 1024 * 1024;
@@ -19,6 +37,7 @@ const maxMembers = 2000;
 export const maxIssuers = 16;
 const maxListed = 256;
 const maxRoots = 16;
+const maxExceptions = 16;
 /** Whoever was away for more rotations than this has to join anew. */
 export const maxSuccessions = 8;
 
@@ -47,11 +66,6 @@ export function parseCharter(bytes: Uint8Array): Charter {
   }
 }
 
-export function refuseCharter(truth: string, cause?: unknown): never {
-  const shown = truth.length > 200 ? `${truth.slice(0, 200)}…` : truth;
-  throw new MeshError("MESH_TRUST_CHARTER_REFUSED", `Cannot use charter: ${shown}`, { cause });
-}
-
 function readCharter(value: unknown): Charter {
   if (fieldOf(value, "schema") !== 1) return refuseCharter("its schema is not 1");
   const mesh = parseMeshDomain(textAt(value, "mesh"));
@@ -73,6 +87,7 @@ function readCharter(value: unknown): Charter {
   const bundle = textsAt(value, "bundle", maxRoots);
   if (bundle.length === 0) return refuseCharter("its bundle is empty");
   const rotation = fieldOf(value, "rotation");
+  const extras = readExtras(value, mesh);
   const succession = fieldOf(value, "succession");
   return {
     schema: 1,
@@ -85,7 +100,41 @@ function readCharter(value: unknown): Charter {
     ...(succession === undefined
       ? {}
       : { succession: listAt(value, "succession", maxSuccessions).map(readSuccession) }),
+    ...extras,
     operators,
+    timeMs: integerAt(value, "timeMs"),
+  };
+}
+
+function readExtras(
+  value: unknown,
+  mesh: Charter["mesh"],
+): Pick<Charter, "federated" | "exceptions"> {
+  const [federated, exceptions] = [fieldOf(value, "federated"), fieldOf(value, "exceptions")];
+  const read = {
+    ...(federated === undefined
+      ? {}
+      : {
+          federated: listAt(value, "federated", maxFederated).map((one) =>
+            readFederated(one, mesh),
+          ),
+        }),
+    ...(exceptions === undefined
+      ? {}
+      : { exceptions: listAt(value, "exceptions", maxExceptions).map(readException) }),
+  };
+  checkUnique(
+    (read.federated ?? []).map(({ trustDomain }) => trustDomain),
+    "federated trust domain",
+  );
+  return read;
+}
+
+function readException(value: unknown): CharterException {
+  return {
+    t: oneOf(["unconstrained-root"] as const, textAt(value, "t")),
+    sha256: digestAt(value, "sha256"),
+    reason: sentenceAt(value, "reason"),
     timeMs: integerAt(value, "timeMs"),
   };
 }
@@ -161,51 +210,4 @@ function checkUnique(values: readonly string[], what: string): void {
 
 function checkInMesh(member: unknown, trustDomain: TrustDomain): void {
   if (member === undefined) refuseCharter(`operator of ${trustDomain} is outside the mesh`);
-}
-
-/** Own fields only: `__proto__` and friends of a hostile document are no fields. */
-function fieldOf(value: unknown, name: string): unknown {
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isObject) return refuseCharter(`"${name}" is looked for in something that is no object`);
-  return Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined;
-}
-
-function textAt(value: unknown, name: string): string {
-  const text = fieldOf(value, name);
-  return typeof text === "string" ? text : refuseCharter(`"${name}" is not text`);
-}
-
-/** Cloud and region: free words, but fit for metric labels and terminals. */
-function labelAt(value: unknown, name: string): string {
-  const text = textAt(value, name);
-  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
-    ? text
-    : refuseCharter(`"${name}" is not a word of letters, digits, ".", "_" and "-"`);
-}
-
-function integerAt(value: unknown, name: string): number {
-  const number = fieldOf(value, name);
-  return typeof number === "number" && Number.isSafeInteger(number) && number > 0
-    ? number
-    : refuseCharter(`"${name}" is not a positive integer`);
-}
-
-function listAt(value: unknown, name: string, maxLength: number): readonly unknown[] {
-  const list: unknown = fieldOf(value, name);
-  if (!Array.isArray(list)) return refuseCharter(`"${name}" is not a list`);
-  return list.length <= maxLength
-    ? list
-    : refuseCharter(`"${name}" has more than ${maxLength} entries`);
-}
-
-function textsAt(value: unknown, name: string, maxLength: number): readonly string[] {
-  return listAt(value, name, maxLength).map((text) =>
-    typeof text === "string" ? text : refuseCharter(`"${name}" is not a list of texts`),
-  );
-}
-
-function oneOf<Word extends string>(words: readonly Word[], text: string): Word {
-  return (
-    words.find((word) => word === text) ?? refuseCharter(`"${text}" is not ${words.join(", ")}`)
-  );
 }

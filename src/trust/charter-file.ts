@@ -1,5 +1,6 @@
 import type { SignedCharter } from "../mesh/charter.ts";
-import { maxCharterBytes, refuseCharter } from "./charter-codec.ts";
+import { maxCharterBytes } from "./charter-codec.ts";
+import { refuseCharter } from "./charter-fields.ts";
 
 /**
  * `charter.json`: the signed text as one JSON string, so that the exact bytes survive and

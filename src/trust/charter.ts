@@ -5,7 +5,8 @@ import type { MeshDomain } from "../mesh/ids.ts";
 import type { Bundle } from "./bundle.ts";
 import { bundleOf } from "./bundle.ts";
 import type { Certificate } from "./certificate.ts";
-import { encodeCharter, maxCharterBytes, parseCharter, refuseCharter } from "./charter-codec.ts";
+import { encodeCharter, maxCharterBytes, parseCharter } from "./charter-codec.ts";
+import { refuseCharter } from "./charter-fields.ts";
 import { successorsOf } from "./root-rotation/succession.ts";
 import type { Signer } from "./signer.ts";
 

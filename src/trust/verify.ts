@@ -29,6 +29,7 @@ interface Search {
   readonly roots: readonly Certificate[];
   readonly pool: readonly Certificate[];
   readonly atMs: number;
+  readonly needsBoundIssuer: boolean;
   checksLeft: number;
   /** Why the first candidate failed; later ones are detours. */
   reason: string | undefined;
@@ -41,7 +42,12 @@ interface Search {
  */
 export function verifyPath(
   chain: readonly Certificate[],
-  options: { readonly roots: readonly Certificate[]; readonly atMs: number },
+  options: {
+    readonly roots: readonly Certificate[];
+    readonly atMs: number;
+    /** False where the roots speak for one trust domain alone. Default true. */
+    readonly needsBoundIssuer?: boolean;
+  },
 ): PathVerdict {
   const [leaf, ...pool] = chain;
   if (leaf === undefined) return refused("the chain is empty");
@@ -53,7 +59,9 @@ export function verifyPath(
     leaf,
     id: verdict.id,
     pool,
-    ...options,
+    roots: options.roots,
+    atMs: options.atMs,
+    needsBoundIssuer: options.needsBoundIssuer ?? true,
     checksLeft: maxSignatureChecks,
     reason: undefined,
   };
@@ -79,7 +87,7 @@ function climb(
     }
     if (search.roots.includes(candidate)) {
       const path = [...below, candidate];
-      if (path.some(isBoundToHosts)) return path;
+      if (!search.needsBoundIssuer || path.some(isBoundToHosts)) return path;
       search.reason ??= "no issuer is bound to its trust domain by name constraints";
       continue;
     }
