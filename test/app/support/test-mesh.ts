@@ -42,6 +42,10 @@ export class TestMesh implements AsyncDisposable {
   readonly dir: string;
   readonly hub: MemoryHub = createMemoryHub({ name: "memory", timers: realTimers });
   readonly log: Log;
+  /** What agents that are started from now on are told of trust besides their folder, by member. */
+  readonly trust: Map<string, Omit<AgentConfig["trust"], "dir">> = new Map();
+  /** Of launchers that are started from now on; absent: their default. */
+  checkEveryMs: number | undefined;
   readonly #opened = new AsyncDisposableStack();
 
   private constructor(dir: string, log: Log) {
@@ -99,7 +103,7 @@ export class TestMesh implements AsyncDisposable {
         region,
         network: parseNetworkName(name),
       },
-      trust: { dir: join(this.dir, name, "trust") },
+      trust: { dir: join(this.dir, name, "trust"), ...this.trust.get(name) },
       catalog: {
         leaseMs: 10_000,
         snapshotDir: join(this.dir, name, "state"),
@@ -127,7 +131,7 @@ export class TestMesh implements AsyncDisposable {
     const { port, ...more } = at;
     const gateway = await startGateway(
       {
-        identity: { dir: join(this.dir, name, "gateway") },
+        identity: this.#identity(join(this.dir, name, "gateway")),
         engine: "embedded",
         workers: 1,
         admin: local(0),
@@ -145,7 +149,12 @@ export class TestMesh implements AsyncDisposable {
   async startSidecar(
     name: string,
     options: Pick<SidecarConfig, "workload" | "serviceAccount" | "agent"> &
-      Partial<Pick<SidecarConfig, "engine" | "upstreams" | "inbound" | "capture">>,
+      Partial<
+        Pick<
+          SidecarConfig,
+          "engine" | "upstreams" | "inbound" | "capture" | "registration" | "otherAgents"
+        >
+      >,
   ): Promise<RunningEngine> {
     const dir = join(this.dir, name, options.workload);
     await makeWorkload({
@@ -155,7 +164,7 @@ export class TestMesh implements AsyncDisposable {
     });
     const sidecar = await startSidecar(
       {
-        identity: { dir },
+        identity: this.#identity(dir),
         engine: "embedded",
         workers: 1,
         admin: local(0),
@@ -171,6 +180,11 @@ export class TestMesh implements AsyncDisposable {
     );
     this.#opened.use(sidecar);
     return sidecar;
+  }
+
+  #identity(dir: string): GatewayConfig["identity"] {
+    const { checkEveryMs } = this;
+    return { dir, ...(checkEveryMs === undefined ? {} : { checkEveryMs }) };
   }
 
   defer(close: () => Promise<void>): void {
