@@ -208,7 +208,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     identity: openIdentity(config, {
       trust,
       ...(cluster?.prove === undefined ? {} : { proveAccount: cluster.prove }),
-      findGroup: () => ({ t: "unknown" }),
+      findGroup: (group) => registration?.findGroup(group) ?? { t: "absent" },
       ...(admit === undefined ? {} : { admit }),
       onRenewed: ({ leafSha256 }) => rotation.replaced(leafSha256),
       clock,

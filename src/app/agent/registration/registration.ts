@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Registered } from "../../../discovery/registration/registered.ts";
 import {
   createRegisteredBook,
   type RegisteredBook,
@@ -12,13 +11,19 @@ import { MeshError } from "../../../mesh/errors.ts";
 import type { ServiceId, SpiffeId, TrustDomain } from "../../../mesh/ids.ts";
 import type { Clock, Log } from "../../../mesh/ports.ts";
 import type { Endpoint, Finding, LocalService } from "../../../mesh/service.ts";
-import type { GroupDefinition, GroupId, WorkloadGroup } from "../../../mesh/workload-group.ts";
+import {
+  type GroupDefinition,
+  groupNamespace,
+  readGroupId,
+  type WorkloadGroup,
+} from "../../../mesh/workload-group.ts";
 import type {
   RegisteredWorkload,
   Registrant,
   RegistrationDesk,
   WorkloadLine,
 } from "../../../proxy/registration-desk.ts";
+import type { GroupAccount } from "../../../trust/join/join-grant.ts";
 import type { HealthChange } from "../../../xds/registering/requests.ts";
 import { type InstanceTwins, watchTwins } from "./instance-twins.ts";
 import { type ArrivalRules, groupFor, judgeArrival } from "./judge-arrival.ts";
@@ -128,6 +133,17 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     return this.#definitionOf(groupFor(peer, group, this.#rules));
   }
 
+  /** What a token for a VM of that group may buy. */
+  findGroup(id: string): GroupAccount {
+    if (!this.#hasGroups) return { t: "unknown" };
+    const known = readGroupId(id);
+    const group = known === undefined ? undefined : this.#selection.group(known);
+    if (group === undefined) return { t: "absent" };
+    const { serviceAccount } = group;
+    const services = this.#selection.servicesOf(group.id);
+    return { t: "found", namespace: groupNamespace(group.id), serviceAccount, services };
+  }
+
   open(registrant: Registrant, line: WorkloadLine): RegisteredWorkload {
     const { arrival, displaced } = judgeArrival(registrant, this.#rules);
     const { key } = arrival;
@@ -153,23 +169,6 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   entries(): readonly object[] {
     const nowMs = this.#options.clock.monotonicMs();
     return [...this.#book.all()].map((entry) => registeredJson(entry, nowMs));
-  }
-
-  all(): IterableIterator<Registered> {
-    return this.#book.all();
-  }
-
-  group(id: GroupId): WorkloadGroup | undefined {
-    return this.#selection.group(id);
-  }
-
-  /** Whether any source has told its groups. */
-  get areGroupsKnown(): boolean {
-    return this.#hasGroups;
-  }
-
-  servicesOf(id: GroupId): readonly ServiceId[] {
-    return this.#selection.servicesOf(id);
   }
 
   /** Changes with what `entries` says. */
