@@ -77,7 +77,7 @@ export function createIdentityService(options: IdentityServiceOptions): Identity
       registerIssuing(grpc, issuing);
       registerJoining(grpc, { desk: members, peerOf: () => undefined });
     },
-    https: new HttpsCalls({ bundle, issuing, renewal, members }, log),
+    https: new HttpsCalls({ bundle, issuing, renewal, members }, { log }),
   };
 }
 

@@ -6,7 +6,7 @@ import { type HttpsAnswer, type HttpsDesks, routeOf } from "../../identity/https
 import { httpRefusalOf } from "../identity-refusal.ts";
 
 // There is one question to ask, and it takes a second at most. Node's own limits need a listening server.
-const lifeMs = 15_000;
+const defaultLifeMs = 15_000;
 // A CSR in PEM, a token and their names, with every line break written as three characters.
 const maxBodyBytes = 32 * 1024;
 const maxHeaderBytes = 8192;
@@ -18,9 +18,12 @@ export class HttpsCalls {
   readonly #log: Log;
   readonly #callers = new WeakMap<object, Caller>();
 
-  constructor(desks: HttpsDesks, log: Log) {
+  readonly #lifeMs: number;
+
+  constructor(desks: HttpsDesks, options: { readonly log: Log; readonly lifeMs?: number }) {
     this.#desks = desks;
-    this.#log = log;
+    this.#log = options.log;
+    this.#lifeMs = options.lifeMs ?? defaultLifeMs;
     this.#server = createServer(
       { maxHeaderSize: maxHeaderBytes, keepAlive: false },
       (request, response) => void this.#answer(request, response),
@@ -30,7 +33,7 @@ export class HttpsCalls {
 
   /** Takes the connection over, for a few seconds. */
   serve(socket: TLSSocket, caller: Caller): void {
-    const timer = setTimeout(() => socket.destroy(), lifeMs).unref();
+    const timer = setTimeout(() => socket.destroy(), this.#lifeMs).unref();
     socket.once("close", () => clearTimeout(timer));
     this.#callers.set(socket, caller);
     this.#server.emit("connection", socket);
