@@ -209,6 +209,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       trust,
       ...(cluster?.prove === undefined ? {} : { proveAccount: cluster.prove }),
       findGroup: (group) => registration?.findGroup(group) ?? { t: "absent" },
+      isVmAccount: (account) => registration?.isVmAccount(account) ?? false,
       ...(admit === undefined ? {} : { admit }),
       onRenewed: ({ leafSha256 }) => rotation.replaced(leafSha256),
       clock,

@@ -43,8 +43,13 @@ export async function joinVm(
       what: "get an SVID",
     }),
   );
-  const svid = { chainDer: answer.chain, bundleDer: answer.bundle };
-  return { svid, workloadGroup: answer.workloadGroup ?? "", agent };
+  const { chain, bundle, renewPhase, workloadGroup: bound = "" } = answer;
+  const svid: SvidAnswer = {
+    chainDer: chain,
+    bundleDer: bundle,
+    ...(renewPhase === undefined ? {} : { renewPhase }),
+  };
+  return { svid, workloadGroup: bound, agent };
 }
 
 /** Buys a member its intermediate and the charter. Otherwise as `joinVm`. */

@@ -1,3 +1,4 @@
+import type { SpiffeId } from "../../../mesh/ids.ts";
 import { JoinTokens } from "../../../trust/io/join-tokens.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import {
@@ -6,11 +7,14 @@ import {
   type IdentityServiceOptions,
 } from "./identity-service.ts";
 
+export interface OpenIdentityParts
+  extends Omit<IdentityServiceOptions, "tokens" | "renewsByCertificate"> {
+  /** Whether the workloads of some WorkloadGroup have this identity. */
+  readonly isGroups: (id: SpiffeId) => boolean;
+}
+
 /** What an agent's configuration says of identities, put to use. */
-export function openIdentity(
-  config: AgentConfig,
-  parts: Omit<IdentityServiceOptions, "tokens" | "renewsByCertificate">,
-): IdentityService {
+export function openIdentity(config: AgentConfig, parts: OpenIdentityParts): IdentityService {
   const { catalog, kubernetes } = config;
   const tokens = new JoinTokens({
     snapshotDir: catalog.snapshotDir,
@@ -18,5 +22,10 @@ export function openIdentity(
     hasOthers: catalog.replicas !== undefined || kubernetes?.lease !== undefined,
   });
   const asksForTokens = kubernetes?.identity?.renewal === "token";
-  return createIdentityService({ ...parts, tokens, renewsByCertificate: () => !asksForTokens });
+  return createIdentityService({
+    ...parts,
+    tokens,
+    // A VM shows its token once; its certificate renews until its group is gone.
+    renewsByCertificate: ({ id }) => !asksForTokens || parts.isGroups(id),
+  });
 }

@@ -144,6 +144,14 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     return { t: "found", namespace: groupNamespace(group.id), serviceAccount, services };
   }
 
+  /** Whether workloads of some group run as this account. */
+  isVmAccount(account: { readonly namespace: string; readonly serviceAccount: string }): boolean {
+    return [...this.#selection.groups()].some(
+      ({ id, serviceAccount }) =>
+        serviceAccount === account.serviceAccount && groupNamespace(id) === account.namespace,
+    );
+  }
+
   open(registrant: Registrant, line: WorkloadLine): RegisteredWorkload {
     const { arrival, displaced } = judgeArrival(registrant, this.#rules);
     const { key } = arrival;
