@@ -6,6 +6,7 @@ import type { Identity, IdentitySource } from "../mesh/ports.ts";
 import type { Secret } from "../mesh/secret.ts";
 import type { Bundle } from "./bundle.ts";
 import { parseBundle } from "./bundle.ts";
+import type { Certificate } from "./certificate.ts";
 import { parseCertificate } from "./certificate.ts";
 import { privateKeyPemOf, readPrivateKey, spkiOf } from "./keys.ts";
 import { fromPem, toPem } from "./pem.ts";
@@ -25,9 +26,9 @@ export interface IdentityFiles {
 /**
  * Puts an identity together from its files: the key fits, it is an SVID, and its own bundle trusts it.
  * Time is judged at the leaf's first instant: whether it still counts is for who uses it.
- * Throws MESH_TRUST_IDENTITY_REFUSED and MESH_TRUST_DER_INVALID.
+ * `ownIssuer` is trusted besides the bundle. Throws MESH_TRUST_IDENTITY_REFUSED and MESH_TRUST_DER_INVALID.
  */
-export function identityFrom(files: IdentityFiles): Identity {
+export function identityFrom(files: IdentityFiles, ownIssuer?: Certificate): Identity {
   const [leaf, ...issuers] = fromPem("CERTIFICATE", files.chainPem).map(parseCertificate);
   if (leaf === undefined) return refuse("its chain is empty");
   const verdict = judgeLeaf(leaf);
@@ -35,7 +36,8 @@ export function identityFrom(files: IdentityFiles): Identity {
   const key = readPrivateKey(files.keyPem);
   if (!spkiOf(key).equals(leaf.spki)) return refuse("its key does not fit its certificate");
   const { roots, pem } = parseBundle(files.bundlePem);
-  const path = verifyPath([leaf, ...issuers], { roots, atMs: leaf.notBeforeMs });
+  const anchors = ownIssuer === undefined ? roots : [...roots, ownIssuer];
+  const path = verifyPath([leaf, ...issuers], { roots: anchors, atMs: leaf.notBeforeMs });
   if (path.t === "refused") return refuse(path.reason);
   return {
     id: verdict.id,
@@ -54,16 +56,19 @@ export function identityOf(
     readonly chainDer: readonly Uint8Array[];
     readonly bundleDer: readonly Uint8Array[];
     readonly renewPhase?: number;
+    /** Whoever asks has this issuer's key: it needs nobody to vouch for it. */
+    readonly ownIssuer?: Certificate;
   },
 ): Identity {
   const pem = (list: readonly Uint8Array[]): string =>
     list.map((der) => toPem("CERTIFICATE", der)).join("");
-  const identity = identityFrom({
+  const files = {
     chainPem: pem(answer.chainDer),
     keyPem: privateKeyPemOf(key),
     bundlePem: pem(answer.bundleDer),
-  });
-  const { renewPhase } = answer;
+  };
+  const { renewPhase, ownIssuer } = answer;
+  const identity = identityFrom(files, ownIssuer);
   return renewPhase === undefined ? identity : { ...identity, renewPhase };
 }
 

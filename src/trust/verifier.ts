@@ -11,6 +11,7 @@ import { parseCertificate } from "./certificate.ts";
 import { backdateMs } from "./issue.ts";
 import { curveOf, sha256Hex } from "./keys.ts";
 import { lruOf } from "./lru.ts";
+import { issuerTrustDomain } from "./root-guard.ts";
 import type { Path } from "./verify.ts";
 import { verifyPath } from "./verify.ts";
 
@@ -28,6 +29,12 @@ export interface Trusted {
 /** Both judge by the bundle and the charter that are in force when they are called. */
 export interface Verifier {
   readonly verifyPeer: VerifyPeer;
+  /**
+   * As `verifyPeer`, and takes also whom an issuer vouches for that the charter lists, though its root is retired:
+   * the key of that issuer is what the charter names. For an agent's own port, where members and workloads get
+   * certificates under the present root that were away while it was rotated.
+   */
+  readonly verifyCaller: VerifyPeer;
   readonly verifySignature: VerifySignature;
 }
 
@@ -68,6 +75,12 @@ export function createVerifier(trusted: Trusted): Verifier {
 
   return {
     verifyPeer: (chain, options) => verdictOf(judge(chain, options)),
+    verifyCaller: (chain, options) => {
+      const verdict = verdictOf(judge(chain, options));
+      const listed =
+        verdict.t === "refused" ? listedPath(trusted, { chain, ...options }) : undefined;
+      return listed === undefined ? verdict : { t: "ok", peer: peerOf(listed, options.nowMs) };
+    },
     verifySignature: ({ bytes, signature }, options) => {
       const judged = judge(signature.chain, options);
       if (judged.t === "refused") return judged;
@@ -122,6 +135,32 @@ function charterBroken(trusted: Trusted, path: Path): string | undefined {
   return member.issuers.includes(path.issuer.spkiSha256) || isYoungerThan(charter, path.issuer)
     ? undefined
     : `the charter does not list this issuer for member "${name}"`;
+}
+
+/** A chain of leaf and issuer whose issuer the charter lists for the leaf's member, whoever certified that. */
+function listedPath(
+  trusted: Trusted,
+  { chain, nowMs }: { readonly chain: readonly Uint8Array[]; readonly nowMs: number },
+): Path | undefined {
+  if (chain.length < 2 || chain.length > maxChain) return undefined;
+  try {
+    const certificates = chain.map(parseCertificate);
+    const [, issuer] = certificates;
+    if (issuer === undefined || issuerTrustDomain(issuer) === undefined) return undefined;
+    const found = verifyPath(certificates.slice(0, 1), { roots: [issuer], atMs: nowMs });
+    const isListed = found.t === "ok" && charterBroken(trusted, found.path) === undefined;
+    return isListed && isInCharter(trusted, found.path) ? found.path : undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof MeshError)) throw thrown;
+    return undefined;
+  }
+}
+
+/** By its key: how young the issuer says it is nobody vouches for here. */
+function isInCharter({ charter, mesh }: Trusted, { id, issuer }: Path): boolean {
+  const name = memberOfTrustDomain(spiffePartsOf(id).trustDomain, mesh);
+  if (charter === undefined || name === undefined) return false;
+  return charterMember(charter(), name)?.issuers.includes(issuer.spkiSha256) === true;
 }
 
 /**

@@ -131,7 +131,7 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
   const server = await AgentServer.listen({
     listen: options.listen,
     identity: trust.identities.agent,
-    verifyPeer: trust.verifier.verifyPeer,
+    verifyPeer: trust.verifier.verifyCaller,
     clock,
     log,
     onRefused: () => telemetry.count("xdsRefused", {}),

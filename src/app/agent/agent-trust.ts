@@ -15,8 +15,10 @@ import { judgeClaim } from "../../trust/claims.ts";
 import { type AgentIdentities, createAgentIdentities } from "../../trust/io/agent-identities.ts";
 import { loadMember, type MemberFiles, saveCharter } from "../../trust/io/member-files.ts";
 import { holdIssuer, type MemberIssuer } from "../../trust/io/member-issuer.ts";
+import type { Issuer } from "../../trust/issue.ts";
 import { issueProven, renewSvid } from "../../trust/issuer.ts";
 import { evenPhases } from "../../trust/renewal-times.ts";
+import { shownIssuer } from "../../trust/root-rotation/issuing-root.ts";
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
 import type { AgentConfig } from "../config/config.ts";
@@ -89,6 +91,9 @@ export async function openAgentTrust(
     ...parts,
   });
 
+  const shown = (): Issuer =>
+    shownIssuer(issuer.current(), { charter: current.charter, roots: current.bundle.roots });
+
   // One after the other, each the newest by then: an older one must never be the last on disk.
   let saving: Promise<void> = Promise.resolve();
   const save = async (): Promise<void> => {
@@ -143,16 +148,13 @@ export async function openAgentTrust(
     renew: async (peer, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;
-      const renewed = await renewSvid(
-        { csrDer, peer },
-        { issuer: issuer.current(), bundle, nowMs },
-      );
+      const renewed = await renewSvid({ csrDer, peer }, { issuer: shown(), bundle, nowMs });
       return { chain: renewed.chainDer, bundle: renewed.bundleDer, renewPhase: nextPhase() };
     },
     issue: async (id, csrDer) => {
       const nowMs = clock.nowMs();
       const { bundle } = current;
-      const issued = await issueProven({ csrDer, id }, { issuer: issuer.current(), bundle, nowMs });
+      const issued = await issueProven({ csrDer, id }, { issuer: shown(), bundle, nowMs });
       return { chain: issued.chainDer, bundle: issued.bundleDer, renewPhase: nextPhase() };
     },
     offer,

@@ -85,6 +85,8 @@ async function answerFor(wish: Wish, spki: Uint8Array, options: Issuing): Return
   return {
     chainDer: chainOf(leaf, issuer),
     bundleDer: options.bundle().roots.map((root) => root.der),
+    // Its root may be retired by now: this agent has to start nevertheless, and to ask for another one.
+    ownIssuer: issuer.certificate,
   };
 }
 

@@ -1,6 +1,7 @@
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { type Holder, holderOf } from "../../mesh/holder.ts";
 import type { Clock, Identity, Log, Random } from "../../mesh/ports.ts";
+import type { Certificate } from "../certificate.ts";
 import { createCsr } from "../csr.ts";
 import { identityOf } from "../identity.ts";
 import { renewAtMs, retryDelayMs } from "../renewal-times.ts";
@@ -14,6 +15,8 @@ export interface SvidAnswer {
   readonly bundleDer: readonly Uint8Array[];
   /** In [0, 1): the issuer's wish; see `Identity`. */
   readonly renewPhase?: number;
+  /** Of who asks itself. */
+  readonly ownIssuer?: Certificate;
 }
 
 /** Asks whoever issues: the agent over mTLS, or the own intermediate in memory. */

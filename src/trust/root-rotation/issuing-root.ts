@@ -46,6 +46,19 @@ export function rootAbove(
   return undefined;
 }
 
+/**
+ * The issuer as its leaves show it: what stands above it goes along only while somebody may need that, so that no
+ * handshake carries a cross-certificate for the rest of the issuer's life.
+ */
+export function shownIssuer(
+  issuer: Issuer,
+  { charter, roots }: { readonly charter: Charter; readonly roots: readonly Certificate[] },
+): Issuer {
+  const isRotating = charter.rotation !== undefined;
+  const { above: _, ...bare } = issuer;
+  return isRotating || rootAbove(bare, roots) === undefined ? issuer : bare;
+}
+
 /** Why this issuer has to be replaced before its time; undefined: it has not. */
 export function issuerOutdated(
   issuer: Pick<Issuer, "certificate" | "above">,
