@@ -67,14 +67,27 @@ function lastUint(bytes: Uint8Array, wanted: number): number {
   return found;
 }
 
+// A chain of 8 and a bundle of 16, and as much again. Two bytes make an empty field: what fits into a message
+// would take many times its size.
+const maxFields = 64;
+
 /** Fields of length, by number; others are passed over. Throws RangeError or Error on bytes that are no message. */
 export function byteFields(bytes: Uint8Array): Map<number, Uint8Array[]> {
   const reader = new BinaryReader(bytes);
   const fields = new Map<number, Uint8Array[]>();
+  let count = 0;
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
-    if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
-    else fields.set(field, [...(fields.get(field) ?? []), reader.bytes()]);
+    if (wireType !== WireType.LengthDelimited) {
+      reader.skip(wireType, field);
+      continue;
+    }
+    count += 1;
+    if (count > maxFields) throw new RangeError("it has too many fields");
+    const value = reader.bytes();
+    const found = fields.get(field);
+    if (found === undefined) fields.set(field, [value]);
+    else found.push(value);
   }
   return fields;
 }

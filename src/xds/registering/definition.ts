@@ -98,13 +98,20 @@ function plainIn(bytes: Uint8Array, innerFields: readonly number[] = []): Plain 
   const texts = new Map<number, string[]>();
   const numbers = new Map<number, number>();
   const inner = new Map<number, Uint8Array>();
+  let count = 0;
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
+    count += 1;
+    if (count > maxItems) throw new RangeError("it has too many parts");
     if (wireType === WireType.Varint) numbers.set(field, reader.uint32());
     else if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
     else if (innerFields.includes(field)) inner.set(field, reader.bytes());
-    else texts.set(field, [...(texts.get(field) ?? []), text(reader, maxTextBytes, "a text")]);
+    else {
+      const found = texts.get(field) ?? [];
+      found.push(text(reader, maxTextBytes, "a text"));
+      texts.set(field, found);
+    }
   }
   return { texts, numbers, inner };
 }
