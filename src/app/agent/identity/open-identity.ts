@@ -1,4 +1,4 @@
-import type { SpiffeId } from "../../../mesh/ids.ts";
+import { type SpiffeId, spiffePartsOf } from "../../../mesh/ids.ts";
 import { JoinTokens } from "../../../trust/io/join-tokens.ts";
 import type { AgentConfig } from "../../config/config.ts";
 import {
@@ -9,8 +9,13 @@ import {
 
 export interface OpenIdentityParts
   extends Omit<IdentityServiceOptions, "tokens" | "renewsByCertificate"> {
-  /** Whether the workloads of some WorkloadGroup have this identity. */
-  readonly isGroups: (id: SpiffeId) => boolean;
+  /** Whether VMs of some WorkloadGroup run as this account. */
+  readonly isVmAccount: (account: WorkloadAccount) => boolean;
+}
+
+interface WorkloadAccount {
+  readonly namespace: string;
+  readonly serviceAccount: string;
 }
 
 /** What an agent's configuration says of identities, put to use. */
@@ -26,6 +31,13 @@ export function openIdentity(config: AgentConfig, parts: OpenIdentityParts): Ide
     ...parts,
     tokens,
     // A VM shows its token once; its certificate renews until its group is gone.
-    renewsByCertificate: ({ id }) => !asksForTokens || parts.isGroups(id),
+    renewsByCertificate: ({ id }) => !asksForTokens || isVm(id, parts),
   });
+}
+
+function isVm(id: SpiffeId, { isVmAccount }: OpenIdentityParts): boolean {
+  const match = /^\/ns\/([^/]+)\/sa\/([^/]+)$/.exec(spiffePartsOf(id).path);
+  const [, namespace, serviceAccount] = match ?? [];
+  if (namespace === undefined || serviceAccount === undefined) return false;
+  return isVmAccount({ namespace, serviceAccount });
 }
