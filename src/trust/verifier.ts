@@ -30,8 +30,8 @@ export interface Trusted {
 export interface Verifier {
   readonly verifyPeer: VerifyPeer;
   /**
-   * As `verifyPeer`, and takes also whom an issuer vouches for that the charter lists, though its root is retired:
-   * the key of that issuer is what the charter names. For an agent's own port, where members and workloads get
+   * As `verifyPeer`, and takes also whom an issuer vouches for that the charter lists last for its member, though
+   * its root is retired: the key of that issuer is what the charter names. For an agent's own port, where members and workloads get
    * certificates under the present root that were away while it was rotated.
    */
   readonly verifyCaller: VerifyPeer;
@@ -149,18 +149,26 @@ function listedPath(
     if (issuer === undefined || issuerTrustDomain(issuer) === undefined) return undefined;
     const found = verifyPath(certificates.slice(0, 1), { roots: [issuer], atMs: nowMs });
     const isListed = found.t === "ok" && charterBroken(trusted, found.path) === undefined;
-    return isListed && isInCharter(trusted, found.path) ? found.path : undefined;
+    return isListed && isInCharter(trusted, { path: found.path, nowMs }) ? found.path : undefined;
   } catch (thrown) {
     if (!(thrown instanceof MeshError)) throw thrown;
     return undefined;
   }
 }
 
-/** By its key: how young the issuer says it is nobody vouches for here. */
-function isInCharter({ charter, mesh }: Trusted, { id, issuer }: Path): boolean {
+/**
+ * By its key alone: whatever else this certificate says its holder may have written. So only the key that the member
+ * got last counts, for as long as the charter says that it may: an earlier one that was stolen and has expired
+ * would buy an issuer under the present root.
+ */
+function isInCharter(
+  { charter, mesh }: Trusted,
+  { path: { id, issuer }, nowMs }: { readonly path: Path; readonly nowMs: number },
+): boolean {
   const name = memberOfTrustDomain(spiffePartsOf(id).trustDomain, mesh);
   if (charter === undefined || name === undefined) return false;
-  return charterMember(charter(), name)?.issuers.includes(issuer.spkiSha256) === true;
+  const { issuers = [], issuersEndMs = 0 } = charterMember(charter(), name) ?? {};
+  return issuers.at(-1) === issuer.spkiSha256 && nowMs <= issuersEndMs;
 }
 
 /**
