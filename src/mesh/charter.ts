@@ -85,6 +85,8 @@ export interface Succession {
   readonly by: string;
   /** Base64. */
   readonly signature: string;
+  /** The new root's key certified by that root, DER in base64: for callers that have no charter. */
+  readonly cross?: string;
 }
 
 /** As stored in files and hubs: the signature covers the exact bytes, so they travel unparsed. */

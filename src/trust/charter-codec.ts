@@ -180,10 +180,12 @@ function readRotation(value: unknown): RootRotation {
 }
 
 function readSuccession(value: unknown): Succession {
+  const cross = fieldOf(value, "cross");
   return {
     root: boundedAt(value, "root"),
     by: digestAt(value, "by"),
     signature: boundedAt(value, "signature"),
+    ...(cross === undefined ? {} : { cross: boundedAt(value, "cross") }),
   };
 }
 

@@ -18,7 +18,7 @@ import { holdIssuer, type MemberIssuer } from "../../trust/io/member-issuer.ts";
 import type { Issuer } from "../../trust/issue.ts";
 import { issueProven, renewSvid } from "../../trust/issuer.ts";
 import { evenPhases } from "../../trust/renewal-times.ts";
-import { shownIssuer } from "../../trust/root-rotation/issuing-root.ts";
+import { crossesOf, shownIssuer } from "../../trust/root-rotation/issuing-root.ts";
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
 import type { AgentConfig } from "../config/config.ts";
@@ -88,6 +88,7 @@ export async function openAgentTrust(
     issuer,
     trustDomain,
     bundle: () => current.bundle,
+    crosses: () => crossesOf(current.charter),
     ...parts,
   });
 

@@ -5,6 +5,7 @@ import type { InfrastructureRole, SpiffeId, TrustDomain } from "../../mesh/ids.t
 import { infrastructureSpiffeId } from "../../mesh/ids.ts";
 import type { Clock, Identity, IdentitySource, Log, Random, Sign } from "../../mesh/ports.ts";
 import type { Bundle } from "../bundle.ts";
+import type { Certificate } from "../certificate.ts";
 import { parseCsr } from "../csr.ts";
 import { identityOf } from "../identity.ts";
 import { chainOf, type Issuer, issueSvid } from "../issue.ts";
@@ -31,6 +32,8 @@ export async function createAgentIdentities(options: {
   readonly issuer: Source<Issuer>;
   readonly trustDomain: TrustDomain;
   readonly bundle: () => Bundle;
+  /** What else the agent shows its callers, above its issuer; default: nothing. */
+  readonly crosses?: () => readonly Certificate[];
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -42,6 +45,7 @@ export async function createAgentIdentities(options: {
   const { issuer, trustDomain, ...rest } = options;
   const begin = async (role: InfrastructureRole): Promise<Running> => {
     const wish: Wish = {
+      role,
       id: infrastructureSpiffeId(trustDomain, role),
       // gRPC's libraries ask an xDS server for a DNS name, whatever its SPIFFE ID.
       dnsNames: role === "agent" ? [`agent.${trustDomain}`] : [],
@@ -65,10 +69,11 @@ interface Running {
 
 type Issuing = Pick<
   Parameters<typeof createAgentIdentities>[0],
-  "issuer" | "bundle" | "clock" | "lifeMs"
+  "issuer" | "bundle" | "clock" | "crosses" | "lifeMs"
 >;
 
 interface Wish {
+  readonly role: InfrastructureRole;
   readonly id: SpiffeId;
   readonly dnsNames: readonly string[];
 }
@@ -79,15 +84,23 @@ async function issueOwn(wish: Wish, csrDer: Uint8Array, options: Issuing): Retur
 
 async function answerFor(wish: Wish, spki: Uint8Array, options: Issuing): ReturnType<RequestSvid> {
   const issuer = options.issuer.current();
+  const crosses = options.crosses?.() ?? [];
   const nowMs = options.clock.nowMs();
   const life = options.lifeMs === undefined ? {} : { lifeMs: options.lifeMs };
   const leaf = await issueSvid({ issuer, ...wish, spki, nowMs, ...life });
   return {
-    chainDer: chainOf(leaf, issuer),
+    chainDer: unique([
+      ...chainOf(leaf, issuer),
+      ...(wish.role === "agent" ? crosses.map(({ der }) => der) : []),
+    ]),
     bundleDer: options.bundle().roots.map((root) => root.der),
     // Its root may be retired by now: this agent has to start nevertheless, and to ask for another one.
     ownIssuer: issuer.certificate,
   };
+}
+
+function unique(chain: readonly Buffer[]): readonly Buffer[] {
+  return [...new Map(chain.map((der) => [der.toString("base64"), der])).values()];
 }
 
 /** Signs with whatever the identity is now; the chain is parsed once for each. */

@@ -33,6 +33,18 @@ export function charterSignerOf({ rotation, rotationStep }: Charter): string | u
   return isUndone || rotationStep === "retiring" ? rotation.to : rotation.from;
 }
 
+// Whoever was away for more rotations cannot verify its agent any more, and its certificates have ended long since.
+const maxCrosses = 2;
+
+/**
+ * With these in its chain, an agent is believed by launchers that were away while the root was rotated, and know
+ * the one before.
+ */
+export function crossesOf({ succession = [] }: Charter): readonly Certificate[] {
+  const said = succession.flatMap(({ cross }) => (cross === undefined ? [] : [cross]));
+  return said.slice(-maxCrosses).map((text) => parseCertificate(Buffer.from(text, "base64")));
+}
+
 /** The root of the bundle under which an issuer stands; undefined: none, so that nobody accepts what it signs. */
 export function rootAbove(
   issuer: Pick<Issuer, "certificate" | "above">,

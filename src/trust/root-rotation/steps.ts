@@ -147,11 +147,12 @@ function without(charter: Charter, spkiSha256: string): readonly string[] {
 }
 
 function withSuccession(
-  charter: Charter,
+  { succession = [], rotation }: Charter,
   statement: Succession | undefined,
 ): Pick<Charter, "succession"> {
   if (statement === undefined) return {};
-  return { succession: [...(charter.succession ?? []), statement].slice(-maxSuccessions) };
+  const cross = rotation?.cross === undefined ? {} : { cross: rotation.cross };
+  return { succession: [...succession, { ...statement, ...cross }].slice(-maxSuccessions) };
 }
 
 function idle(charter: Charter, change: Pick<Charter, "bundle" | "timeMs">): Charter {

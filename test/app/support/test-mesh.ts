@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -145,7 +146,7 @@ export class TestMesh implements AsyncDisposable {
     return gateway;
   }
 
-  /** The identity is issued here and named after the workload. */
+  /** The identity is named after the workload, and issued here at its first start. */
   async startSidecar(
     name: string,
     options: Pick<SidecarConfig, "workload" | "serviceAccount" | "agent"> &
@@ -157,11 +158,13 @@ export class TestMesh implements AsyncDisposable {
       >,
   ): Promise<RunningEngine> {
     const dir = join(this.dir, name, options.workload);
-    await makeWorkload({
-      account: `shop/${options.serviceAccount}`,
-      dir: join(this.dir, name, "trust"),
-      out: dir,
-    });
+    const isKnown = existsSync(join(dir, "svid.pem"));
+    if (!isKnown)
+      await makeWorkload({
+        account: `shop/${options.serviceAccount}`,
+        dir: join(this.dir, name, "trust"),
+        out: dir,
+      });
     const sidecar = await startSidecar(
       {
         identity: this.#identity(dir),
@@ -201,6 +204,8 @@ export interface TestMember {
   readonly name: string;
   readonly agent: RunningAgent;
   readonly gateway: RunningEngine;
+  /** Where others are told to find its gateway. */
+  readonly gatewayPort: number;
   readonly cart: App;
   readonly cartSidecar: RunningEngine;
   /** Drains the only cart, or takes it back. */
@@ -236,7 +241,7 @@ export async function startMember(
       inbound: [{ endpoint: local(appPort), listen: local(inboundPort), app: local(appPort) }],
     }),
   ]);
-  return { name, agent, gateway, cart, cartSidecar, drain };
+  return { name, agent, gateway, gatewayPort: published, cart, cartSidecar, drain };
 }
 
 /** The sidecar of a caller; returns the base URL under which it reaches `cart`. */
