@@ -57,6 +57,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./vm/vm-join.ts")).vmJoin,
   },
   {
+    name: "vm leave",
+    summary: "take this machine out of the mesh",
+    load: async () => (await import("./vm/vm-leave.ts")).vmLeave,
+  },
+  {
+    name: "vm doctor",
+    summary: "what is wrong with this machine as a workload of the mesh",
+    load: async () => (await import("./vm/vm-doctor.ts")).vmDoctor,
+  },
+  {
     name: "trust init",
     summary: "make the root and the first charter of a mesh",
     load: async () => (await import("./trust-init.ts")).trustInit,

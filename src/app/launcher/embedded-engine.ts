@@ -1,6 +1,7 @@
 import { type RefusalReason, refusalReasons } from "../../dataplane/counters.ts";
 import { Engine, type EngineStatus } from "../../dataplane/io/engine.ts";
 import { EngineWorkers } from "../../dataplane/io/workers.ts";
+import { formatHostPort } from "../../mesh/address.ts";
 import type { EngineCounts, LaunchedEngine, RefusalClass } from "./engine-port.ts";
 import { spiffeIdOf } from "./spiffe-id-of.ts";
 
@@ -19,7 +20,9 @@ export function startEmbedded(workers: number, parts: EmbeddedParts): LaunchedEn
     pid: () => undefined,
     report: async () => {
       const { counters, ...rest } = engine.status();
-      return { ...rest, counts: countsOf(counters), details: { counters } };
+      const destinations =
+        "destinations" in engine ? engine.destinations().map(formatHostPort) : [];
+      return { ...rest, counts: countsOf(counters), details: { counters, destinations } };
     },
     drain: (graceMs) => engine.drain(graceMs),
     close: () => engine.close(),

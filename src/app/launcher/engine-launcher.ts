@@ -172,8 +172,10 @@ async function launch(
       log,
     }),
   );
+  const first: { afterMs?: number } = {};
   engine.ready.then(
     () => {
+      first.afterMs = performance.now();
       farewell.arrived();
       registration?.start();
     },
@@ -184,7 +186,15 @@ async function launch(
   const names = await startNames(config, { clock, telemetry, log });
   if (names !== undefined) opened.use(names);
   const isLeaving = (): boolean => farewell.isLeaving;
-  const routes = engineRoutes({ config, engine, identity, telemetry, node, isLeaving });
+  const routes = engineRoutes({
+    config,
+    engine,
+    identity,
+    telemetry,
+    node,
+    isLeaving,
+    firstConfigAfterMs: () => first.afterMs,
+  });
   const admin = await startHttp({ listen: config.admin, routes, log });
   opened.defer(() => admin.close());
   log.info({ node: node.id, address: admin.url, id: identity.current().id }, "Engine runs");

@@ -16,6 +16,8 @@ interface EngineRoutesOptions {
   readonly telemetry: Telemetry;
   /** Load balancers are to send nothing new. */
   readonly isLeaving: () => boolean;
+  /** When the agent was told that its first configuration is in force, ms; undefined: not yet. */
+  readonly firstConfigAfterMs?: () => number | undefined;
 }
 
 /**
@@ -51,7 +53,8 @@ export function engineRoutes(options: EngineRoutesOptions): readonly HttpRoute[]
   ];
 }
 
-function configRoute({ config, engine, identity, node }: EngineRoutesOptions): HttpRoute {
+function configRoute(options: EngineRoutesOptions): HttpRoute {
+  const { config, engine, identity, node, firstConfigAfterMs } = options;
   return {
     path: "/config",
     answer: async () => {
@@ -69,6 +72,8 @@ function configRoute({ config, engine, identity, node }: EngineRoutesOptions): H
           workers: config.workers,
           isReady,
           isConnected,
+          // Since this process began; left out until then.
+          firstConfigAfterMs: firstConfigAfterMs?.(),
           listeners: listeners.map(({ name, address }) => ({
             name,
             address: formatHostPort(address),

@@ -1,4 +1,4 @@
-import { dialLocal } from "../dial-local.ts";
+import { dialLocal } from "../dial.ts";
 import type { HttpRoute } from "../http-server.ts";
 
 // A kubelet waits a second unless told otherwise; here it is a way inside one machine.

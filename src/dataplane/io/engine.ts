@@ -1,5 +1,5 @@
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { HostPort } from "../../mesh/address.ts";
+import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log, Random } from "../../mesh/ports.ts";
 import { emptyConfig } from "../config/state.ts";
@@ -111,6 +111,15 @@ export class Engine {
       listeners: [...this.#listeners].map(([name, { address }]) => ({ name, address })),
       counters: this.#context.counters,
     };
+  }
+
+  /** Hosts that it was told of, each once: gateways of other members, and workloads. */
+  destinations(): readonly HostPort[] {
+    const all = new Map<string, HostPort>();
+    for (const { model } of this.#context.config.endpoint.values()) {
+      for (const { address } of model?.hosts ?? []) all.set(formatHostPort(address), address);
+    }
+    return [...all.values()];
   }
 
   /**

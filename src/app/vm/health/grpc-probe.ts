@@ -1,7 +1,7 @@
 import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { reasonOf } from "../../../mesh/errors.ts";
-import { dialLocal } from "../../dial-local.ts";
+import { dialLocal } from "../../dial.ts";
 import type { ProbeOutcome } from "./health-judge.ts";
 
 // Source: the gRPC health checking protocol, grpc.health.v1.

@@ -1,6 +1,6 @@
 import { request } from "node:http";
 import { reasonOf } from "../../../mesh/errors.ts";
-import { dialLocal } from "../../dial-local.ts";
+import { dialLocal } from "../../dial.ts";
 import type { ProbeOutcome } from "./health-judge.ts";
 
 /** A GET whose answer is judged by its first line: bodies are not read, redirects not followed. Never rejects. */

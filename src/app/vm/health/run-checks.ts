@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { HealthCheck, HealthProbe } from "../../../mesh/health-check.ts";
 import type { Clock } from "../../../mesh/ports.ts";
-import { dialLocal } from "../../dial-local.ts";
+import { dialLocal } from "../../dial.ts";
 import { probeExec } from "./exec-probe.ts";
 import { probeGrpc } from "./grpc-probe.ts";
 import { createHealthJudge, type ProbeOutcome, type WorkloadHealth } from "./health-judge.ts";
