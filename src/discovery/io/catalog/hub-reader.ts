@@ -154,7 +154,8 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     const members = options.members();
     const { verifiedHead: known } = options;
     const heads = await ask((own) => store.readHeads(members, { signal: own, known }));
-    answered();
+    // Where nobody else is in the charter nobody was asked.
+    if (members.length > 0) answered();
     const behind: (readonly [MemberName, SignedHead])[] = [];
     for (const member of members) {
       const head = heads.get(member);
@@ -175,6 +176,7 @@ export function startHubReader(options: HubReaderOptions): HubReader {
     const above = options.charterNumber();
     chartersReadMs = options.clock.monotonicMs();
     const charters = await ask((own) => store.readCharters({ above }, own));
+    answered();
     if (charters.length > 0) options.onCharters(charters);
   };
   const isStillBehind = (member: MemberName, signed: SignedHead): boolean => {

@@ -112,3 +112,40 @@ test("a log that yields only what is refused is left alone most of the time, and
   assert.ok(junk > 0 && junk <= 800, `${junk} pieces of junk in ten seconds`);
   assert.ok(seen.includes(west));
 });
+
+test("a hub that refuses all that is asked cannot be read, also where nobody else is followed", async () => {
+  const time = createVirtualTime();
+  const ended = new AbortController();
+  let isRefused = true;
+  const reader = startHubReader({
+    store: {
+      ...restlessHub(),
+      readCharters: async () => {
+        if (isRefused) throw new Error("it refuses the password");
+        return [];
+      },
+    },
+    clock: time.clock,
+    timers: time.timers,
+    random: () => 0.5,
+    signal: ended.signal,
+    log: silentLog,
+    timeoutMs: 2500,
+    pollMs: 1000,
+    members: () => [],
+    take: () => ({ isNewBeat: false, isBehind: false }),
+    verifiedHead: () => undefined,
+    positionOf: () => undefined,
+    charterNumber: () => 0,
+    onCharters: () => undefined,
+  });
+  await time.advance(5000);
+  assert.equal(reader.isReadable(), false);
+  assert.equal(reader.status().lastError?.reason, "it refuses the password");
+  isRefused = false;
+  await time.advance(5000);
+  assert.equal(reader.isReadable(), true);
+  ended.abort(new Error("over"));
+  await time.advance(10_000);
+  await reader.done;
+});
