@@ -207,7 +207,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     openLoad: (node, witness) => core.load.open(node, witness),
     identity: openIdentity(config, {
       trust,
-      ...(cluster?.prove === undefined ? {} : { proveAccount: cluster.prove }),
+      ...(cluster?.prove === undefined ? {} : { byCluster: cluster.prove }),
       findGroup: (group) => registration?.findGroup(group) ?? { t: "absent" },
       isVmAccount: (account) => registration?.isVmAccount(account) ?? false,
       ...(admit === undefined ? {} : { admit }),

@@ -13,6 +13,7 @@ import type { UnknownDestination } from "../../proxy/capture.ts";
 import type { LogLevel } from "../../telemetry/names.ts";
 import type { SignerPlace } from "../../trust/io/open-signer.ts";
 import type { KubernetesConfig } from "./kubernetes/kubernetes-config.ts";
+import type { TokenIssuerConfig } from "./token-issuers-config.ts";
 
 /** What an agent is told; made by `loadAgentConfig` from `agent.yaml`, or by the demo. */
 export interface AgentConfig {
@@ -43,6 +44,19 @@ export interface TrustConfig {
   readonly signer?: SignerConfig;
   /** Agents, of whatever member, that may use the root: they renew this member's issuer. */
   readonly renewAt?: readonly HostPort[];
+  /** Absent: service-account tokens are judged by the agent's own cluster, if it has one. */
+  readonly tokenIssuers?: readonly TokenIssuerConfig[];
+  /** Absent: other trust domains learn the mesh's roots elsewhere. */
+  readonly bundleEndpoint?: BundleEndpointConfig;
+}
+
+/** Where other trust domains fetch the mesh's roots. */
+export interface BundleEndpointConfig {
+  readonly listen: HostPort;
+  /** `https_web`: a certificate that callers' web authorities vouch for. Absent: `https_spiffe`, with the agent's SVID. */
+  readonly web?: { readonly certFile: string; readonly keyFile: string };
+  /** How often callers are told to come again. */
+  readonly refreshHintMs: number;
 }
 
 /** Where the root's key is. */

@@ -35,14 +35,18 @@ export function proveByToken(options: {
   const byReview = verifyByReview({ api, audience });
   const verify = rememberVerdicts(verifyInTurn({ byKeys, byReview }), clock);
   return async ({ token }) => {
-    const account = await proven(verify, token);
+    const account = await provenAccount(verify, token);
     return isGateway(account, config)
       ? infrastructureSpiffeId(trustDomain, "gateway")
       : workloadSpiffeId(trustDomain, account);
   };
 }
 
-async function proven(verify: VerifyToken, token: IdentityProof["token"]): Promise<ProvenAccount> {
+/** The account that a token proves. Throws MESH_TOKEN_…. */
+export async function provenAccount(
+  verify: VerifyToken,
+  token: IdentityProof["token"],
+): Promise<ProvenAccount> {
   const verdict = await verify(token);
   switch (verdict.t) {
     case "proven":

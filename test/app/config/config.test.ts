@@ -57,6 +57,57 @@ suite("agent.yaml", () => {
     assert.deepEqual(absent.config.xds, { listen });
   });
 
+  test("trust.tokenIssuers names each issuer once, with keys in a file or at an https URL", () => {
+    const at = (yaml: string): string =>
+      agentYaml.replace("{ dir: ./trust }", `{ dir: ./trust, tokenIssuers: ${yaml} }`);
+    const parsed = parse(
+      agentConfigParser,
+      at(`[
+  { issuer: "https://a", keysFile: ./a.json },
+  { issuer: "https://b", audience: mesh, keysUrl: "https://b/keys", caFile: ./b.pem, gatewayAccount: infra/gw, renewal: certificate } ]`),
+    );
+    assert.ok(parsed.t === "ok");
+    const [file, url] = parsed.config.trust.tokenIssuers ?? [];
+    assert.deepEqual(file, {
+      issuer: "https://a",
+      audience: "isthmus",
+      keys: { t: "file", file: "/etc/isthmus/a.json" },
+      renewal: "token",
+    });
+    assert.deepEqual(url, {
+      issuer: "https://b",
+      audience: "mesh",
+      keys: { t: "url", url: "https://b/keys", caFile: "/etc/isthmus/b.pem" },
+      gatewayAccount: "infra/gw",
+      renewal: "certificate",
+    });
+    for (const [yaml, problem] of [
+      [
+        "[{ issuer: a }]",
+        "3 trust.tokenIssuers[0]: it names no keys or two: set `keysFile` or `keysUrl`",
+      ],
+      [
+        '[{ issuer: a, keysFile: k, keysUrl: "https://k" }]',
+        "3 trust.tokenIssuers[0]: it names no keys or two: set `keysFile` or `keysUrl`",
+      ],
+      [
+        '[{ issuer: a, keysUrl: "http://k/" }]',
+        '3 trust.tokenIssuers[0].keysUrl: "http://k/" is not an https URL without a password',
+      ],
+      [
+        "[{ issuer: a, keysFile: k, caFile: c }]",
+        "3 trust.tokenIssuers[0]: it has `caFile`, but no `keysUrl` whose certificate it would judge",
+      ],
+      [
+        "[{ issuer: a, keysFile: k }, { issuer: a, keysFile: l }]",
+        "3 trust.tokenIssuers: it names one issuer twice",
+      ],
+      ["[{ keysFile: k }]", "3 trust.tokenIssuers[0].issuer: it is missing"],
+    ] as const) {
+      assert.deepEqual(problemsOf(agentConfigParser, at(yaml)), [problem]);
+    }
+  });
+
   test("has defaults for all that an operator need not say", () => {
     const parsed = parse(agentConfigParser, agentYaml);
     assert.ok(parsed.t === "ok");
