@@ -24,12 +24,10 @@ export async function diagnoseVm(options: {
   const own = config === undefined ? [] : [config.agent, ...(config.otherAgents ?? [])];
   const agents = options.agents.length > 0 ? options.agents : own;
   const group = config?.registration?.group;
+  const files = await lookAtFiles(dir);
   const looked = await Promise.all([
-    lookAtFiles(dir),
-    [certificate],
     ...agents.map((agent) => lookAtAgent({ agent, identity, group })),
-    config === undefined ? [] : lookAtSidecar(dir, config.admin),
-    config === undefined ? [] : lookAtNames(config),
+    ...(config === undefined ? [] : [lookAtSidecar(dir, config.admin), lookAtNames(config)]),
   ]);
-  return looked.flat();
+  return [...files, certificate, ...looked.flat()];
 }
