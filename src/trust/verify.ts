@@ -149,7 +149,10 @@ function namesBroken(ca: Certificate, below: readonly Certificate[]): string | u
 }
 
 function timeBroken(certificate: Certificate, atMs: number): string | undefined {
-  if (atMs < certificate.notBeforeMs) return "a certificate is not valid yet";
+  if (atMs < certificate.notBeforeMs) {
+    // Whoever issues dates back a quarter of an hour: only clocks that are further apart come here.
+    return "a certificate is not valid yet: the clock here is behind, or its issuer's ahead";
+  }
   return atMs > certificate.notAfterMs ? "a certificate has expired" : undefined;
 }
 

@@ -158,6 +158,7 @@ function isSameEntry(left: CharterMember | undefined, right: CharterMember | und
 function skewOf(shard: RemoteShard): readonly Finding[] {
   const { skewMs } = shard.status();
   if (skewMs === undefined || Math.abs(skewMs) <= notableSkewMs) return [];
-  const message = `its clock differs from ours by ${Math.round(skewMs / 1000)} s`;
+  const seconds = Math.round(Math.abs(skewMs) / 1000);
+  const message = `its clock is ${seconds} s ${skewMs > 0 ? "ahead of" : "behind"} the one here; look after NTP there and here`;
   return [{ code: "CATALOG_CLOCK_SKEW", severity: "warning", subject: shard.member, message }];
 }
