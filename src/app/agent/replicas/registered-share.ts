@@ -20,10 +20,11 @@ const maxTextChars = 256;
 
 export function registeredFor(
   known: string,
-  { life, version, entries }: Pick<RegisteredKnowledge, "life" | "version" | "entries">,
+  knowledge: Omit<RegisteredKnowledge, "merge">,
 ): RegisteredShare {
-  const now = version();
-  return known === now ? { life, version: now } : { life, version: now, entries: entries() };
+  const { life } = knowledge;
+  const version = knowledge.version();
+  return known === version ? { life, version } : { life, version, entries: knowledge.entries() };
 }
 
 /** Undefined: an older release, or one that lets no workloads register. */

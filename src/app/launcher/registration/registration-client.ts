@@ -28,6 +28,7 @@ export type Leave =
 
 // An agent that restarts must not wait long for its workloads, nor be met by all of them at once.
 const pauses: Backoff = { firstMs: 500, maxMs: 15_000 };
+const ignore = (): void => undefined;
 // For an answer that takes as long as the agent was told it may.
 const lateMs = 1000;
 
@@ -42,6 +43,7 @@ export class RegistrationClient implements Disposable {
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopRenewal: () => void = () => undefined;
+  #isStarted = false;
   #isClosed = false;
   #lastReason = "";
 
@@ -52,6 +54,7 @@ export class RegistrationClient implements Disposable {
   /** Call it once, when the sidecar serves. */
   start(): void {
     if (this.#isClosed) return;
+    this.#isStarted = true;
     this.#stopRenewal = this.#options.identity.onChange(() => this.#renew());
     this.#connect();
   }
@@ -72,20 +75,36 @@ export class RegistrationClient implements Disposable {
   /** Resolves when nobody opens new connections to it, at the latest after `waitMs`. Never rejects. */
   async leave(waitMs: number): Promise<Leave> {
     this.#stop();
-    const session = this.#session;
-    if (session === undefined) {
-      return { t: "unreachable", reason: this.#lastReason || "it is not registered" };
-    }
+    if (!this.#isStarted) return { t: "unreachable", reason: "it has not registered yet" };
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(() => late.reject(new Error("no answer in time")), waitMs + lateMs);
     try {
-      return { t: "told", missing: await Promise.race([session.leave(waitMs), late.promise]) };
+      return { t: "told", missing: await Promise.race([this.#goodbye(waitMs), late.promise]) };
     } catch (thrown) {
       return { t: "unreachable", reason: reasonOf(thrown) };
     } finally {
       clearTimeout(timer);
-      session.close();
+      this.#session?.close();
     }
+  }
+
+  /** On the stream that there is; without one, on one that begins for it: any agent takes the word. */
+  async #goodbye(waitMs: number): Promise<readonly string[]> {
+    const { agents } = this.#options;
+    let failure: unknown;
+    for (let left = agents.length; left > 0; left -= 1) {
+      const session = this.#session ?? this.#open(ignore, ignore);
+      this.#session = session;
+      try {
+        return await session.leave(waitMs);
+      } catch (thrown) {
+        failure = thrown;
+        session.close();
+        this.#session = undefined;
+        this.#turn += 1;
+      }
+    }
+    throw failure;
   }
 
   [Symbol.dispose](): void {

@@ -78,16 +78,17 @@ export async function startVm(
     address,
     port,
     agents,
-    zone,
+    hasApp = false,
   }: {
     readonly name: string;
     readonly address: string;
     readonly port: number;
     readonly agents: readonly HostPort[];
-    readonly zone?: string;
+    /** The application runs already. */
+    readonly hasApp?: boolean;
   },
 ): Promise<Vm> {
-  const app = await startApp(name, port, address);
+  const app = hasApp ? { port, kill: async () => undefined } : await startApp(name, port, address);
   mesh.defer(app.kill);
   const [agent = local(0), ...otherAgents] = agents;
   const [listen = 0] = await freePorts(1);
@@ -97,7 +98,6 @@ export async function startVm(
     ...(otherAgents.length === 0 ? {} : { otherAgents }),
     workload: name,
     serviceAccount: "cart",
-    ...(zone === undefined ? {} : { zone }),
     inbound: [{ endpoint: at, listen: { host: address, port: listen }, app: at }],
     registration: { group: groupId("shop/carts"), allowExec: false },
   });
