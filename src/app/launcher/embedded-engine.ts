@@ -4,14 +4,15 @@ import { EngineWorkers } from "../../dataplane/io/workers.ts";
 import { formatHostPort } from "../../mesh/address.ts";
 import type { EngineCounts, LaunchedEngine, RefusalClass } from "./engine-port.ts";
 import { spiffeIdOf } from "./spiffe-id-of.ts";
+import { verifyChain } from "./verify-chain.ts";
 
-type EmbeddedParts = Omit<ConstructorParameters<typeof Engine>[0], "spiffeIdOf">;
+type EmbeddedParts = Omit<ConstructorParameters<typeof Engine>[0], "spiffeIdOf" | "verifyChain">;
 
 /** One engine in this thread, or `workers` of them in their own. */
 export function startEmbedded(workers: number, parts: EmbeddedParts): LaunchedEngine {
   const engine =
     workers === 1
-      ? new Engine({ ...parts, spiffeIdOf })
+      ? new Engine({ ...parts, spiffeIdOf, verifyChain })
       : new EngineWorkers({ ...parts, count: workers, entry: workerEntry() });
   return {
     ready: engine.ready,

@@ -10,9 +10,11 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { SPIFFECertValidatorConfigSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts";
 
 /** The extensions this engine has. An `Any` of another type is refused by name. */
 export const extensions: Registry = createRegistry(
+  SPIFFECertValidatorConfigSchema,
   EchoSchema,
   TlsInspectorSchema,
   NetworkRbacSchema,
@@ -165,8 +167,11 @@ export const knownFields: ReadonlyMap<string, FieldRule> = new Map([
   [`${tls}.Secret`, rule("name validationContext")],
   [
     `${tls}.CertificateValidationContext`,
-    rule("trustedCa matchTypedSubjectAltNames", "maxVerifyDepth"),
+    rule("trustedCa matchTypedSubjectAltNames customValidatorConfig", "maxVerifyDepth"),
   ],
+  [`${core}.TypedExtensionConfig`, rule("typedConfig", "name")],
+  [`${tls}.SPIFFECertValidatorConfig`, rule("trustDomains")],
+  [`${tls}.SPIFFECertValidatorConfig.TrustDomain`, rule("name trustBundle")],
   [`${tls}.SubjectAltNameMatcher`, rule("sanType matcher")],
   [`${core}.DataSource`, rule("inlineBytes inlineString")],
   [`${core}.Address`, rule("socketAddress")],

@@ -76,7 +76,10 @@ export interface RbacRules {
 
 /** A validation context as SDS delivers it. */
 export interface ValidationModel {
+  /** Empty where `domains` has the roots. */
   readonly bundlePem: string;
+  /** Roots (PEM) by trust domain, each for its own names alone; for callers only. Absent: one bundle for all. */
+  readonly domains?: ReadonlyMap<string, string>;
   /** URI names, any of which is enough; empty: whoever the bundle vouches for. */
   readonly names: readonly NameMatch[];
 }

@@ -1,7 +1,8 @@
 import type { TLSSocket } from "node:tls";
+import { peerChain } from "../../mesh/peer-chain.ts";
 import { chooseChain, type FirstBytes } from "../chains.ts";
 import { maxBufferedBytes, readClientHello } from "../client-hello.ts";
-import type { DownstreamTls } from "../config/model.ts";
+import type { DownstreamTls, ValidationModel } from "../config/model.ts";
 import { isAllowed } from "../rbac.ts";
 import type { EngineContext, Flow, FlowSocket, ListenerView } from "./context.ts";
 import { flowKey } from "./context.ts";
@@ -164,9 +165,9 @@ export function onSecure(session: TLSSocket): void {
   handshakes.delete(key);
   const { context, chain } = flow;
   const validation = context.config.secret.get(chain?.tls?.validation.secret ?? "")?.model;
-  const cert = session.getPeerX509Certificate();
-  if (validation === undefined || cert === undefined) return refuse(flow, "no-validation");
-  const verdict = context.tls.judge(validation, cert.raw);
+  const shown = chainOf(session, validation);
+  if (validation === undefined || shown.length === 0) return refuse(flow, "no-validation");
+  const verdict = context.tls.judgeCaller(validation, shown);
   if (verdict.t === "refused") return refuse(flow, "not-allowed", { state: verdict.reason });
   flow.peer = verdict.id;
   flow.down = down;
@@ -178,6 +179,16 @@ export function onSecure(session: TLSSocket): void {
   down.on("end", onEnd);
   down.on("close", onClose);
   admit(flow);
+}
+
+/** The whole chain where TLS has not judged it; it costs more than the leaf. */
+function chainOf(
+  session: TLSSocket,
+  validation: ValidationModel | undefined,
+): readonly Uint8Array[] {
+  if (validation?.domains !== undefined) return peerChain(session);
+  const leaf = session.getPeerX509Certificate();
+  return leaf === undefined ? [] : [leaf.raw];
 }
 
 function admit(flow: Flow): void {

@@ -15,7 +15,7 @@ import { LoadSession } from "./load-session.ts";
 import { RefusalLog } from "./refusal-log.ts";
 import { Sweep } from "./sweep.ts";
 import { takeDelta } from "./take-delta.ts";
-import type { SpiffeIdOf } from "./tls-contexts.ts";
+import type { SpiffeIdOf, VerifyChain } from "./tls-contexts.ts";
 import { TlsContexts } from "./tls-contexts.ts";
 
 export interface EngineOptions {
@@ -28,6 +28,8 @@ export interface EngineOptions {
   readonly agentId: SpiffeId;
   readonly identity: IdentitySource;
   readonly spiffeIdOf: SpiffeIdOf;
+  /** Absent: callers of foreign trust domains are refused. */
+  readonly verifyChain?: VerifyChain;
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -173,7 +175,8 @@ export class Engine {
 }
 
 function contextOf(options: EngineOptions): EngineContext {
-  const { clock, random, log, identity, spiffeIdOf } = options;
+  const { clock, random, log, identity, spiffeIdOf, verifyChain } = options;
+  const judging = verifyChain === undefined ? {} : { verifyChain };
   const counters = zeroCounters();
   return {
     clock,
@@ -186,7 +189,7 @@ function contextOf(options: EngineOptions): EngineContext {
     refusals: new RefusalLog({ log, clock, counters }),
     config: emptyConfig(),
     pools: new Map(),
-    tls: new TlsContexts({ identity, spiffeIdOf, onSecure }),
+    tls: new TlsContexts({ identity, spiffeIdOf, onSecure, ...judging }),
     loads: new Map(),
     greeting: new Set(),
     connecting: new Set(),

@@ -14,7 +14,7 @@ export function isEngineWorker(): boolean {
 
 /** Runs one engine for the parent thread until it says drain or close. Call it in the entry module. */
 export function serveEngineWorker(
-  parts: Pick<EngineOptions, "spiffeIdOf" | "log" | "clock" | "random">,
+  parts: Pick<EngineOptions, "spiffeIdOf" | "verifyChain" | "log" | "clock" | "random">,
 ): void {
   const port = parentPort;
   if (port === null) throw new TypeError("An engine worker runs in a worker thread");

@@ -10,6 +10,16 @@ import type { ValidationModel } from "../config/model.ts";
 /** Reads the one URI name out of a certificate (DER); undefined when there is none or more than one. */
 export type SpiffeIdOf = (leafDer: Uint8Array) => SpiffeId | undefined;
 
+/** Judges a whole chain (DER, leaf first) by the roots of the leaf's own trust domain. */
+export type VerifyChain = (
+  chain: readonly Uint8Array[],
+  options: {
+    readonly domains: ReadonlyMap<string, string>;
+    /** Of this process: its mesh is known by it. */
+    readonly self: SpiffeId;
+  },
+) => PeerVerdict;
+
 /** How every TLS socket of this engine is set up. */
 export function secureContextFor(identity: IdentitySource, bundlePem: string): SecureContext {
   const { certChainPem, privateKeyPem } = identity.current();
@@ -43,6 +53,7 @@ export class TlsContexts {
   readonly #identity: IdentitySource;
   readonly #spiffeIdOf: SpiffeIdOf;
   readonly #onSecure: (socket: TLSSocket) => void;
+  readonly #verifyChain: VerifyChain | undefined;
   readonly #clients = new Map<string, SecureContext>();
   /** By protocols and bundle. */
   readonly #servers = new Map<string, { readonly server: Server; readonly bundlePem: string }>();
@@ -53,10 +64,13 @@ export class TlsContexts {
     readonly identity: IdentitySource;
     readonly spiffeIdOf: SpiffeIdOf;
     readonly onSecure: (socket: TLSSocket) => void;
+    /** Absent: whoever is to be judged by roots of several trust domains is refused. */
+    readonly verifyChain?: VerifyChain;
   }) {
     this.#identity = options.identity;
     this.#spiffeIdOf = options.spiffeIdOf;
     this.#onSecure = options.onSecure;
+    this.#verifyChain = options.verifyChain;
     this.#unsubscribe = options.identity.onChange(() => this.#renew());
   }
 
@@ -70,7 +84,7 @@ export class TlsContexts {
   }
 
   /** A TLS server without a port: accepted sockets are handed to it by its `connection` event. */
-  server({ bundlePem }: ValidationModel, alpn: readonly string[]): Server {
+  server({ bundlePem, domains }: ValidationModel, alpn: readonly string[]): Server {
     const key = [...alpn, bundlePem].join("\n");
     const known = this.#servers.get(key)?.server;
     if (known !== undefined) return known;
@@ -78,7 +92,8 @@ export class TlsContexts {
       ...this.#serverOptions(bundlePem),
       ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
       requestCert: true,
-      rejectUnauthorized: true,
+      // With roots of several trust domains OpenSSL cannot say which may speak for whom: `judge` does.
+      rejectUnauthorized: domains === undefined,
       // Bounds run in the engine's own sweep.
       handshakeTimeout: 3_600_000,
       allowHalfOpen: true,
@@ -91,8 +106,24 @@ export class TlsContexts {
     return server;
   }
 
+  /** Whether a caller's chain, as it sent it, and its names fit. */
+  judgeCaller(validation: ValidationModel, chain: readonly Uint8Array[]): PeerVerdict {
+    const { domains } = validation;
+    const [leaf] = chain;
+    if (leaf === undefined) return { t: "refused", reason: "it showed no certificate" };
+    if (domains === undefined) return this.judge(validation, leaf);
+    const { id: self } = this.#identity.current();
+    const verdict = this.#verifyChain?.(chain, { domains, self });
+    if (verdict === undefined) return { t: "refused", reason: "nobody judges its chain here" };
+    if (verdict.t === "refused" || isNamed(validation, verdict.id)) return verdict;
+    return { t: "refused", reason: `${verdict.id} is not expected here` };
+  }
+
   /** Whether the names fit. The chain was judged by TLS itself. */
   judge(validation: ValidationModel, leafDer: Uint8Array): PeerVerdict {
+    if (validation.domains !== undefined) {
+      return { t: "refused", reason: "roots of several trust domains are for callers alone" };
+    }
     const id = this.#idOf(leafDer);
     if (id === undefined)
       return { t: "refused", reason: "the certificate holds no single SPIFFE ID" };
@@ -121,7 +152,7 @@ export class TlsContexts {
   #serverOptions(bundlePem: string): {
     cert: string;
     key: string;
-    ca: string;
+    ca: string | string[];
     minVersion: "TLSv1.3";
     ecdhCurve: string;
     secureOptions: number;
@@ -131,7 +162,8 @@ export class TlsContexts {
     return {
       cert: certChainPem,
       key,
-      ca: bundlePem,
+      // None at all, not even the system's, lets Node show the whole chain.
+      ca: bundlePem === "" ? [] : bundlePem,
       minVersion: "TLSv1.3",
       ecdhCurve: keyExchangeList,
       // A resumed session asks for no certificate, and each gives a new ticket: it would outlive both

@@ -2,8 +2,8 @@ import { connect, createSecureContext, type SecureContext, type TLSSocket } from
 import type { HostPort } from "../../mesh/address.ts";
 import type { SpiffeId } from "../../mesh/ids.ts";
 import { keyExchangeList } from "../../mesh/key-exchanges.ts";
+import { peerChain } from "../../mesh/peer-chain.ts";
 import type { Clock, Identity, VerifyPeer } from "../../mesh/ports.ts";
-import { peerChain } from "../../proxy/peer-chain.ts";
 
 export interface HandshakeOptions {
   readonly identity: Identity;

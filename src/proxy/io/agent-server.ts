@@ -11,10 +11,10 @@ import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-j
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { keyExchangeList } from "../../mesh/key-exchanges.ts";
+import { peerChain } from "../../mesh/peer-chain.ts";
 import type { Clock, Identity, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
 import { Admission } from "../../xds/admission.ts";
 import { addressOf } from "../identity/remote-address.ts";
-import { peerChain } from "../peer-chain.ts";
 import { PeerCount, type PeerLimits } from "../peer-limits.ts";
 import { grpcOptions } from "./grpc-options.ts";
 import type { HttpsCalls } from "./identity/https-calls.ts";

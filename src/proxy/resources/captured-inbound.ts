@@ -78,7 +78,7 @@ function chainsOf(
   // Bytes may be the application's own TLS, with callers of its own: ours say so. HTTP in the clear is not.
   const serverNames = protocol === "tcp" ? [...names] : [];
   const match = { destinationPort: port, transportProtocol: "tls", serverNames };
-  const proven = mtlsChain({ trust: inbound.trust, protocol, alpn, envoyCluster });
+  const proven = mtlsChain({ trust: inbound.trust, callee: node, protocol, alpn, envoyCluster });
   proven.name = `${port} mtls`;
   proven.filterChainMatch = create(FilterChainMatchSchema, match);
   return [

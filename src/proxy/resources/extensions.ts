@@ -16,6 +16,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { SPIFFECertValidatorConfigSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts";
 import { HttpProtocolOptionsSchema } from "../../xds/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 
 /** Every message that we pack into an `Any`: lets resources be checked and shown inside and out. */
@@ -31,6 +32,7 @@ export const extensions: Registry = createRegistry(
   RBACSchema,
   RawBufferSchema,
   RouterSchema,
+  SPIFFECertValidatorConfigSchema,
   SniClusterSchema,
   TcpProxySchema,
   TlsInspectorSchema,

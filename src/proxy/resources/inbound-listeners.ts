@@ -19,7 +19,7 @@ import type { Inbound, SidecarNode } from "../node.ts";
 import { maxInFlight } from "../settings.ts";
 import type { TrustView } from "../trust-view.ts";
 import { inboundHttp } from "./http-filters.ts";
-import { allowWorkloads } from "./rbac.ts";
+import { allowWorkloads, type Callee } from "./rbac.ts";
 import { downstreamTls } from "./tls.ts";
 import { appProtocolOptions } from "./upstream-http.ts";
 import type { Extension } from "./wire.ts";
@@ -38,7 +38,7 @@ export function inboundListeners(node: SidecarNode, options: InboundOptions): Li
   return node.inbound.map((entry) => {
     const protocol = spokenAt(entry, { node, protocolOf: options.protocolOf });
     const alpn = alpnOf(protocol, node);
-    return inboundListener(entry, { trust: options.trust, protocol, alpn });
+    return inboundListener(entry, { trust: options.trust, callee: node, protocol, alpn });
   });
 }
 
@@ -53,6 +53,7 @@ function inboundListener(
   entry: Inbound,
   options: {
     readonly trust: TrustView;
+    readonly callee: Callee;
     readonly protocol: AppProtocol;
     readonly alpn: readonly string[];
   },
@@ -69,12 +70,13 @@ function inboundListener(
 /** Callers that prove themselves, and what they are led to. */
 export function mtlsChain(to: {
   readonly trust: TrustView;
+  readonly callee: Callee;
   readonly protocol: AppProtocol;
   readonly alpn: readonly string[];
   readonly envoyCluster: string;
 }): FilterChain {
   return create(FilterChainSchema, {
-    filters: [allowWorkloads(to.trust), inboundProxy(to)],
+    filters: [allowWorkloads(to.trust, to.callee), inboundProxy(to)],
     transportSocket: downstreamTls(to.alpn),
     // A caller that connects and says nothing must not hold a connection.
     transportSocketConnectTimeout: ms(handshakeTimeoutMs),

@@ -21,23 +21,47 @@ export function allowCallers(callers: readonly CallerMatch[]): Extension {
   return rbac(callers.length === 0 ? {} : { callers: policyFor(callers.map(named)) });
 }
 
+/** The workload that callers come to. */
+export interface Callee {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
 /**
- * Lets in the workloads of every member of the mesh; which members there are, the validation context says.
+ * Lets in the workloads of every member of the mesh, and of foreign trust domains those that are named for this
+ * callee; which members there are, the validation context says.
  * A listener that named them would be another one with each member that joins, and Envoy ends the
  * connections of what it replaced. That is why the denied ones are named, and nobody else.
  */
-export function allowWorkloads({ ownTrustDomain, denied = [] }: TrustView): Extension {
+export function allowWorkloads(
+  { ownTrustDomain, denied = [], federated = [] }: TrustView,
+  callee: Callee,
+): Extension {
   const mesh = ownTrustDomain.slice(ownTrustDomain.indexOf("."));
+  // A foreign path may hold any words, those of a member too.
+  const others = [...denied, ...federated.map(({ trustDomain }) => trustDomain)];
   const ids = [
     named({ case: "contains", value: `${mesh}/ns/` }),
-    ...[...denied].sort().map((domain): PrincipalInit => {
+    ...others.sort().map((domain): PrincipalInit => {
       const value = named({ case: "prefix", value: `spiffe://${domain}/` });
       return { identifier: { case: "notId", value } };
     }),
   ];
   const [any] = ids;
   const all: PrincipalInit = { identifier: { case: "andIds", value: { ids } } };
-  return rbac({ callers: policyFor(any !== undefined && ids.length === 1 ? [any] : [all]) });
+  const members = any !== undefined && ids.length === 1 ? any : all;
+  return rbac({ callers: policyFor([members, ...foreignCallers(federated, callee)]) });
+}
+
+function foreignCallers(
+  federated: NonNullable<TrustView["federated"]>,
+  { namespace, serviceAccount }: Callee,
+): readonly PrincipalInit[] {
+  const account = `${namespace}/${serviceAccount}`;
+  const ids = federated.flatMap(({ callers }) =>
+    callers.filter(({ to }) => to.includes(account)).map(({ id }) => id),
+  );
+  return ids.sort().map((value) => named({ case: "exact", value }));
 }
 
 function rbac(policies: Readonly<Record<string, PolicyInit>>): Extension {

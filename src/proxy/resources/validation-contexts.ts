@@ -1,14 +1,19 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { MeshService } from "../../discovery/mesh-service.ts";
 import type { SpiffeId, TrustDomain } from "../../mesh/ids.ts";
 import { namespaceOf, spiffePartsOf, workloadSpiffeId } from "../../mesh/ids.ts";
 import { meshValidationName, validationName } from "../../mesh/names.ts";
 import { DataSourceSchema } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
-import { SubjectAltNameMatcher_SanType } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import {
+  SubjectAltNameMatcher_SanType,
+  type SubjectAltNameMatcherSchema,
+} from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import type { Secret } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { SecretSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { SPIFFECertValidatorConfigSchema } from "../../xds/gen/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.ts";
+import { pack } from "../../xds/pack.ts";
 import { shared } from "../../xds/shared.ts";
-import type { TrustView } from "../trust-view.ts";
+import type { FederatedView, TrustView } from "../trust-view.ts";
 import { remembered } from "./remembered.ts";
 
 /**
@@ -27,13 +32,53 @@ export function identitiesOf(service: MeshService, trust: TrustView): readonly S
   return [...new Set(all)].sort();
 }
 
-/** Which callers may knock: any name of any member that is not denied. RBAC says who comes in. */
+/**
+ * Which callers may knock: any name of any member that is not denied, and of foreign trust domains that are let in.
+ * RBAC says who comes in.
+ */
 export function meshValidation(trust: TrustView): Secret | undefined {
-  const domains = [...trust.trustDomains].sort();
+  const federated = trust.federated ?? [];
+  const domains = [...trust.trustDomains, ...federated.map((one) => one.trustDomain)].sort();
   const matchers = domains.map(
     (domain) => ({ case: "prefix", value: `spiffe://${domain}/` }) as const,
   );
+  if (federated.length > 0) return byDomain(meshValidationName, { trust, federated, matchers });
   return validationSecret(meshValidationName, { trust, matchers });
+}
+
+/**
+ * The same with roots for each trust domain by itself: in one heap each root could speak for every name. Envoy picks
+ * them by the leaf's trust domain before it looks at the path.
+ */
+function byDomain(
+  name: string,
+  content: {
+    readonly trust: TrustView;
+    readonly federated: readonly FederatedView[];
+    readonly matchers: readonly Matcher[];
+  },
+): Secret {
+  const { trust, federated, matchers } = content;
+  const own = trust.trustDomains.map((trustDomain) => ({
+    trustDomain,
+    bundlePem: trust.bundlePem,
+  }));
+  const domains = [...own, ...federated].sort((a, b) => (a.trustDomain < b.trustDomain ? -1 : 1));
+  const trustDomains = domains.map(({ trustDomain, bundlePem }) => ({
+    name: trustDomain,
+    trustBundle: trustedCa(bundlePem),
+  }));
+  const typedConfig = pack(SPIFFECertValidatorConfigSchema, { trustDomains });
+  return create(SecretSchema, {
+    name,
+    type: {
+      case: "validationContext",
+      value: {
+        customValidatorConfig: { name: "envoy.tls.cert_validator.spiffe", typedConfig },
+        matchTypedSubjectAltNames: matchers.map(uriMatcher),
+      },
+    },
+  });
 }
 
 type Matcher = { readonly case: "exact" | "prefix"; readonly value: string };
@@ -49,13 +94,14 @@ function validationSecret(
       case: "validationContext",
       value: {
         trustedCa: trustedCa(content.trust.bundlePem),
-        matchTypedSubjectAltNames: content.matchers.map((matchPattern) => ({
-          sanType: SubjectAltNameMatcher_SanType.URI,
-          matcher: { matchPattern },
-        })),
+        matchTypedSubjectAltNames: content.matchers.map(uriMatcher),
       },
     },
   });
+}
+
+function uriMatcher(matchPattern: Matcher): MessageInitShape<typeof SubjectAltNameMatcherSchema> {
+  return { sanType: SubjectAltNameMatcher_SanType.URI, matcher: { matchPattern } };
 }
 
 const trustedCa = remembered((bundlePem: string) =>

@@ -1,4 +1,5 @@
 import {
+  type MeshDomain,
   parseMemberName,
   parseMeshDomain,
   parseSpiffeId,
@@ -19,7 +20,7 @@ import { toPem } from "../../../src/trust/pem.ts";
 import { signerOf } from "../../../src/trust/signer.ts";
 import { judgeLeaf } from "../../../src/trust/svid-rules.ts";
 
-const mesh = parseMeshDomain("acme.mesh");
+const acme = parseMeshDomain("acme.mesh");
 
 /** A root with one member per name, made for one test run. */
 export interface TestTrust {
@@ -30,7 +31,7 @@ export interface TestTrust {
   ) => Promise<Identity>;
 }
 
-export async function testTrust(): Promise<TestTrust> {
+export async function testTrust(mesh: MeshDomain = acme): Promise<TestTrust> {
   const nowMs = Date.now();
   // Old enough that a leaf of the past fits into its life.
   const rootNowMs = nowMs - 7_200_000;
@@ -39,7 +40,7 @@ export async function testTrust(): Promise<TestTrust> {
   const root: Authority = { certificate, signer: rootKey };
   const members = new Map<string, Promise<Authority>>();
   const memberOf = (name: string): Promise<Authority> => {
-    const known = members.get(name) ?? issueMember(root, name);
+    const known = members.get(name) ?? issueMember(root, { name, mesh });
     members.set(name, known);
     return known;
   };
@@ -62,7 +63,10 @@ export async function testTrust(): Promise<TestTrust> {
   };
 }
 
-async function issueMember(root: Authority, name: string): Promise<Authority> {
+async function issueMember(
+  root: Authority,
+  { name, mesh }: { readonly name: string; readonly mesh: MeshDomain },
+): Promise<Authority> {
   const signer = signerOf(newPrivateKey());
   const spki = spkiOf(signer.publicKey);
   const member = parseMemberName(name);
