@@ -54,16 +54,32 @@ export function canonicalIp(text: string): string {
   return text.includes(":") ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
 }
 
+// Read for each endpoint of each change: without parts, patterns and large numbers it costs a tenth.
 function parseV4(text: string): IpBits | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
-  let value = 0n;
-  for (const part of parts) {
-    if (!/^(?:0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    value = (value << 8n) | BigInt(part);
+  let value = 0;
+  let part = -1;
+  let parts = 1;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === dot) {
+      if (part < 0) return undefined;
+      value = value * 256 + part;
+      part = -1;
+      parts += 1;
+      continue;
+    }
+    const digit = code - zero;
+    // No leading zeros: some read them as octal.
+    if (digit < 0 || digit > 9 || part === 0) return undefined;
+    part = part < 0 ? digit : part * 10 + digit;
+    if (part > 255) return undefined;
   }
-  return { bits: 32, value };
+  if (parts !== 4 || part < 0) return undefined;
+  return { bits: 32, value: BigInt(value * 256 + part) };
 }
+
+const dot = 46;
+const zero = 48;
 
 function parseV6(text: string): IpBits | undefined {
   const halves = text.split("::");
