@@ -87,6 +87,11 @@ export interface Succession {
   readonly signature: string;
   /** The new root's key certified by that root, DER in base64: for callers that have no charter. */
   readonly cross?: string;
+  /**
+   * That root itself, DER in base64: certificates of issuers that the charter lists are judged by it, for members
+   * that were away. Absent after an emergency: its key may be in other hands.
+   */
+  readonly retired?: string;
 }
 
 /** As stored in files and hubs: the signature covers the exact bytes, so they travel unparsed. */

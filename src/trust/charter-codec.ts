@@ -181,11 +181,13 @@ function readRotation(value: unknown): RootRotation {
 
 function readSuccession(value: unknown): Succession {
   const cross = fieldOf(value, "cross");
+  const retired = fieldOf(value, "retired");
   return {
     root: boundedAt(value, "root"),
     by: digestAt(value, "by"),
     signature: boundedAt(value, "signature"),
     ...(cross === undefined ? {} : { cross: boundedAt(value, "cross") }),
+    ...(retired === undefined ? {} : { retired: boundedAt(value, "retired") }),
   };
 }
 

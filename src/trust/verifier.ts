@@ -30,9 +30,9 @@ export interface Trusted {
 export interface Verifier {
   readonly verifyPeer: VerifyPeer;
   /**
-   * As `verifyPeer`, and takes also whom an issuer vouches for that the charter lists last for its member, though
-   * its root is retired: the key of that issuer is what the charter names. For an agent's own port, where members and workloads get
-   * certificates under the present root that were away while it was rotated.
+   * As `verifyPeer`, and takes also whom an issuer vouches for that the charter lists, though its root is retired:
+   * the charter names the key of that issuer. For an agent's own port, where members and workloads get certificates
+   * under the present root that were away while it was rotated.
    */
   readonly verifyCaller: VerifyPeer;
   readonly verifySignature: VerifySignature;
@@ -137,7 +137,10 @@ function charterBroken(trusted: Trusted, path: Path): string | undefined {
     : `the charter does not list this issuer for member "${name}"`;
 }
 
-/** A chain of leaf and issuer whose issuer the charter lists for the leaf's member, whoever certified that. */
+/**
+ * A chain whose issuer the charter lists for the leaf's member: one that a retired root certified, or, where that root
+ * cannot be asked, the last one of the member.
+ */
 function listedPath(
   trusted: Trusted,
   { chain, nowMs }: { readonly chain: readonly Uint8Array[]; readonly nowMs: number },
@@ -145,15 +148,55 @@ function listedPath(
   if (chain.length < 2 || chain.length > maxChain) return undefined;
   try {
     const certificates = chain.map(parseCertificate);
-    const [, issuer] = certificates;
-    if (issuer === undefined || issuerTrustDomain(issuer) === undefined) return undefined;
-    const found = verifyPath(certificates.slice(0, 1), { roots: [issuer], atMs: nowMs });
-    const isListed = found.t === "ok" && charterBroken(trusted, found.path) === undefined;
-    return isListed && isInCharter(trusted, { path: found.path, nowMs }) ? found.path : undefined;
+    return (
+      retiredPath(trusted, { certificates, nowMs }) ?? lastPath(trusted, { certificates, nowMs })
+    );
   } catch (thrown) {
     if (!(thrown instanceof MeshError)) throw thrown;
     return undefined;
   }
+}
+
+interface Shown {
+  readonly certificates: readonly Certificate[];
+  readonly nowMs: number;
+}
+
+/** Under a root that made way for another in good order: its signature still says how long an issuer may sign. */
+function retiredPath(trusted: Trusted, { certificates, nowMs }: Shown): Path | undefined {
+  const roots = retiredRootsOf(trusted.charter?.());
+  const found = verifyPath(certificates, { roots, atMs: nowMs });
+  if (found.t === "refused" || charterBroken(trusted, found.path) !== undefined) return undefined;
+  return issuersFor(trusted, found.path).includes(found.path.issuer.spkiSha256)
+    ? found.path
+    : undefined;
+}
+
+const retiredRoots = new WeakMap<Charter, readonly Certificate[]>();
+
+function retiredRootsOf(charter: Charter | undefined): readonly Certificate[] {
+  if (charter === undefined) return [];
+  const known = retiredRoots.get(charter);
+  if (known !== undefined) return known;
+  const said = (charter.succession ?? []).flatMap(({ retired }) => retired ?? []);
+  const roots = said.map((der) => parseCertificate(Buffer.from(der, "base64")));
+  retiredRoots.set(charter, roots);
+  return roots;
+}
+
+function issuersFor({ charter, mesh }: Trusted, { id }: Path): readonly string[] {
+  const name = memberOfTrustDomain(spiffePartsOf(id).trustDomain, mesh);
+  if (charter === undefined || name === undefined) return [];
+  return charterMember(charter(), name)?.issuers ?? [];
+}
+
+function lastPath(trusted: Trusted, { certificates, nowMs }: Shown): Path | undefined {
+  const [leaf, issuer] = certificates;
+  if (leaf === undefined || issuer === undefined) return undefined;
+  if (issuerTrustDomain(issuer) === undefined) return undefined;
+  const found = verifyPath([leaf], { roots: [issuer], atMs: nowMs });
+  const isListed = found.t === "ok" && charterBroken(trusted, found.path) === undefined;
+  return isListed && isInCharter(trusted, { path: found.path, nowMs }) ? found.path : undefined;
 }
 
 /**

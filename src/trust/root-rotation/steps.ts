@@ -77,7 +77,7 @@ export function retireRoot(
   return raised(charter, {
     bundle: without(charter, from),
     rotationStep: "retiring",
-    ...withSuccession(charter, entry.succession),
+    ...withSuccession(charter, entry),
     timeMs: entry.nowMs,
   });
 }
@@ -147,12 +147,15 @@ function without(charter: Charter, spkiSha256: string): readonly string[] {
 }
 
 function withSuccession(
-  { succession = [], rotation }: Charter,
-  statement: Succession | undefined,
+  { succession = [], rotation, bundle }: Charter,
+  said: { readonly succession: Succession | undefined; readonly isEmergency: boolean },
 ): Pick<Charter, "succession"> {
-  if (statement === undefined) return {};
+  if (said.succession === undefined) return {};
   const cross = rotation?.cross === undefined ? {} : { cross: rotation.cross };
-  return { succession: [...succession, { ...statement, ...cross }].slice(-maxSuccessions) };
+  const old = bundle.find((root) => spkiSha256Of(root) === rotation?.from);
+  const retired = said.isEmergency || old === undefined ? {} : { retired: old };
+  const statement = { ...said.succession, ...cross, ...retired };
+  return { succession: [...succession, statement].slice(-maxSuccessions) };
 }
 
 function idle(charter: Charter, change: Pick<Charter, "bundle" | "timeMs">): Charter {
