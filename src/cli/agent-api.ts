@@ -25,16 +25,41 @@ export function askAgent<Answer>(path: string, options: Asked): Promise<Answer> 
   return fetchFrom<Answer>(path, { ...options, how: {} });
 }
 
-/** Has the agent change something; it has to be on this machine. Throws as `askAgent`. */
-export function changeAtAgent<Answer>(path: string, options: Asked): Promise<Answer> {
-  const how = { method: "POST", headers: { [changeHeader]: "cli" } };
-  return fetchFrom<Answer>(path, { ...options, how });
+/** A document as the agent holds it, to the byte: not for a terminal. Throws as `askAgent`. */
+export async function documentOfAgent(path: string, options: Asked): Promise<string> {
+  const { base, status, text } = await ask(path, { ...options, how: {} });
+  if (status === 200) return text;
+  throw refusalOf(base, { status, body: bodyIn(text, harmless) });
+}
+
+/**
+ * Has the agent change something; it has to be on this machine. `body` goes with the question. Throws as
+ * `askAgent`.
+ */
+export function changeAtAgent<Answer>(
+  path: string,
+  options: Asked & { readonly body?: string },
+): Promise<Answer> {
+  const { body, ...asked } = options;
+  const headers = { [changeHeader]: "cli" };
+  const how = { method: "POST", headers, ...(body === undefined ? {} : { body }) };
+  return fetchFrom<Answer>(path, { ...asked, how });
 }
 
 async function fetchFrom<Answer>(
   path: string,
   options: Asked & { readonly how: RequestInit },
 ): Promise<Answer> {
+  const { base, status, text } = await ask(path, options);
+  const body = bodyIn(text, options.args.has("json") ? undefined : harmless);
+  if (status === 200 && body !== undefined) return body as Answer;
+  throw refusalOf(base, { status, body });
+}
+
+async function ask(
+  path: string,
+  options: Asked & { readonly how: RequestInit },
+): Promise<{ readonly base: string; readonly status: number; readonly text: string }> {
   const { args, terminal } = options;
   const base = args.text("agent") ?? terminal.env["ISTHMUS_AGENT"] ?? "http://127.0.0.1:15080";
   const url = urlOf(base, path);
@@ -46,9 +71,7 @@ async function fetchFrom<Answer>(
     throw new MeshError("MESH_UNREACHABLE", `Cannot ask the agent at ${base}: ${truth}`, { cause });
   }
   const text = await response.text().catch(() => "");
-  const body = bodyIn(text, args.has("json") ? undefined : harmless);
-  if (response.ok && body !== undefined) return body as Answer;
-  throw refusalOf(base, { status: response.status, body });
+  return { base, status: response.status, text };
 }
 
 function bodyIn(text: string, reviver: Parameters<typeof JSON.parse>[1]): unknown {

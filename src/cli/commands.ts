@@ -97,6 +97,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./trust-show.ts")).trustShow,
   },
   {
+    name: "trust publish",
+    summary: "hand a charter made offline to an agent",
+    load: async () => (await import("./trust-publish.ts")).trustPublish,
+  },
+  {
+    name: "member deny",
+    summary: "put a member out of the mesh",
+    load: async () => (await import("./member/deny.ts")).memberDeny,
+  },
+  {
     name: "token create",
     summary: "make a one-time token by which a member or a VM joins",
     load: async () => (await import("./token/create.ts")).tokenCreate,

@@ -1,4 +1,4 @@
-import type { MemberName, MeshDomain, ServiceId } from "./ids.ts";
+import type { MemberName, MeshDomain, ServiceId, TrustDomain } from "./ids.ts";
 import { nameOf, namespaceOf, parseServiceId } from "./ids.ts";
 
 /** `cluster.local`: the local name that fails over; `clusterset.local`: the MCS name of the export. */
@@ -25,6 +25,21 @@ export function outboundName(target: ServiceTarget): string {
 /** `inbound|8080||10.0.0.7`: the application behind one inbound entry of a sidecar. */
 export function inboundName(entry: { readonly address: string; readonly port: number }): string {
   return `inbound|${entry.port}||${entry.address}`;
+}
+
+const withoutPrefix = "without ";
+
+/**
+ * Of an outbound filter chain: which trust domains its connections may lead to no more, also those that are
+ * open. Another name is another chain, and Envoy ends the connections of what is replaced.
+ */
+export function withoutName(trustDomains: readonly TrustDomain[]): string {
+  return trustDomains.length === 0 ? "" : `${withoutPrefix}${[...trustDomains].sort().join(" ")}`;
+}
+
+/** The trust domains in such a name; none in any other. */
+export function trustDomainsWithout(name: string): readonly string[] {
+  return name.startsWith(withoutPrefix) ? name.slice(withoutPrefix.length).split(" ") : [];
 }
 
 /** `outbound_.80_._.cart.shop.svc.cluster.local`: what a sidecar sends as SNI. */

@@ -36,8 +36,9 @@ const defaultLimits: DeltaLimits = {
   maxResponseBytes: 56 * 1024,
   // A mesh of 1,000 clusters goes out in nine responses; a cold start should not wait for answers.
   maxUnanswered: 16,
-  // Accepted is not warmed: a listener goes on with its old clusters until its new routes are there.
-  removalGraceMs: 5000,
+  // Accepted is not warmed: a listener goes on with its old clusters until its new routes are there. A denied
+  // member's servers are reached by new connections for as long.
+  removalGraceMs: 2000,
 };
 
 export const typeOfUrl: ReadonlyMap<string, XdsType> = new Map(

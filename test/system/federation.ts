@@ -41,6 +41,10 @@ export interface FederationOptions {
   readonly engine?: EngineKind;
   /** Of all agents, as `leaseMs` takes it. */
   readonly lease?: string;
+  /** Of cart's port; says what is spoken. Default: `http`. */
+  readonly portName?: string;
+  /** Both first agents may use the root. */
+  readonly hasRoot?: boolean;
 }
 
 /** Two members as an operator runs them, each part a process of its own, on a real Redis. */
@@ -65,6 +69,8 @@ export class Federation implements AsyncDisposable {
   static async make({
     engine = "embedded",
     lease = "4s",
+    portName = "http",
+    hasRoot = false,
   }: FederationOptions = {}): Promise<Federation> {
     const dir = await mkdtemp(join(tmpdir(), "isthmus-federation-"));
     const names: readonly (keyof Ports)[] = [
@@ -90,7 +96,7 @@ export class Federation implements AsyncDisposable {
     const made = new Federation(dir, ports as unknown as Ports);
     made.#opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
     await made.#issue();
-    await made.#configure(engine, lease);
+    await made.#configure({ engine, lease, portName, hasRoot });
     const app = await startApp("cart of west", made.ports.app);
     made.#opened.defer(app.kill);
     made.#opened.use(made.redis);
@@ -197,14 +203,17 @@ export class Federation implements AsyncDisposable {
     await Promise.all([workload("west", "cart"), workload("east", "frontend")]);
   }
 
-  async #configure(engine: EngineKind, lease: string): Promise<void> {
+  async #configure(options: Required<FederationOptions>): Promise<void> {
+    const { engine, lease, portName, hasRoot } = options;
     const { ports } = this;
     await mkdir(this.file("east", "services"), { recursive: true });
     await writeService(this.file("west", "services"), {
       name: "cart",
       isExported: true,
       workloads: [{ name: "cart-1", port: this.ports.app }],
+      portName,
     });
+    const root = hasRoot ? ", signer: { file: ./root/root.key }" : "";
     const write = (part: Part, text: string): Promise<void> =>
       writeFile(this.file(`${part}.yaml`), text);
     const agent = (of: {
@@ -217,7 +226,7 @@ export class Federation implements AsyncDisposable {
       readonly replica?: number;
     }): string => `mesh: acme.mesh
 member: { name: ${of.member}, cloud: aws, region: ${of.region} }
-trust: { dir: ./${of.member}/trust }
+trust: { dir: ./${of.member}/trust${root} }
 catalog:
   hubs: [{ url: "redis://127.0.0.1:${ports.redis}" }]
   snapshotDir: ./${of.member}/${of.state}

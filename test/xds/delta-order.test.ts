@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Bench, only, requestOf, resource, shapes } from "./harness.ts";
 
-const graceMs = 5000;
+const graceMs = 2000;
 
 describe("order", () => {
   const subscribed = (): Bench => {

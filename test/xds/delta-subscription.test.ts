@@ -3,7 +3,7 @@ import { describe, test } from "node:test";
 import { ResourceSet } from "../../src/xds/resource-set.ts";
 import { Bench, only, requestOf, resource, type Seen, shapes } from "./harness.ts";
 
-const graceMs = 5000;
+const graceMs = 2000;
 
 describe("subscription", () => {
   test("a first request without names is the wildcard of clusters and listeners", () => {

@@ -16,6 +16,8 @@ export interface ChainModel {
   readonly tls?: DownstreamTls;
   /** All must allow. */
   readonly rbac: readonly RbacRules[];
+  /** Trust domains of servers that its connections may not lead to, whoever lets them in. */
+  readonly without: readonly string[];
   readonly end: ChainEnd;
 }
 

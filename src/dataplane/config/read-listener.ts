@@ -1,5 +1,6 @@
 import { isMessage } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
+import { trustDomainsWithout } from "../../mesh/names.ts";
 import type {
   FilterChain,
   FilterChainMatch,
@@ -116,6 +117,7 @@ function chainOf(chain: FilterChain, path: string): ChainModel {
     match: matchOf(chain.filterChainMatch, path),
     ...(tls === undefined ? {} : { tls }),
     rbac,
+    without: trustDomainsWithout(chain.name),
     end,
   };
 }

@@ -32,12 +32,17 @@ export function takeDelta(context: EngineContext, delta: Delta): Applied {
   return applied;
 }
 
-/** Ends the connections of callers that the rules of a terminating listener no longer allow. */
+/**
+ * Ends the connections of callers that the rules of a terminating listener no longer allow, and those to
+ * servers of whose trust domain its chains are now without.
+ */
 export function closeForbidden(context: EngineContext, model: ListenerModel): void {
   const terminating = model.chains.filter(({ tls }) => tls !== undefined);
-  const isForbidden = ({ listener, peer }: Flow): boolean => {
-    if (listener.name !== model.name || peer === undefined) return false;
-    return !terminating.some(({ rbac }) => isAllowed(rbac, peer));
+  const without = model.chains.flatMap((chain) => chain.without.map((one) => `spiffe://${one}/`));
+  const isForbidden = ({ listener, peer, upPeer }: Flow): boolean => {
+    if (listener.name !== model.name) return false;
+    if (without.some((start) => upPeer?.startsWith(start))) return true;
+    return peer !== undefined && !terminating.some(({ rbac }) => isAllowed(rbac, peer));
   };
   closeWhere(context, isForbidden);
   for (const flow of context.connecting) if (isForbidden(flow)) closeFlow(flow);

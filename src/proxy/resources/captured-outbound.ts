@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { MeshService } from "../../discovery/mesh-service.ts";
 import { formatHostPort, type HostPort, parseIp } from "../../mesh/address.ts";
-import { outboundName } from "../../mesh/names.ts";
+import { outboundName, withoutName } from "../../mesh/names.ts";
 import { appProtocolOf, type Endpoint } from "../../mesh/service.ts";
 import type { Cluster } from "../../xds/gen/envoy/config/cluster/v3/cluster_pb.ts";
 import { TrafficDirection } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
@@ -19,7 +19,7 @@ import {
   directName,
   passthroughName,
 } from "./original-dst-clusters.ts";
-import { endedByDenial, outboundProxy } from "./outbound-listeners.ts";
+import { outboundProxy } from "./outbound-listeners.ts";
 import type { Extension } from "./wire.ts";
 import { socketAddress } from "./wire.ts";
 
@@ -64,11 +64,11 @@ export function capturedServiceListeners(
       ...listenerAt(ips, {
         port: target.port,
         filter: mesh,
-        chain: protocol === "tcp" ? endedByDenial(trust) : {},
+        chain: protocol === "tcp" ? withoutName(trust.denied ?? []) : "",
       }),
       ...direct.flatMap((at) => {
         const filter = onceTo(directName(target));
-        return listenerAt([at.host], { port: at.port, filter, chain: {} });
+        return listenerAt([at.host], { port: at.port, filter, chain: "" });
       }),
     ];
   });
@@ -109,7 +109,8 @@ function listenerAt(
   of: {
     readonly port: number;
     readonly filter: Extension;
-    readonly chain: { readonly name?: string };
+    /** Its name. */
+    readonly chain: string;
   },
 ): Listener[] {
   const [at, ...others] = ips.map((host) => ({ host, port: of.port }));
@@ -123,7 +124,7 @@ function listenerAt(
     trafficDirection: TrafficDirection.OUTBOUND,
     ignoreGlobalConnLimit: true,
     statPrefix: sharedPrefix,
-    filterChains: [{ filters: [of.filter], ...of.chain }],
+    filterChains: [{ filters: [of.filter], name: of.chain }],
   });
   return [listener];
 }

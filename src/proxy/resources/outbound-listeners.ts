@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { formatHostPort } from "../../mesh/address.ts";
 import type { ServiceTarget } from "../../mesh/names.ts";
-import { outboundName } from "../../mesh/names.ts";
+import { outboundName, withoutName } from "../../mesh/names.ts";
 import type { AppProtocol } from "../../mesh/service.ts";
 import { TrafficDirection } from "../../xds/gen/envoy/config/core/v3/base_pb.ts";
 import type { Listener } from "../../xds/gen/envoy/config/listener/v3/listener_pb.ts";
@@ -47,20 +47,10 @@ function outboundListener(
     filterChains: [
       {
         filters: [outboundProxy(envoyCluster, { protocol })],
-        ...(isEnvoy && protocol === "tcp" ? endedByDenial(trust) : {}),
+        name: protocol === "tcp" ? withoutName(trust.denied ?? []) : "",
       },
     ],
   });
-}
-
-/**
- * A name that is another one when a member is denied. Envoy closes no TCP connection because its server has
- * left the endpoints or the validation context; it does when the filter chain below is replaced. HTTP ones go
- * with their host.
- */
-export function endedByDenial({ denied = [] }: TrustView): { readonly name?: string } {
-  if (denied.length === 0) return {};
-  return { name: `without ${[...denied].sort().join(" ")}` };
 }
 
 /** What carries an application's connections to a service; `statPrefix`: where it counts them. */
