@@ -1,5 +1,5 @@
 import { listTokens, type TokenState, tokenState } from "../../app/join/token-tasks.ts";
-import type { StoredToken } from "../../trust/io/join-token-files.ts";
+import type { StoredToken } from "../../trust/join/join-grant.ts";
 import { type Command, exitCodes, jsonOption } from "../command.ts";
 import { printJson } from "../print/print-json.ts";
 import { type Cell, type Column, type Tone, table } from "../print/table.ts";

@@ -2,7 +2,7 @@ import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises"
 import { join } from "node:path";
 import { codeOf, MeshError, reasonOf } from "../../mesh/errors.ts";
 import { syncDir } from "../../mesh/io/replace-file.ts";
-import type { JoinTokenRecord, JoinTokenUse } from "../join/join-grant.ts";
+import type { JoinTokenRecord, JoinTokenUse, StoredToken } from "../join/join-grant.ts";
 import { formatRecord, formatUse, parseRecord, parseUse } from "../join/join-record.ts";
 import { readText } from "./safe-files.ts";
 
@@ -12,14 +12,6 @@ import { readText } from "./safe-files.ts";
 
 const recordFile = "token.json";
 const revokedFile = "revoked";
-
-/** What is known of one token. */
-export interface StoredToken {
-  readonly record: JoinTokenRecord;
-  /** Absent: nobody took it back. */
-  readonly revokedAtMs?: number;
-  readonly uses: readonly JoinTokenUse[];
-}
 
 /** Where an agent with this state folder keeps its tokens. */
 export function tokensDir(snapshotDir: string): string {

@@ -39,6 +39,14 @@ export interface JoinTokenUse {
   readonly keySha256: string;
 }
 
+/** All that is known of one token. */
+export interface StoredToken {
+  readonly record: JoinTokenRecord;
+  /** Absent: nobody took it back. */
+  readonly revokedAtMs?: number;
+  readonly uses: readonly JoinTokenUse[];
+}
+
 /** What whoever shows a token wants of it. */
 export type JoinWish =
   /** The group that a VM takes itself for; undefined: whichever the token says. */
