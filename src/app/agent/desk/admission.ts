@@ -25,7 +25,7 @@ export type Applicant =
 export type AdmitMember = (applicant: Applicant) => Promise<JoinMemberResponse>;
 
 // An issuer lives a year, and the charter keeps the last few: one that asks in a loop would fill it.
-const renewalPace = { burst: 8, perSecond: 1 / 60 };
+const renewalPace = { burst: 32, perSecond: 1 / 60 };
 
 export function createAdmission(
   desk: CharterDesk,
