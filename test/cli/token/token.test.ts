@@ -69,10 +69,9 @@ describe("isthmus token", () => {
   });
 
   test("create --json says the same to programs", async () => {
-    const printed = await run([
-      ...[...vm, "--config", config(), "--json", "--uses", "3"],
-      ...["--service", "shop/cart", "--service", "shop/checkout"],
-    ]);
+    const services = ["--service", "shop/cart", "--service", "shop/checkout"];
+    const args = [...services, "--uses", "3", "--json", "--config", config()];
+    const printed = await run([...vm, ...args]);
     const { token, id, createdAtMs, expiresAtMs, rootSpkiSha256, ...rest } = JSON.parse(
       printed.out,
     ) as Readonly<Record<string, unknown>>;
@@ -149,9 +148,8 @@ describe("isthmus token", () => {
       readonly damaged: readonly string[];
     };
     assert.deepEqual(damaged, []);
-    assert.deepEqual(Object.keys(tokens[0] ?? {}).sort(), [
-      ...["createdAtMs", "expiresAtMs", "from", "grant", "id", "maxUses", "state", "uses"],
-    ]);
+    const fields = "createdAtMs expiresAtMs from grant id maxUses state uses".split(" ");
+    assert.deepEqual(Object.keys(tokens[0] ?? {}).sort(), fields);
     const stored = (await readAll(tokensDir(state()))).tokens;
     for (const { record } of stored) assert.ok(!json.out.includes(record.secretSha256));
   });

@@ -284,7 +284,7 @@ describe("processes on one folder", () => {
       );
     } finally {
       for (const child of children) child.disconnect();
-      await Promise.all(children.map((child) => child.exitCode ?? once(child, "exit")));
+      await Promise.all(children.map(exited));
     }
   });
 });
@@ -296,4 +296,8 @@ async function raced(child: ChildProcess, text: string): Promise<readonly string
   child.send(text);
   const [outcomes] = (await answer) as [readonly string[]];
   return outcomes;
+}
+
+async function exited(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null) await once(child, "exit");
 }

@@ -31,12 +31,11 @@ export function openIdentity(config: AgentConfig, parts: OpenIdentityParts): Ide
     hasOthers: catalog.replicas !== undefined || kubernetes?.lease !== undefined,
   });
   const issuers = trust.tokenIssuers ?? [];
-  const { byCluster, ...rest } = parts;
   const prove = proveAccount(issuers, { ...parts, trustDomain: parts.trust.view().ownTrustDomain });
   // One that asks for them each time is enough: nobody can tell which of them a certificate came by.
   const asksForTokens = [kubernetes?.identity, ...issuers].some((one) => one?.renewal === "token");
   return createIdentityService({
-    ...rest,
+    ...parts,
     ...(prove === undefined ? {} : { proveAccount: prove }),
     tokens,
     // A VM shows its token once; its certificate renews until its group is gone.

@@ -117,17 +117,8 @@ describe("the identity service over plain HTTPS, asked by curl", () => {
     assert.equal(first.status, 200, first.body);
     writeFileSync(file("vm.pem"), first.body);
     const bundle = join(trust.dir, "east", "bundle.pem");
-    const verified = execFileSync("openssl", [
-      ...[
-        "verify",
-        "-x509_strict",
-        "-CAfile",
-        bundle,
-        "-untrusted",
-        file("vm.pem"),
-        file("vm.pem"),
-      ],
-    ]);
+    const roots = ["-CAfile", bundle, "-untrusted", file("vm.pem")];
+    const verified = execFileSync("openssl", ["verify", "-x509_strict", ...roots, file("vm.pem")]);
     assert.match(verified.toString(), /: OK/);
     makeCsr("next");
     const mtls = ["--cert", file("vm.pem"), "--key", file("vm.key")];
@@ -161,9 +152,8 @@ describe("the identity service over plain HTTPS, asked by curl", () => {
       "--data-urlencode",
       `${name}=${value}`,
     ];
-    const json = (body: string): readonly string[] => [
-      ...["-H", "Content-Type: application/json", "--data-raw", body],
-    ];
+    const type = "Content-Type: application/json";
+    const json = (body: string): readonly string[] => ["-H", type, "--data-raw", body];
     const cases = [
       ["401 MESH_JOIN_TOKEN_MALFORMED", "/v1/issue", [...csr, ...field("joinToken", "isthmus1.x")]],
       ["401 MESH_TOKEN_MALFORMED", "/v1/issue", csr],
