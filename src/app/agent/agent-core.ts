@@ -1,6 +1,7 @@
 import type { CatalogEvent } from "../../discovery/follow/catalog-event.ts";
 import { type Catalog, createCatalog } from "../../discovery/io/catalog/catalog-client.ts";
 import { createMeshView, type MeshView } from "../../discovery/merge/mesh-view.ts";
+import type { GroupStanding } from "../../discovery/policies/group-answer.ts";
 import type { RotationRecord } from "../../discovery/shards/rotation-record.ts";
 import type { SnapshotStore } from "../../discovery/shards/snapshot-store.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
@@ -44,7 +45,7 @@ export interface AgentCoreOptions {
   readonly leadership?: MemberLease;
   readonly sources: readonly WorkloadSource[];
   /** Workloads that register themselves; absent: none do. */
-  readonly registration?: Pick<Registration, "endpointsOf" | "setGroups" | "findings">;
+  readonly registration?: Registration;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -243,6 +244,11 @@ export class AgentCore implements AsyncDisposable {
   /** Whether all that is known has been made into resources. */
   isBuilt(): boolean {
     return this.#builder.isIdle();
+  }
+
+  /** What becomes of a WorkloadGroup of that source. */
+  standingOf(source: string, group: string): GroupStanding {
+    return this.#options.registration?.standingOf(source, group) ?? { t: "unfollowed" };
   }
 
   /** What registered of these services may be another. */

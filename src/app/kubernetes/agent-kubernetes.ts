@@ -7,6 +7,7 @@ import {
 } from "../../discovery/io/kubernetes/gateway-watch.ts";
 import { kubernetesSourceName } from "../../discovery/io/kubernetes/kubernetes-source.ts";
 import { startPolicyAnswers } from "../../discovery/io/kubernetes/policies/policy-answers.ts";
+import type { GroupStanding } from "../../discovery/policies/group-answer.ts";
 import type { Programming } from "../../discovery/policies/import-answer.ts";
 import type { MemberName, TrustDomain } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
@@ -43,7 +44,7 @@ export async function openAgentKubernetes(
     readonly trustDomain: TrustDomain;
     /** The roots in force, PEM. */
     readonly bundlePem: () => string;
-    readonly core: ImportsOptions["core"] & Pick<AgentCore, "policies">;
+    readonly core: ImportsOptions["core"] & Pick<AgentCore, "policies" | "standingOf">;
     readonly gateway?: Pick<GatewayWatchOptions, "service" | "onAddresses" | "refusalOf">;
     readonly refusalOf: ImportsOptions["refusalOf"];
     /** Of a member's agents one writes. */
@@ -62,7 +63,8 @@ export async function openAgentKubernetes(
   // An agent that is not warm may not have heard of its sources.
   const programmingOf = (name: string): Programming =>
     parts.core.isWarm() ? parts.core.policies.programmingOf(source, name) : { t: "waiting" };
-  opened.use(startPolicyAnswers({ api, open, programmingOf, ...parts }));
+  const standingOf = (group: string): GroupStanding => parts.core.standingOf(source, group);
+  opened.use(startPolicyAnswers({ api, open, programmingOf, standingOf, ...parts }));
   const imports =
     mcs === undefined
       ? undefined

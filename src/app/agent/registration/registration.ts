@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { GroupStanding } from "../../../discovery/policies/group-answer.ts";
 import {
   createRegisteredBook,
   type RegisteredBook,
@@ -115,6 +116,15 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     this.#groups.set(source, groups);
     this.#options.onServices(this.#selection.setGroups([...this.#groups.values()].flat()));
     for (const key of this.#lines.keys()) this.#tell(key);
+  }
+
+  /** What becomes of a group of that source. */
+  standingOf(source: string, id: string): GroupStanding {
+    const groups = this.#groups.get(source);
+    const group = groups?.find((one) => one.id === id);
+    if (group === undefined) return { t: "waiting" };
+    const services = this.#selection.servicesOf(group.id).length;
+    return { t: "taken", generation: group.generation, services };
   }
 
   /** What stands behind the service; to be asked whenever it is another, and with undefined when it is gone. */

@@ -1,4 +1,5 @@
 import type { Random } from "../../../../mesh/ports.ts";
+import { type GroupStanding, groupAnswer } from "../../../policies/group-answer.ts";
 import { importAnswer, type Programming } from "../../../policies/import-answer.ts";
 import {
   notActedUpon,
@@ -24,6 +25,8 @@ export interface PolicyAnswersOptions extends StatusWritesOptions {
   readonly open: OpenStream;
   /** How far the ImportPolicy of that name has come. */
   readonly programmingOf: (name: string) => Programming;
+  /** What becomes of that WorkloadGroup, `namespace/name`; absent: nothing. */
+  readonly standingOf?: (group: string) => GroupStanding;
   readonly random: Random;
 }
 
@@ -63,19 +66,26 @@ function readerOf(
 
 function pendingPolicy(
   { kind, type }: PolicyKind,
-  options: Pick<PolicyAnswersOptions, "programmingOf"> & { readonly object: object },
+  options: Pick<PolicyAnswersOptions, "programmingOf" | "standingOf"> & {
+    readonly object: object;
+  },
 ): Pending | undefined {
   const seen = seenPolicy(options.object);
   if (seen === undefined) return undefined;
-  const answerOf = kind === "ImportPolicy" ? answerImport(seen, options) : () => notActedUpon(kind);
+  const answers: Readonly<Record<string, typeof answerImport>> = {
+    ImportPolicy: answerImport,
+    WorkloadGroup: answerGroup,
+  };
+  const answerOf = answers[kind]?.(seen, options) ?? (() => notActedUpon(kind));
   return {
     type,
     ref: seen.ref,
     wordAt: (now) => {
       const answer = answerOf();
       if (answer === undefined) return undefined;
-      // What waits for proxies is looked at again.
-      const isFinal = !answer.conditions.some(({ reason }) => reason === "Pending");
+      // What waits for proxies is looked at again, and which Services select a group is theirs to say.
+      const isPending = answer.conditions.some(({ reason }) => reason === "Pending");
+      const isFinal = !isPending && kind !== "WorkloadGroup";
       return { patch: statusPatch(seen, { answer, now }), isFinal };
     },
   };
@@ -88,6 +98,16 @@ function answerImport(
   const { name } = seen.ref;
   const reading = readApiObject(`ImportPolicy/${name}`, { ...object });
   return () => importAnswer(seen, { reading, programming: programmingOf(name) });
+}
+
+function answerGroup(
+  seen: SeenPolicy,
+  { standingOf, object }: Parameters<typeof pendingPolicy>[1],
+): () => PolicyAnswer | undefined {
+  const { namespace = "default", name } = seen.ref;
+  const id = `${namespace}/${name}`;
+  const reading = readApiObject(`WorkloadGroup/${id}`, { ...object });
+  return () => groupAnswer(seen, { reading, standing: standingOf?.(id) ?? { t: "unfollowed" } });
 }
 
 function pendingRoute(object: object): Pending | undefined {
