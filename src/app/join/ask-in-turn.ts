@@ -11,6 +11,8 @@ export interface JoinAt {
   /** As `isthmus token create` printed it. */
   readonly token: Secret;
   readonly signal?: AbortSignal;
+  /** How often all agents are asked while they ask for patience. Default 20. */
+  readonly rounds?: number;
 }
 
 // What another agent may answer better: each keeps its own tokens, and not all may use the root.
@@ -24,17 +26,23 @@ const worthAnother: ReadonlySet<ErrorCode> = new Set([
   "MESH_INTERNAL",
 ]);
 
-// Behind one address there may be several agents, and which of them answers is chance: with three, one in
-// five thousand newcomers misses the right one this often.
-const maxRounds = 20;
+// Behind one address there may be several agents, and which of them answers is chance: of a million newcomers to
+// two agents one misses the right one this often. And an agent that starts has read its sources by then.
+const defaultRounds = 20;
 const pauseMs = 100;
+// What five hundred newcomers at once are told to wait.
+const patienceMs = 1000;
+const worthPatience: ReadonlySet<ErrorCode> = new Set([
+  "MESH_JOIN_TOKEN_UNPROVEN",
+  "MESH_XDS_LIMIT",
+]);
 
 /**
  * Shows a token to one agent after the other, each pinned first, until one takes it. Throws the first refusal,
  * and when none answered why the last one did not; MESH_JOIN_TOKEN_MALFORMED.
  */
 export async function askInTurn<Answer>(
-  { agents, token, signal }: JoinAt,
+  { agents, token, signal, rounds = defaultRounds }: JoinAt,
   ask: (agent: PinnedAgent) => Promise<Answer>,
 ): Promise<{ readonly agent: PinnedAgent; readonly answer: Answer }> {
   const pin = { token: parseJoinToken(token), ...(signal === undefined ? {} : { signal }) };
@@ -50,10 +58,19 @@ export async function askInTurn<Answer>(
         failures.push(thrown);
       }
     }
-    const isElsewhere = failures.some(({ code }) => code === "MESH_JOIN_TOKEN_ELSEWHERE");
-    if (!isElsewhere || round === maxRounds) throw mostTelling(failures);
-    await wait(pauseMs, undefined, signal === undefined ? {} : { signal });
+    const delayMs = pauseAfter(failures);
+    if (delayMs === undefined || round >= rounds) throw mostTelling(failures);
+    await wait(delayMs, undefined, signal === undefined ? {} : { signal });
   }
+}
+
+/** Undefined: asking again changes nothing. */
+function pauseAfter(failures: readonly MeshError[]): number | undefined {
+  // Those that came together do not come back together.
+  if (failures.some(({ code }) => worthPatience.has(code)))
+    return patienceMs * (0.5 + Math.random());
+  const isElsewhere = failures.some(({ code }) => code === "MESH_JOIN_TOKEN_ELSEWHERE");
+  return isElsewhere ? pauseMs : undefined;
 }
 
 /** Somebody's word says more than another's silence. */

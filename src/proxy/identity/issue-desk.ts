@@ -46,7 +46,8 @@ const defaultPaces = {
   identity: { perSecond: 20, burst: 1000 },
   source: { perSecond: 20, burst: 1000 },
 } as const;
-// Judging one may mean to ask the API server, which has its own limits; a second of them waits here.
+// Judging a service-account token may mean to ask the API server, which has its own limits; a second of them waits
+// here. A join token is judged on this machine.
 const maxAtOnce = 128;
 const refusalLogs = { perSecond: 1, burst: 20 };
 /** A P-256 CSR takes 300 bytes, an RSA-4096 one 1,700. */
@@ -95,17 +96,24 @@ export class IssueDesk {
     }
     if (proof === undefined) throw refusal("MESH_TOKEN_MALFORMED", "it proves nothing by a token");
     paced(this.#perSource.take(address, clock.monotonicMs()), "this address");
+    const claimant = { proof, csr, address, workloadGroup };
+    const proven = await (proof.t === "join-token"
+      ? prove(claimant)
+      : this.#inTurn(() => prove(claimant)));
+    const { id } = proven;
+    paced(this.#perIdentity.take(id, clock.monotonicMs()), `"${id}"`);
+    await proven.take?.();
+    const issued = await issue(id, csr);
+    return { id, response: { ...issued, workloadGroup: proven.workloadGroup ?? "" } };
+  }
+
+  async #inTurn(prove: () => Promise<Proven>): Promise<Proven> {
     if (this.#atOnce >= maxAtOnce) {
       throw refusal("MESH_XDS_LIMIT", "too many ask at once, come again in 1 s");
     }
     this.#atOnce += 1;
     try {
-      const proven = await prove({ proof, csr, address, workloadGroup });
-      const { id } = proven;
-      paced(this.#perIdentity.take(id, clock.monotonicMs()), `"${id}"`);
-      await proven.take?.();
-      const issued = await issue(id, csr);
-      return { id, response: { ...issued, workloadGroup: proven.workloadGroup ?? "" } };
+      return await prove();
     } finally {
       this.#atOnce -= 1;
     }

@@ -69,7 +69,7 @@ async function revokedAt(dir: string, id: string): Promise<number> {
 }
 
 /** A use that a crash left without its words counts as taken, and says nothing. */
-export async function usesOf(dir: string, id: string): Promise<readonly JoinTokenUse[]> {
+async function usesOf(dir: string, id: string): Promise<readonly JoinTokenUse[]> {
   const uses: JoinTokenUse[] = [];
   for (const name of await readdir(join(dir, id))) {
     if (!useName.test(name)) continue;

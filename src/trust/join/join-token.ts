@@ -13,8 +13,8 @@ export interface JoinToken {
   readonly rootSpkiSha256: string;
 }
 
-/** Starts every join token, and no other kind of token. */
-export const joinTokenPrefix = "isthmus1.";
+// Starts every join token, and no other kind of token.
+const joinTokenPrefix = "isthmus1.";
 
 const idBytes = 8;
 const hashBytes = 32;

@@ -24,7 +24,7 @@ import { initTrust, issueMember } from "../../../../src/trust/io/trust-files.ts"
 import type { GroupAccount, JoinTokenRecord } from "../../../../src/trust/join/join-grant.ts";
 import { mesh } from "../../../trust/made.ts";
 
-export const clock = {
+const clock = {
   nowMs: (): number => Date.now(),
   monotonicMs: (): number => performance.now(),
 };

@@ -20,7 +20,7 @@ import { fromPem } from "../../../../src/trust/pem.ts";
 import { judgeLeaf } from "../../../../src/trust/svid-rules.ts";
 import { issuePath } from "../../../../src/xds/issuing.ts";
 import { startAgent } from "../../../proxy/io/fixture.ts";
-import { type IdentityAgent, makeTrust, startIdentityAgent } from "./identity-agent.ts";
+import { cartGroup, type IdentityAgent, makeTrust, startIdentityAgent } from "./identity-agent.ts";
 
 const cartId = "spiffe://east.acme.mesh/ns/shop/sa/cart";
 
@@ -46,6 +46,7 @@ interface Ask {
   readonly csr?: Uint8Array;
   readonly agents?: readonly HostPort[];
   readonly workloadGroup?: string;
+  readonly rounds?: number;
 }
 
 function askAt(agent: IdentityAgent, { csr, agents, ...ask }: Ask): Promise<string> {
@@ -92,6 +93,16 @@ describe("a VM with a join token", () => {
     assert.equal(await usesAt(agent), 1);
   });
 
+  test("comes in with two hundred others at once, each with a key of its own", async () => {
+    await using agent = await startIdentityAgent(trust.dir, { state: "fleet" });
+    const { text } = await agent.makeToken({ uses: 200 });
+    const outcomes = await Promise.all(
+      Array.from({ length: 201 }, () => askAt(agent, { token: text })),
+    );
+    assert.equal(outcomes.filter((outcome) => outcome === cartId).length, 200);
+    assert.equal(outcomes.filter((outcome) => outcome === "MESH_JOIN_TOKEN_USED").length, 1);
+  });
+
   test("is refused for each reason with its own code, and its use is not taken", async () => {
     await using agent = await startIdentityAgent(trust.dir, { state: "reasons" });
     const { text } = await agent.makeToken();
@@ -122,13 +133,17 @@ describe("a VM with a join token", () => {
   });
 
   test("waits while the agent has not read its groups: the token is not judged by what is missing", async () => {
+    let isCold = true;
     await using agent = await startIdentityAgent(trust.dir, {
       state: "cold",
-      findGroup: () => ({ t: "unknown" }),
+      findGroup: () => (isCold ? { t: "unknown" } : cartGroup),
     });
     const { text } = await agent.makeToken();
-    assert.equal(await askAt(agent, { token: text }), "MESH_JOIN_TOKEN_UNPROVEN");
+    const once = { token: text, rounds: 1 };
+    assert.equal(await askAt(agent, once), "MESH_JOIN_TOKEN_UNPROVEN");
     assert.equal(await usesAt(agent), 0);
+    isCold = false;
+    assert.equal(await askAt(agent, { token: text }), cartId);
   });
 
   const badCsrs: Readonly<Record<string, () => Uint8Array>> = {
@@ -274,6 +289,7 @@ describe("a VM with a join token", () => {
       agents: [agent.address],
       token: text,
       csr: createCsr(newPrivateKey()),
+      rounds: 1,
     });
     await assert.rejects(asked, (thrown: unknown) => {
       assert.ok(thrown instanceof MeshError);
