@@ -32,6 +32,11 @@ const toolsFor = {
     { what: "ip, for regions on one machine", probe: ["ip", "-V"], packages: ["iproute2"] },
     { what: "nft, for partitions", probe: ["nft", "--version"], packages: ["nftables"] },
     {
+      what: "systemd, a judge of units, and what tells it that a service is ready",
+      probe: ["systemd-analyze", "--version"],
+      packages: ["systemd"],
+    },
+    {
       what: "a C compiler, for delays where the kernel has none",
       probe: ["gcc", "--version"],
       packages: ["gcc", "libc6-dev"],
