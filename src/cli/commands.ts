@@ -97,9 +97,19 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./trust-show.ts")).trustShow,
   },
   {
+    name: "trust rotate",
+    summary: "replace the root of the mesh by a new one, step by step",
+    load: async () => (await import("./trust-rotate.ts")).trustRotate,
+  },
+  {
     name: "trust publish",
     summary: "hand a charter made offline to an agent",
     load: async () => (await import("./trust-publish.ts")).trustPublish,
+  },
+  {
+    name: "join",
+    summary: "make this folder the agent of a new member, by a token",
+    load: async () => (await import("./member/join.ts")).join,
   },
   {
     name: "member deny",

@@ -35,6 +35,17 @@ export interface JoinMemberResponse {
   readonly bundle: readonly Uint8Array[];
   /** Names the member and its new issuer. */
   readonly charter: SignedCharter;
+  /** Where the agents of this mesh meet, for who has no configuration yet; absent: nothing is said of it. */
+  readonly hubs?: readonly JoinHub[];
+}
+
+/** A hub as another member's agent uses it; what opens it is each member's own. */
+export interface JoinHub {
+  /** Without user and password. */
+  readonly url: string;
+  readonly needsPassword: boolean;
+  /** Its certificate comes from somebody whom not everybody trusts. */
+  readonly needsCa: boolean;
 }
 
 export function encodeBundleResponse({ bundle, agentId }: BundleResponse): Buffer {
@@ -66,13 +77,15 @@ export function decodeJoinMemberRequest(bytes: Uint8Array): JoinMemberRequest {
   };
 }
 
-export function encodeJoinMemberResponse({ chain, bundle, charter }: JoinMemberResponse): Buffer {
+export function encodeJoinMemberResponse(response: JoinMemberResponse): Buffer {
+  const { chain, bundle, charter, hubs = [] } = response;
   const writer = new BinaryWriter();
   for (const der of chain) writer.tag(1, WireType.LengthDelimited).bytes(der);
   for (const der of bundle) writer.tag(2, WireType.LengthDelimited).bytes(der);
   writer.tag(3, WireType.LengthDelimited).bytes(charter.bytes);
   writer.tag(4, WireType.LengthDelimited).bytes(charter.signature);
   writer.tag(5, WireType.LengthDelimited).string(charter.signer);
+  for (const hub of hubs) writer.tag(6, WireType.LengthDelimited).bytes(encodeHub(hub));
   return Buffer.from(writer.finish());
 }
 
@@ -80,5 +93,23 @@ export function decodeJoinMemberResponse(bytes: Uint8Array): JoinMemberResponse 
   const found = byteFields(bytes);
   const last = (field: number): Uint8Array => found.get(field)?.at(-1) ?? new Uint8Array();
   const charter = { bytes: last(3), signature: last(4), signer: textOf(found.get(5)) };
-  return { chain: found.get(1) ?? [], bundle: found.get(2) ?? [], charter };
+  const hubs = (found.get(6) ?? []).map(decodeHub);
+  return { chain: found.get(1) ?? [], bundle: found.get(2) ?? [], charter, hubs };
+}
+
+const passwordNeed = "password";
+const caNeed = "ca";
+
+function encodeHub({ url, needsPassword, needsCa }: JoinHub): Uint8Array {
+  const writer = new BinaryWriter().tag(1, WireType.LengthDelimited).string(url);
+  if (needsPassword) writer.tag(2, WireType.LengthDelimited).string(passwordNeed);
+  if (needsCa) writer.tag(2, WireType.LengthDelimited).string(caNeed);
+  return writer.finish();
+}
+
+function decodeHub(bytes: Uint8Array): JoinHub {
+  const found = byteFields(bytes);
+  const needs = (found.get(2) ?? []).map((one) => textOf([one]));
+  const needsPassword = needs.includes(passwordNeed);
+  return { url: textOf(found.get(1)), needsPassword, needsCa: needs.includes(caNeed) };
 }

@@ -171,7 +171,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(core);
   const desk = openDesk(config, { trust, core, log });
-  const admit = desk.canSign ? createAdmission(desk, { clock, log }) : undefined;
+  const admit = desk.canSign ? createAdmission(desk, { clock, log, hubs: config.catalog.hubs }) : undefined;
   const issuer = opened.use(openIssuer(config, { trust, desk, admit, clock, random, log }));
   const rotation = opened.use(
     openRotation({ trust, core, doors, clock, renewIssuer: issuer.renewNow }),

@@ -7,7 +7,8 @@ import type { TrustedCharter } from "../../../trust/charter.ts";
 import { type MemberClaims, withMember } from "../../../trust/charter-edit.ts";
 import { type ProvenKey, parseCsr } from "../../../trust/csr.ts";
 import { issueIntermediate } from "../../../trust/issue.ts";
-import type { JoinMemberResponse } from "../../../xds/joining.ts";
+import type { JoinHub, JoinMemberResponse } from "../../../xds/joining.ts";
+import type { HubConfig } from "../../config/config.ts";
 import type { CharterDesk } from "./charter-desk.ts";
 
 /** Who wants an intermediate, proven by whoever passes it on. */
@@ -29,7 +30,11 @@ const renewalPace = { burst: 32, perSecond: 1 / 60 };
 
 export function createAdmission(
   desk: CharterDesk,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  {
+    clock,
+    log,
+    hubs = [],
+  }: { readonly clock: Clock; readonly log: Log; readonly hubs?: readonly HubConfig[] | undefined },
 ): AdmitMember {
   const pace = new PeerPace(renewalPace);
   return async (applicant) => {
@@ -62,8 +67,14 @@ export function createAdmission(
       chain: [certificate, ...(root.above ?? [])].map(({ der }) => der),
       bundle: charter.bundle.roots.map(({ der }) => der),
       charter: charter.signed,
+      hubs: applicant.t === "join" ? hubs.map(hubFor) : [],
     };
   };
+}
+
+function hubFor({ url, username, passwordFile, caFile }: HubConfig): JoinHub {
+  const needsPassword = username !== undefined || passwordFile !== undefined;
+  return { url, needsPassword, needsCa: caFile !== undefined };
 }
 
 function claimsOf(applicant: Applicant, charter: Charter): MemberClaims {
