@@ -7,13 +7,17 @@ import { type Arguments, type Command, exitCodes, type Terminal } from "./comman
 export const demo: Command = {
   name: "demo",
   usage:
-    "[--once] [--engine NAME] [--store memory|redis] [--redis URL] [--members N] [--port P] [--json FILE]",
+    "[--once] [--rotate] [--engine NAME] [--store memory|redis] [--redis URL] [--members N] [--port P] [--json FILE]",
   about: [
     "Runs three clusters in three clouds and one VM site on this machine, each with its own control plane,",
     "gateway and sidecars, sends steady traffic through them, breaks one thing after the other and prints",
     "what that cost. Without --once it goes on until Ctrl-C. Nothing is left behind.",
   ].join("\n"),
   options: {
+    rotate: {
+      type: "boolean",
+      about: "break nothing, but replace the root of the mesh under that traffic",
+    },
     once: { type: "boolean", about: "end after one round; exit 0 when no request failed" },
     members: {
       type: "string",
@@ -55,6 +59,7 @@ function optionsFor(args: Arguments, terminal: Terminal): DemoOptions {
   const store = storeFor(args);
   return {
     isOnce: args.has("once"),
+    isRotation: args.has("rotate"),
     store,
     engine: engineFor(args),
     clusterCount: numberIn(args, { option: "members", fallback: 3, ...clusterLimits }),

@@ -8,10 +8,11 @@ import { ChildPart, type ChildPartOptions } from "./child-part.ts";
 import { demoLog } from "./demo-log.ts";
 import { type DemoPlan, servicesDir } from "./demo-plan.ts";
 import { type DemoStore, type DemoStoreChoice, openDemoStore } from "./demo-store.ts";
-import { issueTrust, trustDir } from "./demo-trust.ts";
+import { issueTrust, rootDir, trustDir } from "./demo-trust.ts";
 import type { Part } from "./part-messages.ts";
 import { pause } from "./pause.ts";
 import { shownService } from "./phases.ts";
+import { createDemoRotation, type DemoRotation } from "./rotation.ts";
 import type { Sample } from "./samples.ts";
 import { callersPart, gatewayPart, wanPart, workloadsPart } from "./site-parts.ts";
 import { type SitePlan, withDraining } from "./site-plan.ts";
@@ -35,6 +36,7 @@ export interface DemoMesh extends AsyncDisposable {
   readonly crash: (member: MemberName) => Promise<void>;
   readonly restart: (member: MemberName) => Promise<void>;
   readonly gateway: (member: MemberName) => ChildPart;
+  readonly rotation: DemoRotation;
 }
 
 const firstRequestLimitMs = 20_000;
@@ -109,6 +111,7 @@ async function open(options: DemoMeshOptions, stack: AsyncDisposableStack): Prom
     restart: (member) =>
       parts.fork(workloadsName(member), workloadsPart(siteOf(plan, member))).start(),
     gateway: (member) => parts.named(gatewayName(member)),
+    rotation: createDemoRotation({ dir: plan.dir, httpUrl: agents[0]?.httpUrl ?? "", signal }),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -184,7 +187,7 @@ function startSiteAgent(site: SitePlan, world: World): Promise<RunningAgent> {
   const config: AgentConfig = {
     mesh: world.store.mesh,
     member: { name, cloud, region, network: parseNetworkName(name) },
-    trust: { dir: trustDir(dir, site) },
+    trust: { dir: trustDir(dir, site), ...rootOf(site, world.plan) },
     catalog: { leaseMs: 10_000, snapshotDir: join(dir, name, "state"), expireAfterMs: 86_400_000 },
     sources: [{ t: "files", dir: servicesDir(dir, site.member) }],
     gateway: { addresses: [site.gatewayDoor] },
@@ -194,6 +197,15 @@ function startSiteAgent(site: SitePlan, world: World): Promise<RunningAgent> {
   };
   const log = demoLog(join(dir, `${name}-agent.log`));
   return startAgent(config, { stores: [world.store.connect(log)], log });
+}
+
+/** The first member's agent may use the root; the others ask it for their issuers. */
+function rootOf(site: SitePlan, { dir, sites }: DemoPlan): Omit<AgentConfig["trust"], "dir"> {
+  const [first] = sites;
+  if (first === undefined || first === site) {
+    return { signer: { t: "file", file: join(rootDir(dir), "root.key") } };
+  }
+  return { renewAt: [first.xds] };
 }
 
 /** As a rollout does it: the endpoint is marked first, then the application asks its callers to leave. */

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { EngineKind } from "../config/config.ts";
+import { defaultCheckEveryMs } from "../launcher/svid-check.ts";
 import { programDir } from "../program-dir.ts";
 import type { DemoMember } from "./demo-members.ts";
 import { freePortNear, freePorts } from "./free-ports.ts";
@@ -21,9 +22,12 @@ export async function planDemo(options: {
   readonly members: readonly DemoMember[];
   readonly httpPort?: number;
   readonly engine: EngineKind;
+  /** Whether the root is rotated: then nobody wants to wait for minutes. */
+  readonly isRotation: boolean;
 }): Promise<DemoPlan> {
   const dir = await mkdtemp(join(tmpdir(), "isthmus-demo-"));
   const { engine } = options;
+  const checkEveryMs = options.isRotation ? 1000 : defaultCheckEveryMs;
   const ports = [...(await freePorts(portsPerMember * options.members.length))];
   const takePort = (): number => ports.pop() ?? 0;
   const firstHttp = options.httpPort ?? (await freePortNear(usualHttpPort));
@@ -31,7 +35,8 @@ export async function planDemo(options: {
     options.members.map(async (member, index) => {
       const files = await exampleFiles(member.example);
       const http = index === 0 ? { httpPort: firstHttp } : {};
-      return planSite(member, { dir: join(dir, member.name), files, takePort, engine, ...http });
+      const around = { dir: join(dir, member.name), files, takePort, engine, checkEveryMs };
+      return planSite(member, { ...around, ...http });
     }),
   );
   await Promise.all(sites.map((site) => writeSite(site, dir)));

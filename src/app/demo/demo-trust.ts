@@ -7,7 +7,7 @@ import type { SitePlan } from "./site-plan.ts";
 
 /** What `isthmus trust …` would be typed for; returns how many identities were issued. */
 export async function issueTrust(plan: DemoPlan, mesh: MeshDomain): Promise<number> {
-  const root = join(plan.dir, "root");
+  const root = rootDir(plan.dir);
   const nowMs = Date.now();
   await initTrust({ dir: root, mesh, nowMs });
   // One after the other: each raises the number of the charter that the next one extends.
@@ -61,6 +61,10 @@ async function issueIdentities(
     }),
   );
   return site.workloads.length + 1;
+}
+
+export function rootDir(dir: string): string {
+  return join(dir, "root");
 }
 
 export function trustDir(dir: string, site: SitePlan): string {

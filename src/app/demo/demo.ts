@@ -23,6 +23,8 @@ import {
 
 export interface DemoOptions {
   readonly isOnce: boolean;
+  /** The root is replaced, instead of things being broken. */
+  readonly isRotation: boolean;
   readonly clusterCount: number;
   /** Of the first member's agent; absent: 15080 when it is free, else any free one. */
   readonly httpPort?: number;
@@ -80,6 +82,7 @@ async function play(options: DemoOptions, signal: AbortSignal): Promise<boolean>
   let hasFailed = false;
   for (let round = 1; !signal.aborted; round += 1) {
     const reports = await playRound(stageOf(mesh, { members: view.members, signal }), {
+      play: options.isRotation ? "rotation" : "failover",
       onStart: (phase) => say(phaseHeading(view, phase)),
       onEnd: (report) => say(phaseText(view, report)),
     });
@@ -113,6 +116,7 @@ function stageOf(
     restart: mesh.restart,
     freezeGateway: (member: MemberName) => mesh.gateway(member).freeze(),
     thawGateway: (member: MemberName) => mesh.gateway(member).thaw(),
+    rotation: mesh.rotation,
     samples: mesh.samples,
     epochMs: () => performance.timeOrigin + performance.now(),
     pause: (ms) => pause(ms, world.signal),

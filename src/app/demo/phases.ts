@@ -1,6 +1,7 @@
 import type { MemberName } from "../../mesh/ids.ts";
 import type { DemoMember } from "./demo-members.ts";
 import type { PhaseReport } from "./render.ts";
+import type { DemoRotation } from "./rotation.ts";
 import { type Fault, type Sample, type Tally, tallyOf } from "./samples.ts";
 
 /** The service whose failover the demo shows. */
@@ -14,6 +15,7 @@ export interface Stage {
   readonly restart: (member: MemberName) => Promise<void>;
   readonly freezeGateway: (member: MemberName) => void;
   readonly thawGateway: (member: MemberName) => void;
+  readonly rotation: DemoRotation;
   /** All samples so far, in the order in which they ended. */
   readonly samples: () => readonly Sample[];
   readonly epochMs: () => number;
@@ -47,18 +49,22 @@ interface Outcome {
 
 const steadyMs = 2000;
 const afterFaultMs = 2000;
+const afterStepMs = 1000;
 // A silent gateway is found by probes within 4 s; the phase must see what comes after that.
 const afterSilenceMs = 4500;
 const homeLimitMs = 15_000;
 const quietMs = 700;
 
-/** One round: everything breaks once and comes back. */
+/** What a round is about: everything breaks once and comes back, or the root is replaced. */
+export type Play = "failover" | "rotation";
+
 export async function playRound(
   stage: Stage,
-  telling: PhaseTelling,
+  telling: PhaseTelling & { readonly play: Play },
 ): Promise<readonly PhaseReport[]> {
   const reports: PhaseReport[] = [];
-  for (const [index, phase] of phasesOf(stage).entries()) {
+  const phases = telling.play === "rotation" ? rotationPhases(stage) : phasesOf(stage);
+  for (const [index, phase] of phases.entries()) {
     telling.onStart({ number: index + 1, name: phase.name, title: phase.title });
     const startMs = stage.epochMs();
     const outcome = await phase.act();
@@ -70,17 +76,42 @@ export async function playRound(
   return reports;
 }
 
+function rotationPhases(stage: Stage): readonly Phase[] {
+  const { publish, activate, drain: drainOld, retire } = stage.rotation;
+  const step = (name: string, title: string, take: () => Promise<void>): Phase => ({
+    name,
+    title,
+    act: async () => {
+      await take();
+      // What comes of it is seen in what follows.
+      await stage.pause(afterStepMs);
+      return {};
+    },
+  });
+  return [
+    steady(stage),
+    step("publish", "a new root is made, and every proxy trusts both", publish),
+    step("activate", "every member issues under the new root", activate),
+    step("drain", "identities under the old root are replaced, until none is in use", drainOld),
+    step("retire", "every proxy has confirmed it: the old root is trusted no more", retire),
+  ];
+}
+
+function steady(stage: Stage): Phase {
+  return {
+    name: "steady",
+    title: "every region serves itself",
+    act: async () => {
+      await stage.pause(steadyMs);
+      return {};
+    },
+  };
+}
+
 function phasesOf(stage: Stage): readonly Phase[] {
   const [home, next] = nearestTwo(stage.members);
   return [
-    {
-      name: "steady",
-      title: "every region serves itself",
-      act: async () => {
-        await stage.pause(steadyMs);
-        return {};
-      },
-    },
+    steady(stage),
     {
       name: "drain",
       title: `${shownService} in ${home} is drained: its callers go to the next nearest region`,

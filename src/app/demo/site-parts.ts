@@ -39,7 +39,7 @@ export function gatewayPart(site: SitePlan, dir: string): Part {
 function gatewayConfig(site: SitePlan, dir: string): GatewayConfig {
   return {
     agent: site.xds,
-    identity: { dir: gatewayIdentityDir(dir, site) },
+    identity: { dir: gatewayIdentityDir(dir, site), checkEveryMs: site.checkEveryMs },
     engine: site.engine,
     workers: 1,
     admin: { host: "127.0.0.1", port: 0 },

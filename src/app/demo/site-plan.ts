@@ -18,6 +18,8 @@ export interface SitePlan {
   readonly xds: HostPort;
   readonly http: HostPort;
   readonly engine: EngineKind;
+  /** How often launchers ask whether to renew early. */
+  readonly checkEveryMs: number;
   /** Where the gateway listens, and where other members reach it: the far end of the wide-area link. */
   readonly gateway: HostPort;
   readonly gatewayDoor: HostPort;
@@ -33,6 +35,7 @@ export interface SiteSurroundings {
   readonly httpPort?: number;
   /** Of sidecars and gateway. */
   readonly engine: EngineKind;
+  readonly checkEveryMs: number;
 }
 
 const namespace = parseNamespace("shop");
@@ -57,14 +60,16 @@ export function planSite(member: DemoMember, around: SiteSurroundings): SitePlan
     });
     files.set(file, moved);
   }
-  const agent = { xds, dir: around.dir, member, engine: around.engine };
+  const { engine, checkEveryMs } = around;
+  const agent = { xds, dir: around.dir, member, engine, checkEveryMs };
   return {
     member,
     files,
     workloads: [...found.values()].map((workload) => planWorkload({ ...workload, agent, local })),
     xds,
     http: { host: "127.0.0.1", port: around.httpPort ?? around.takePort() },
-    engine: around.engine,
+    engine,
+    checkEveryMs,
     gateway: local(),
     gatewayDoor: local(),
   };
@@ -75,7 +80,7 @@ interface WorkloadPlan {
   readonly name: string;
   readonly zone: string;
   readonly at: HostPort;
-  readonly agent: Pick<SiteSurroundings, "dir" | "engine"> & {
+  readonly agent: Pick<SiteSurroundings, "dir" | "engine" | "checkEveryMs"> & {
     readonly xds: HostPort;
     readonly member: DemoMember;
   };
@@ -93,7 +98,10 @@ function planWorkload(plan: WorkloadPlan): WorkloadPart {
   }));
   const sidecar: SidecarConfig = {
     agent: plan.agent.xds,
-    identity: { dir: `${plan.agent.dir}/identity/${plan.name}` },
+    identity: {
+      dir: `${plan.agent.dir}/identity/${plan.name}`,
+      checkEveryMs: plan.agent.checkEveryMs,
+    },
     engine: plan.agent.engine,
     workers: 1,
     admin: { host: "127.0.0.1", port: 0 },

@@ -17,7 +17,7 @@ function plan() {
     port += 1;
     return port;
   };
-  return planSite(east, { dir: "demo", files, takePort, engine: "embedded" });
+  return planSite(east, { dir: "demo", files, takePort, engine: "embedded", checkEveryMs: 1000 });
 }
 
 test("planSite() gives every workload of the example a port of its own", () => {
