@@ -27,6 +27,8 @@ export interface RotationAcksOptions {
 const handoverMs = 3000;
 // One whose renewal was not seen, because its launcher asks by token or at another agent, is tried from time to time.
 const patienceMs = 300_000;
+// A fleet's of a few days; whoever is not among them is tried from time to time.
+const maxReplaced = 16_384;
 // Each comes back and is told all it has: a fleet must not do so at once.
 const maxCutsPerLook = 10;
 
@@ -61,7 +63,9 @@ export class RotationAcks {
 
   /** A proxy got another certificate in place of this one (SHA-256 of the leaf). */
   replaced(leafSha256: string): void {
-    if (this.#record === undefined) return;
+    // Also outside of a rotation: a connection that was made before lives on the old one when the next begins.
+    const [oldest] = this.#replaced.keys();
+    if (this.#replaced.size >= maxReplaced && oldest !== undefined) this.#replaced.delete(oldest);
     this.#replaced.set(leafSha256, this.#options.clock.monotonicMs());
   }
 
@@ -71,7 +75,6 @@ export class RotationAcks {
     if (charter.rotation === undefined) {
       this.#acknowledged.clear();
       this.#cutAtMs.clear();
-      this.#replaced.clear();
       return this.#say(undefined);
     }
     const proxies = this.#options.proxies();
