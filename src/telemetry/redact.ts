@@ -5,6 +5,9 @@ const urlPassword = /(\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@]*:)[^\s/]+@/gi;
 // Nothing but credentials stands before an @ in a hub's, and its passwords are often base64, with slashes.
 const hubCredentials = /(\brediss?(?:\+[a-z]+)?:\/\/)[^\s"'`<>]+@/gi;
 
+// Of a join token, as whole or cut as somebody copied it; what it begins with shows what it was.
+const joinToken = /\bisthmus1\.[A-Za-z0-9_-]{40,}/g;
+
 /** Field names whose values are never printed, whatever they hold. */
 const secretFields: readonly string[] = [
   "password",
@@ -21,6 +24,7 @@ const secretFields: readonly string[] = [
 export function redactText(text: string): string {
   return text
     .replace(pemKey, "[redacted]")
+    .replace(joinToken, "isthmus1.[redacted]")
     .replace(hubCredentials, "$1[redacted]@")
     .replace(urlPassword, "$1[redacted]@");
 }

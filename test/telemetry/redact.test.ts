@@ -7,6 +7,15 @@ import { redact, redactText } from "../../src/telemetry/redact.ts";
 
 const key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----\n";
 
+test("redactText() leaves nothing of a join token, wherever somebody put it", () => {
+  const secret = "A1b2_-".repeat(16);
+  const text = `--token=isthmus1.${secret}.east.acme.mesh, and isthmus1.${secret.slice(0, 60)}`;
+  assert.equal(
+    redactText(text),
+    "--token=isthmus1.[redacted].east.acme.mesh, and isthmus1.[redacted]",
+  );
+});
+
 test("redactText() takes keys and passwords out of the middle of a text", () => {
   assert.equal(redactText(`a ${key}b`), "a [redacted]\nb");
   assert.equal(

@@ -1,7 +1,7 @@
 import { openUntrustedChannel } from "../../dataplane/io/agent-channel.ts";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
-import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import { parseSpiffeId, type SpiffeId, spiffePartsOf, type TrustDomain } from "../../mesh/ids.ts";
+import { MeshError } from "../../mesh/errors.ts";
+import { infrastructureSpiffeId, type SpiffeId, type TrustDomain } from "../../mesh/ids.ts";
 import { type Certificate, parseCertificate } from "../../trust/certificate.ts";
 import { type JoinToken } from "../../trust/join/join-token.ts";
 import { toPem } from "../../trust/pem.ts";
@@ -11,25 +11,23 @@ import { callAgent } from "../launcher/agent-call.ts";
 /** An agent that a newcomer may show its token to. */
 export interface PinnedAgent {
   readonly agent: HostPort;
-  /** Only this identity may answer; always `/isthmus/agent` of some member. */
+  /** Only this identity may answer: the agent of the member that made the token. */
   readonly agentId: SpiffeId;
   readonly trustDomain: TrustDomain;
   /** The one root that the token names: the others of the mesh come with the certificate. */
   readonly bundlePem: string;
 }
 
-const agentPath = "/isthmus/agent";
-
 /**
  * Asks whoever answers at the address which roots it trusts, and takes the one whose digest the token has.
  * Nothing secret is sent, and nothing but that root is believed: whoever uses the result has to connect again,
- * under that root and to that identity, which is what `openAgentChannel` does with it.
+ * under that root and to the identity that the token names, which is what `openAgentChannel` does with it.
  * Throws MESH_UNREACHABLE and MESH_JOIN_ROOT_MISMATCH.
  */
 export async function pinnedAgent(
   agent: HostPort,
   options: {
-    readonly token: Pick<JoinToken, "rootSpkiSha256">;
+    readonly token: Pick<JoinToken, "rootSpkiSha256" | "trustDomain">;
     readonly signal?: AbortSignal;
   },
 ): Promise<PinnedAgent> {
@@ -52,8 +50,13 @@ export async function pinnedAgent(
   if (root === undefined) {
     return mismatch(agent, `no root it trusts has the digest ${token.rootSpkiSha256} of the token`);
   }
-  const agentId = agentIdIn(agent, answer.agentId);
-  const { trustDomain } = spiffePartsOf(agentId);
+  const { trustDomain } = token;
+  const agentId = infrastructureSpiffeId(trustDomain, "agent");
+  // It would fail to prove that anyway; so it is told why.
+  if (answer.agentId !== agentId) {
+    const said = JSON.stringify(answer.agentId.slice(0, 200));
+    return mismatch(agent, `it says that it is ${said}, and the token is ${agentId}'s`);
+  }
   return { agent, agentId, trustDomain, bundlePem: toPem("CERTIFICATE", root.der) };
 }
 
@@ -67,16 +70,6 @@ function certificateIn(der: Uint8Array): Certificate | undefined {
   } catch {
     return undefined;
   }
-}
-
-function agentIdIn(agent: HostPort, written: string): SpiffeId {
-  try {
-    const id = parseSpiffeId(written);
-    if (spiffePartsOf(id).path === agentPath) return id;
-  } catch (cause) {
-    return mismatch(agent, `it says that it is nobody: ${reasonOf(cause)}`);
-  }
-  return mismatch(agent, `it says that it is "${written}", which is no agent`);
 }
 
 function mismatch(agent: HostPort, truth: string): never {

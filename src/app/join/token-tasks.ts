@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { parseIpRange } from "../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import { parseServiceId, type ServiceId } from "../../mesh/ids.ts";
+import { parseServiceId, type ServiceId, trustDomainOf } from "../../mesh/ids.ts";
 import type { Secret } from "../../mesh/secret.ts";
 import { readClaims } from "../../trust/charter-codec.ts";
 import type { MemberClaims } from "../../trust/charter-edit.ts";
@@ -67,7 +67,8 @@ export async function makeToken(
     loadCharterOf(dir),
   ]);
   const { spkiSha256: rootSpkiSha256 } = presentRoot(chain, bundle);
-  const wish = { grant, uses, from, ttlMs, rootSpkiSha256 };
+  const trustDomain = trustDomainOf(config.member.name, config.mesh);
+  const wish = { grant, uses, from, ttlMs, rootSpkiSha256, trustDomain };
   const made = await createJoinToken(config.catalog.snapshotDir, { wish, nowMs });
   return { ...made, rootSpkiSha256 };
 }

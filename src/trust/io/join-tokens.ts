@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import type { TrustDomain } from "../../mesh/ids.ts";
 import type { Clock } from "../../mesh/ports.ts";
 import type { Secret } from "../../mesh/secret.ts";
 import {
@@ -28,6 +29,8 @@ export type NewJoinToken = Pick<JoinTokenRecord, "grant" | "uses" | "from"> & {
   readonly ttlMs: number;
   /** Of the root that the agent proves itself under. Hex. */
   readonly rootSpkiSha256: string;
+  /** The agent's own. */
+  readonly trustDomain: TrustDomain;
 };
 
 // Long enough to say why it is refused, and to look after whoever used it.
@@ -44,9 +47,9 @@ export async function createJoinToken(
   options: { readonly wish: NewJoinToken; readonly nowMs: number },
 ): Promise<{ readonly text: Secret; readonly record: JoinTokenRecord }> {
   const { wish, nowMs } = options;
-  const { ttlMs, rootSpkiSha256, ...bound } = wish;
+  const { ttlMs, rootSpkiSha256, trustDomain, ...bound } = wish;
   await sweep(tokensDir(snapshotDir), nowMs);
-  const text = joinTokenText({ random: randomBytes(40), rootSpkiSha256 });
+  const text = joinTokenText({ random: randomBytes(40), rootSpkiSha256, trustDomain });
   const token = parseJoinToken(text);
   const record: JoinTokenRecord = {
     id: token.id,

@@ -1,5 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
 import { MeshError } from "../../mesh/errors.ts";
+import { parseTrustDomain, type TrustDomain } from "../../mesh/ids.ts";
 import { Secret } from "../../mesh/secret.ts";
 import { sha256Hex } from "../keys.ts";
 
@@ -11,6 +12,8 @@ export interface JoinToken {
   readonly secret: Secret;
   /** SHA-256 (hex) of the SubjectPublicKeyInfo of the root under which the agent must prove itself. */
   readonly rootSpkiSha256: string;
+  /** Whose agent may see the token: another member's, under the same root, could show it here in our place. */
+  readonly trustDomain: TrustDomain;
 }
 
 // Starts every join token, and no other kind of token.
@@ -20,36 +23,44 @@ const idBytes = 8;
 const hashBytes = 32;
 const allBytes = idBytes + 2 * hashBytes;
 // 72 bytes are 96 characters without any left over: each token has one spelling.
-const shape = /^isthmus1\.[A-Za-z0-9_-]{96}$/;
+const shape = /^isthmus1\.([A-Za-z0-9_-]{96})\.([a-z0-9.-]{1,255})$/;
+// A member's trust domain is a DNS name.
+const labels = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/;
 const idShape = /^[0-9a-f]{16}$/;
 
-/** Reads `isthmus1.` + base64url(id, secret, root's digest). Throws MESH_JOIN_TOKEN_MALFORMED. */
+/**
+ * Reads `isthmus1.` + base64url(id, secret, root's digest) + `.` + the agent's trust domain. Throws
+ * MESH_JOIN_TOKEN_MALFORMED.
+ */
 export function parseJoinToken(text: Secret): JoinToken {
-  const written = text.reveal();
-  if (!shape.test(written)) {
-    throw new MeshError(
-      "MESH_JOIN_TOKEN_MALFORMED",
-      `Cannot read join token: it is not "${joinTokenPrefix}" and 96 characters, as \`isthmus token create\` prints it`,
-    );
+  const [, encoded, trustDomain] = shape.exec(text.reveal()) ?? [];
+  if (encoded === undefined || trustDomain === undefined || !labels.test(trustDomain)) {
+    return malformed("it is not a whole line that `isthmus token create` printed");
   }
-  const bytes = Buffer.from(written.slice(joinTokenPrefix.length), "base64url");
+  const bytes = Buffer.from(encoded, "base64url");
   return {
     id: bytes.toString("hex", 0, idBytes),
     secret: new Secret(bytes.toString("hex", idBytes, idBytes + hashBytes)),
     rootSpkiSha256: bytes.toString("hex", idBytes + hashBytes),
+    trustDomain: parseTrustDomain(trustDomain),
   };
 }
 
-/** Makes a token's text of 40 random bytes and the root's digest. */
+function malformed(truth: string): never {
+  throw new MeshError("MESH_JOIN_TOKEN_MALFORMED", `Cannot read join token: ${truth}`);
+}
+
+/** Makes a token's text. */
 export function joinTokenText(options: {
   /** Of a generator that nobody can foretell; 40 bytes. */
   readonly random: Uint8Array;
   /** Hex. */
   readonly rootSpkiSha256: string;
+  readonly trustDomain: TrustDomain;
 }): Secret {
   const bytes = Buffer.concat([options.random, Buffer.from(options.rootSpkiSha256, "hex")]);
   if (bytes.length !== allBytes) throw new RangeError(`A join token has ${allBytes} bytes`);
-  return new Secret(joinTokenPrefix + bytes.toString("base64url"));
+  return new Secret(`${joinTokenPrefix}${bytes.toString("base64url")}.${options.trustDomain}`);
 }
 
 /** Throws MESH_JOIN_TOKEN_MALFORMED. */

@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { describe, test } from "node:test";
 import { pinnedAgent } from "../../../src/app/join/pinned-agent.ts";
 import type { HostPort } from "../../../src/mesh/address.ts";
+import { parseTrustDomain } from "../../../src/mesh/ids.ts";
 import { registerBundle } from "../../../src/proxy/io/identity/bundle-service.ts";
 import { parseBundle } from "../../../src/trust/bundle.ts";
 import { agentId, startAgent } from "../../proxy/io/fixture.ts";
@@ -29,8 +30,13 @@ function agentSaying(answer: {
   });
 }
 
-function tokenOf({ mesh }: Agent): { readonly rootSpkiSha256: string } {
-  return { rootSpkiSha256: mesh.root.certificate.spkiSha256 };
+type Pin = Parameters<typeof pinnedAgent>[1]["token"];
+
+const trustDomain = parseTrustDomain("east.acme.mesh");
+const strange: Pin = { rootSpkiSha256: "ab".repeat(32), trustDomain };
+
+function tokenOf({ mesh }: Agent): Pin {
+  return { rootSpkiSha256: mesh.root.certificate.spkiSha256, trustDomain };
 }
 
 describe("pinnedAgent()", () => {
@@ -49,14 +55,15 @@ describe("pinnedAgent()", () => {
   });
 
   const mismatches = {
-    "an agent of another mesh": { token: { rootSpkiSha256: "ab".repeat(32) } },
+    "an agent of another mesh": { token: strange },
+    "another member's agent": { agentId: "spiffe://west.acme.mesh/isthmus/agent" },
     "one that says to be a workload": { agentId: "spiffe://east.acme.mesh/ns/shop/sa/cart" },
     "one that says to be no SPIFFE ID": { agentId: "https://east.acme.mesh/isthmus/agent" },
     "one that trusts nobody": { roots: () => [] },
     "one whose roots are no certificates": { roots: () => [Buffer.from("root")] },
   };
   for (const [what, { token, ...answer }] of Object.entries<{
-    readonly token?: { readonly rootSpkiSha256: string };
+    readonly token?: Pin;
     readonly agentId?: string;
     readonly roots?: () => readonly Uint8Array[];
   }>(mismatches)) {
@@ -69,7 +76,7 @@ describe("pinnedAgent()", () => {
   }
 
   test("says MESH_UNREACHABLE where nobody is, or somebody who is no agent", async () => {
-    const token = { rootSpkiSha256: "ab".repeat(32) };
+    const token = strange;
     const mute = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     mute.listen(0, "127.0.0.1");
     await new Promise((resolve) => mute.once("listening", resolve));

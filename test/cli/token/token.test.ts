@@ -52,7 +52,7 @@ describe("isthmus token", () => {
       "10.0.0.0/8",
     ]);
     assert.equal(printed.code, 0, printed.err);
-    assert.match(printed.out, /^isthmus1\.[A-Za-z0-9_-]{96}\n$/);
+    assert.match(printed.out, /^isthmus1\.[A-Za-z0-9_-]{96}\.east\.acme\.mesh\n$/);
     assert.match(
       printed.err,
       /^Token [0-9a-f]{16}: VM of shop\/carts, once, from 10\.0\.0\.0\/8, until 20/,

@@ -15,7 +15,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, test } from "node:test";
 import { MeshError } from "../../../src/mesh/errors.ts";
-import { parseMemberName, parseNetworkName, parseServiceId } from "../../../src/mesh/ids.ts";
+import {
+  parseMemberName,
+  parseNetworkName,
+  parseServiceId,
+  parseTrustDomain,
+} from "../../../src/mesh/ids.ts";
 import { Secret } from "../../../src/mesh/secret.ts";
 import { readAll, tokensDir } from "../../../src/trust/io/join-token-files.ts";
 import {
@@ -39,6 +44,7 @@ const vmToken: NewJoinToken = {
   from: [],
   ttlMs: hourMs,
   rootSpkiSha256,
+  trustDomain: parseTrustDomain("east.acme.mesh"),
 };
 const memberToken: NewJoinToken = {
   ...vmToken,
@@ -191,7 +197,7 @@ describe("a join token", () => {
     const dir = newFolder();
     const { text } = await createJoinToken(dir, { wish: vmToken, nowMs });
     await show(agentOn(dir), { text });
-    const secret = Buffer.from(text.reveal().slice(9), "base64url").subarray(8, 40);
+    const secret = Buffer.from(text.reveal().slice(9, 105), "base64url").subarray(8, 40);
     for (const path of readdirSync(dir, { recursive: true, encoding: "utf8" })) {
       const stats = statSync(join(dir, path));
       assert.equal(stats.mode & 0o077, 0, path);

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, test } from "node:test";
 import { inspect } from "node:util";
 import { MeshError } from "../../../src/mesh/errors.ts";
+import { parseTrustDomain } from "../../../src/mesh/ids.ts";
 import { Secret } from "../../../src/mesh/secret.ts";
 import {
   isSameHash,
@@ -15,7 +16,8 @@ import { mutated, seededRandom } from "../mutations.ts";
 
 const rootSpkiSha256 = "ab".repeat(32);
 const random = Buffer.from(Array.from({ length: 40 }, (_, index) => index));
-const text = joinTokenText({ random, rootSpkiSha256 });
+const trustDomain = parseTrustDomain("east.acme.mesh");
+const text = joinTokenText({ random, rootSpkiSha256, trustDomain });
 const rounds = Number(process.env["ISTHMUS_FUZZ"] ?? 20_000);
 
 function codeOf(written: string): string {
@@ -33,7 +35,8 @@ describe("join token", () => {
     assert.equal(read.id, "0001020304050607");
     assert.equal(read.secret.reveal(), random.toString("hex", 8));
     assert.equal(read.rootSpkiSha256, rootSpkiSha256);
-    assert.equal(text.reveal().length, 105);
+    assert.equal(read.trustDomain, trustDomain);
+    assert.equal(text.reveal().length, 105 + ".east.acme.mesh".length);
   });
 
   test("neither the text nor what was read of it prints its secret", () => {
@@ -44,13 +47,17 @@ describe("join token", () => {
   });
 
   const damaged = {
-    "cut off": text.reveal().slice(0, -1),
-    "with a character too many": `${text.reveal()}A`,
+    "cut off": text.reveal().slice(0, -1 - trustDomain.length),
+    "without the last of its bytes": text.reveal().replace(/.\.east/, ".east"),
+    "with a character too many": text.reveal().replace(".east", "A.east"),
+    "without an owner": text.reveal().slice(0, -trustDomain.length),
+    "of no trust domain": `${text.reveal()}..mesh`,
+    "with a path behind it": `${text.reveal()}/isthmus/agent`,
     "with a line break": `${text.reveal()}\n`,
     "of another version": text.reveal().replace("isthmus1", "isthmus2"),
     "in upper case": text.reveal().toUpperCase(),
-    "in base64 with padding": `${text.reveal().slice(0, -1)}=`,
-    "in the alphabet of base64": text.reveal().replace(/.$/, "+"),
+    "in base64 with padding": text.reveal().replace(/.\.east/, "=.east"),
+    "in the alphabet of base64": text.reveal().replace(/.\.east/, "+.east"),
     empty: "",
     "a service-account token": "eyJhbGciOiJFUzI1NiJ9.e30.AAAA",
     "of 1 MB": `isthmus1.${"A".repeat(1_000_000)}`,
@@ -81,7 +88,7 @@ describe("join token", () => {
       // One text for each token: what was read is written the same again.
       const read = parseJoinToken(new Secret(written));
       const bytes = Buffer.from(read.id + read.secret.reveal(), "hex");
-      const again = joinTokenText({ random: bytes, rootSpkiSha256: read.rootSpkiSha256 });
+      const again = joinTokenText({ ...read, random: bytes });
       assert.equal(again.reveal(), written);
     }
     assert.ok(taken > 0 && taken < rounds);
@@ -91,7 +98,9 @@ describe("join token", () => {
     const hash = secretHash(parseJoinToken(text));
     const other = Buffer.from(random);
     other[39] = (other[39] ?? 0) ^ 1;
-    const otherHash = secretHash(parseJoinToken(joinTokenText({ random: other, rootSpkiSha256 })));
+    const otherHash = secretHash(
+      parseJoinToken(joinTokenText({ random: other, rootSpkiSha256, trustDomain })),
+    );
     assert.equal(isSameHash(hash, hash), true);
     assert.equal(isSameHash(hash, otherHash), false);
     assert.equal(isSameHash(hash, hash.slice(2)), false);
@@ -106,6 +115,9 @@ describe("join token", () => {
   });
 
   test("joinTokenText() takes bytes of one length only", () => {
-    assert.throws(() => joinTokenText({ random: randomBytes(39), rootSpkiSha256 }), RangeError);
+    assert.throws(
+      () => joinTokenText({ random: randomBytes(39), rootSpkiSha256, trustDomain }),
+      RangeError,
+    );
   });
 });

@@ -10,7 +10,12 @@ import {
 } from "../../../../src/app/agent/identity/identity-service.ts";
 import type { AgentConfig } from "../../../../src/app/config/config.ts";
 import type { HostPort } from "../../../../src/mesh/address.ts";
-import { parseMemberName, parseNetworkName, parseServiceId } from "../../../../src/mesh/ids.ts";
+import {
+  parseMemberName,
+  parseNetworkName,
+  parseServiceId,
+  type SpiffeId,
+} from "../../../../src/mesh/ids.ts";
 import type { Log, Peer } from "../../../../src/mesh/ports.ts";
 import type { Secret } from "../../../../src/mesh/secret.ts";
 import { AgentServer } from "../../../../src/proxy/io/agent-server.ts";
@@ -69,9 +74,11 @@ export async function startIdentityAgent(
     /** Of its state; another name is another replica. */
     readonly state?: string;
     readonly hasOthers?: boolean;
+    /** What it says that it is, without being able to prove it. */
+    readonly claimsToBe?: SpiffeId;
   } = {},
 ): Promise<IdentityAgent> {
-  const { member = "east", state = "state", hasOthers = false, ...change } = options;
+  const { member = "east", state = "state", hasOthers = false, claimsToBe, ...change } = options;
   const stateDir = join(dir, state);
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const lines: { fields: object; message: string }[] = [];
@@ -87,7 +94,7 @@ export async function startIdentityAgent(
   const { signal } = ending;
   const trust = await openAgentTrust(config, { clock, random: Math.random, log, signal });
   const service = createIdentityService({
-    trust,
+    trust: claimsToBe === undefined ? trust : { ...trust, agentId: claimsToBe },
     clock,
     log,
     telemetry: createTelemetry("agent"),
@@ -124,6 +131,7 @@ export async function startIdentityAgent(
           from: [],
           ttlMs: 3_600_000,
           rootSpkiSha256: root?.spkiSha256 ?? "",
+          trustDomain: trust.view().ownTrustDomain,
           ...wish,
         },
         nowMs: Date.now(),

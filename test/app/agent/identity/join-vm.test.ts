@@ -59,6 +59,11 @@ async function usesAt(agent: IdentityAgent): Promise<number> {
   return tokens.reduce((sum, { uses }) => sum + uses.length, 0);
 }
 
+/** How many tokens it was shown and did not take. */
+function refusalsIn(agent: IdentityAgent): number {
+  return agent.lines.filter(({ message }) => message.startsWith("SVID")).length;
+}
+
 /** A CSR that OpenSSL made with these arguments. */
 function opensslCsr(...args: readonly string[]): Buffer {
   const key = join(trust.dir, "openssl.key");
@@ -120,7 +125,7 @@ describe("a VM with a join token", () => {
     const elsewhere = await agent.makeToken({ from: ["10.0.0.0/8"] });
     const cases = [
       ["MESH_JOIN_TOKEN_MALFORMED", { token: new Secret("isthmus1.x") }],
-      ["MESH_JOIN_TOKEN_MALFORMED", { token: new Secret(text.reveal().slice(0, -3)) }],
+      ["MESH_JOIN_TOKEN_MALFORMED", { token: new Secret(text.reveal().slice(0, 100)) }],
       ["MESH_JOIN_TOKEN_UNKNOWN", { token: forged }],
       ["MESH_JOIN_TOKEN_SUBJECT", { token: text, workloadGroup: "shop/frontends" }],
       ["MESH_JOIN_TOKEN_SUBJECT", { token: gone.text }],
@@ -259,6 +264,22 @@ describe("a VM with a join token", () => {
     assert.equal(await askAt(agent, { token: text, agents: both }), cartId);
   });
 
+  test("never shows its token to another member's agent, whose key somebody has", async () => {
+    await using east = await startIdentityAgent(trust.dir, { state: "owner" });
+    await using west = await startIdentityAgent(trust.dir, { member: "west", state: "thief" });
+    const { text } = await east.makeToken();
+    const ask = { token: text, agents: [west.address], rounds: 1 };
+    assert.equal(await askAt(east, ask), "MESH_JOIN_ROOT_MISMATCH");
+    // It says that it is east's agent, and cannot prove that.
+    const claimsToBe = east.trust.agentId;
+    const liar = { member: "west", state: "liar", claimsToBe };
+    await using lying = await startIdentityAgent(trust.dir, liar);
+    const asked = { token: text, agents: [lying.address], rounds: 1 };
+    assert.equal(await askAt(east, asked), "MESH_UNREACHABLE");
+    for (const agent of [west, lying]) assert.equal(refusalsIn(agent), 0);
+    assert.equal(await askAt(east, { token: text }), cartId);
+  });
+
   test("leaves neither its token nor the secret in any log", async () => {
     await using agent = await startIdentityAgent(trust.dir, { state: "quiet" });
     const { text, record } = await agent.makeToken();
@@ -267,7 +288,7 @@ describe("a VM with a join token", () => {
     await askAt(agent, { token: text });
     const written = JSON.stringify(agent.lines);
     assert.ok(written.includes(record.id), "a refusal says which token it was");
-    const bytes = Buffer.from(text.reveal().slice(9), "base64url");
+    const bytes = Buffer.from(text.reveal().slice(9, 105), "base64url");
     for (const form of ["base64url", "base64", "hex"] as const) {
       assert.ok(!written.includes(bytes.toString(form)));
       assert.ok(!written.includes(bytes.subarray(8, 40).toString(form)));
