@@ -26,8 +26,9 @@ const hasEnvoys = process.env["ENVOYS"] !== "0";
 const isOneAway = process.env["AWAY"] === "1";
 const names = ["east", "west", "south"] as const;
 const away = parseMemberName("south");
-// Each caller asks so often on a connection of its own for each request, and so often on one that it keeps.
-const askEveryMs = 500;
+// Each caller asks so often on a connection of its own for each request, and so often on one that it keeps. All of it
+// runs in one process: a new connection is two TLS handshakes there, or three, at both of their ends.
+const askEveryMs = Number(process.env["ASK_EVERY_MS"] ?? 3000);
 
 interface Lane {
   readonly url: string;
@@ -82,6 +83,13 @@ const hands: RotationHands = {
   nowMs: () => Date.now(),
 };
 const rotationMs: number[] = [];
+let step = "";
+let worstLagMs = 0;
+let lastTickMs = performance.now();
+const ticking = setInterval(() => {
+  worstLagMs = Math.max(worstLagMs * 0.99, performance.now() - lastTickMs - 20);
+  lastTickMs = performance.now();
+}, 20);
 const healMs: number[] = [];
 for (let round = 1; round <= rounds; round += 1) {
   await (isOneAway ? rotateWithout(away) : rotate([]));
@@ -92,10 +100,10 @@ for (let round = 1; round <= rounds; round += 1) {
   );
 }
 ending.abort();
+clearInterval(ticking);
 await Promise.all(running);
 for (const { http } of lanes) http.destroy();
 const failures = lanes.flatMap((lane) => lane.failures);
-for (const failure of failures.slice(0, 10)) process.stderr.write(`${failure}\n`);
 const figures: Figure[] = [
   {
     name: "failed requests",
@@ -130,9 +138,11 @@ process.exitCode = failures.length > 0 ? 1 : 0;
 
 async function rotate(waive: readonly MemberName[]): Promise<void> {
   const startMs = performance.now();
-  await takeStep(hands, { t: "start" });
-  await takeStep(hands, { t: "activate" });
-  await takeStep(hands, { t: "drain" });
+  for (const t of ["start", "activate", "drain"] as const) {
+    step = t;
+    await takeStep(hands, { t });
+  }
+  step = "retire";
   await retireRootOf(hands, {
     status: agentAt(east?.agent.httpUrl ?? "").status,
     waive,
@@ -190,9 +200,17 @@ async function call(lane: Lane, index: number): Promise<void> {
     // A kept connection may end at any time: clients repeat what they sent into its end (RFC 9112, 9.3.1).
     const last = first.isKept && first.failure !== undefined ? await ask(lane) : first;
     if (last.failure === undefined) lane.answered += 1;
-    else lane.failures.push(`${lane.url}: ${last.failure}`);
+    else lane.failures.push(whereOf(last.failure, performance.now() - startMs));
+    const [told] = lane.failures;
+    if (last.failure !== undefined && lane.failures.length === 1) process.stderr.write(`${told}\n`);
     await wait(Math.max(0, askEveryMs - (performance.now() - startMs)));
   }
+}
+
+/** With how late this process was: who shares its machine may have had all of it. */
+function whereOf(failure: string, tookMs: number): string {
+  const late = Math.round(worstLagMs);
+  return `${failure} after ${Math.round(tookMs)} ms, in step ${step}; this process was up to ${late} ms late`;
 }
 
 interface Outcome {
