@@ -358,3 +358,15 @@ export interface RotationMemberAnswer {
     readonly late: readonly string[];
   };
 }
+
+/** How far a member is on its way out. */
+export interface LeaveAnswer {
+  readonly isLeaving: boolean;
+  readonly members: readonly LeaveMemberAnswer[];
+}
+
+export interface LeaveMemberAnswer {
+  readonly name: string;
+  /** `asked`: it is there and has not confirmed; `silent`: its control plane is not heard. */
+  readonly state: "asked" | "confirmed" | "silent";
+}

@@ -112,6 +112,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./member/join.ts")).join,
   },
   {
+    name: "leave",
+    summary: "take this member out of the mesh in good order",
+    load: async () => (await import("./member/leave.ts")).leave,
+  },
+  {
     name: "member deny",
     summary: "put a member out of the mesh",
     load: async () => (await import("./member/deny.ts")).memberDeny,

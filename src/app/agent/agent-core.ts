@@ -26,6 +26,7 @@ import { version } from "../version.ts";
 import type { AgentTrust } from "./agent-trust.ts";
 import { GatewayDrains } from "./gateways/gateway-drains.ts";
 import { Knowledge } from "./knowledge.ts";
+import { Leaving } from "./leaving/leaving.ts";
 import { LoadIntake } from "./load/load-intake.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
 import { Neighbours } from "./neighbours.ts";
@@ -81,6 +82,7 @@ export class AgentCore implements AsyncDisposable {
   readonly mesh: MeshView;
   readonly load: LoadIntake;
   readonly drains: GatewayDrains;
+  readonly leaving: Leaving;
   readonly policies: ImportPolicies;
   readonly #options: AgentCoreOptions;
   readonly #sources: OwnSources;
@@ -181,6 +183,14 @@ export class AgentCore implements AsyncDisposable {
       onChange: () => this.publishMember(),
       clock,
       log,
+    });
+    this.leaving = new Leaving({
+      self,
+      charter,
+      catalog: this.catalog,
+      services: () => [...this.local.services.values()],
+      onChange: () => this.publishMember(),
+      clock,
     });
     this.policies = new ImportPolicies({
       isBuilt: () => this.#builder.isIdle(),
@@ -296,7 +306,7 @@ export class AgentCore implements AsyncDisposable {
 
   async #startSources(signal: AbortSignal): Promise<void> {
     await this.#sources.start(signal);
-    this.catalog.publishAll([...this.local.services.values()]);
+    this.catalog.publishAll(this.leaving.offered([...this.local.services.values()]));
   }
 
   #takeSource(source: string, change: SourceChange): void {
@@ -312,7 +322,7 @@ export class AgentCore implements AsyncDisposable {
 
   #changed(change: SourceChange): void {
     if (change.upserts.length + change.removed.length === 0) return;
-    this.catalog.publish(change);
+    this.catalog.publish({ ...change, upserts: this.leaving.offered(change.upserts) });
     this.#builder.add(this.mesh.applyLocal(change));
   }
 
@@ -344,7 +354,12 @@ export class AgentCore implements AsyncDisposable {
     const bundleDigest = this.#options.trust.charter().bundle.digest;
     const rotation = this.#options.rotation?.();
     const followed = rotation === undefined ? {} : { rotation };
-    this.catalog.publishMember({ ...this.drains.record(), bundleDigest, ...followed });
+    this.catalog.publishMember({
+      ...this.drains.record(),
+      ...this.leaving.record(),
+      bundleDigest,
+      ...followed,
+    });
   }
 
   #adoptCharter(): void {
@@ -365,6 +380,7 @@ export class AgentCore implements AsyncDisposable {
       this.neighbours.tick({ isAnyHubReadable: hubs.some(({ isReadable }) => isReadable) });
       this.load.tick();
       this.policies.look();
+      this.leaving.look();
       this.#ticks += 1;
       if (this.#ticks % ticksPerCallers === 0) this.resources.refreshCallers();
       this.#adjustTimeouts();

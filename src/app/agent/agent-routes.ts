@@ -10,6 +10,7 @@ import { rotationOf } from "./answers/rotation.ts";
 import { servicesOf } from "./answers/services.ts";
 import { statusOf } from "./answers/status.ts";
 import { deskRoutes } from "./desk/desk-routes.ts";
+import { leaveRoutes } from "./leaving/leave-routes.ts";
 
 /** `/api/v1/`, `/metrics`, `/healthz`, `/readyz`: from memory; all but one only read. */
 export function agentRoutes(view: AgentView): readonly HttpRoute[] {
@@ -26,6 +27,7 @@ export function agentRoutes(view: AgentView): readonly HttpRoute[] {
     json("/api/v1/proxies/:node/config", (query) => proxyConfigOf(view, query)),
     json("/api/v1/findings", (): FindingsAnswer => ({ findings: findingsOf(view) })),
     ...deskRoutes(view),
+    ...leaveRoutes(view),
     ...healthRoutes(view),
   ];
 }

@@ -34,6 +34,9 @@ export interface DrainedGateway {
   readonly drain: number;
 }
 
+/** Stands for all ways to a member that is leaving: no gateway has that name. */
+export const leavingGateway = "*";
+
 /** What a member says of itself; there is one in each shard. */
 export interface MemberRecord {
   readonly t: "member";
@@ -46,6 +49,11 @@ export interface MemberRecord {
   readonly bundleDigest?: string;
   /** Confirms that others' gateways are drained; absent: none. */
   readonly drained?: readonly DrainedGateway[];
+  /**
+   * It is going, and has withdrawn its exports. Tells one leave from the next; others confirm it in `drained`
+   * as that of gateway `leavingGateway`.
+   */
+  readonly leaving?: number;
   /** How far it has followed the rotation of the root; absent: none is under way. Older readers ignore it. */
   readonly rotation?: RotationRecord;
 }
@@ -176,6 +184,9 @@ function memberFrom(fields: JsonObject): MemberRecord {
     ...(fields["drained"] === undefined
       ? {}
       : { drained: listIn(fields, "drained", { max: maxDrained, read: drainedFrom }) }),
+    ...(fields["leaving"] === undefined
+      ? {}
+      : { leaving: integerIn(fields, "leaving", { min: 1, max: Number.MAX_SAFE_INTEGER }) }),
     ...(fields["rotation"] === undefined ? {} : { rotation: rotationFrom(fields["rotation"]) }),
   };
 }

@@ -1,5 +1,5 @@
 import type { DrainedGateway, MemberRecord } from "../../../discovery/shards/records.ts";
-import { maxDrained } from "../../../discovery/shards/records.ts";
+import { leavingGateway, maxDrained } from "../../../discovery/shards/records.ts";
 import { formatHostPort } from "../../../mesh/address.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 
@@ -70,13 +70,16 @@ export class DrainConfirmations implements Disposable {
 
   #present(): Map<string, DrainedGateway> {
     const { members, recordOf } = this.#options;
-    const drained = members().flatMap((member) =>
-      (recordOf(member)?.gateways ?? []).flatMap((gateway): DrainedGateway[] =>
+    const drained = members().flatMap((member) => {
+      const { gateways = [], leaving } = recordOf(member) ?? {};
+      const gone = leaving === undefined ? [] : [{ gateway: leavingGateway, drain: leaving }];
+      const draining = gateways.flatMap((gateway) =>
         gateway.draining === undefined
           ? []
-          : [{ member, gateway: formatHostPort(gateway), drain: gateway.draining }],
-      ),
-    );
+          : [{ gateway: formatHostPort(gateway), drain: gateway.draining }],
+      );
+      return [...gone, ...draining].map((one): DrainedGateway => ({ member, ...one }));
+    });
     return new Map(
       drained.slice(0, maxDrained).map((one) => [`${one.member} ${one.gateway} ${one.drain}`, one]),
     );

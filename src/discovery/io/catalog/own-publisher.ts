@@ -19,7 +19,7 @@ import { readOwnBase } from "./own-base.ts";
 import type { OpenWriterMemory } from "./writer-memory.ts";
 
 /** What a member says of itself besides its version. */
-export type OwnWords = Pick<MemberRecord, "bundleDigest" | "drained" | "rotation"> & {
+export type OwnWords = Pick<MemberRecord, "bundleDigest" | "drained" | "leaving" | "rotation"> & {
   /** Undefined: not known yet, and what was published last stays. */
   readonly gateways: MemberRecord["gateways"] | undefined;
 };
