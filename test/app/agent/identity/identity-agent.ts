@@ -5,10 +5,11 @@ import { join } from "node:path";
 import type { AgentTrust } from "../../../../src/app/agent/agent-trust.ts";
 import { openAgentTrust } from "../../../../src/app/agent/agent-trust.ts";
 import {
-  createIdentityService,
-  type IdentityServiceOptions,
-} from "../../../../src/app/agent/identity/identity-service.ts";
+  type OpenIdentityParts,
+  openIdentity,
+} from "../../../../src/app/agent/identity/open-identity.ts";
 import type { AgentConfig } from "../../../../src/app/config/config.ts";
+import type { TokenIssuerConfig } from "../../../../src/app/config/token-issuers-config.ts";
 import type { HostPort } from "../../../../src/mesh/address.ts";
 import {
   parseMemberName,
@@ -20,11 +21,7 @@ import type { Log, Peer } from "../../../../src/mesh/ports.ts";
 import type { Secret } from "../../../../src/mesh/secret.ts";
 import { AgentServer } from "../../../../src/proxy/io/agent-server.ts";
 import { createTelemetry } from "../../../../src/telemetry/registry.ts";
-import {
-  createJoinToken,
-  JoinTokens,
-  type NewJoinToken,
-} from "../../../../src/trust/io/join-tokens.ts";
+import { createJoinToken, type NewJoinToken } from "../../../../src/trust/io/join-tokens.ts";
 import { initTrust, issueMember } from "../../../../src/trust/io/trust-files.ts";
 import type { GroupAccount, JoinTokenRecord } from "../../../../src/trust/join/join-grant.ts";
 import { mesh } from "../../../trust/made.ts";
@@ -69,7 +66,10 @@ export async function makeTrust(): Promise<AsyncDisposable & { readonly dir: str
 
 export async function startIdentityAgent(
   dir: string,
-  options: Partial<Omit<IdentityServiceOptions, "tokens">> & {
+  options: Partial<OpenIdentityParts> & {
+    /** As agent.yaml says it. */
+    readonly kubernetes?: { readonly identity: { readonly renewal: "token" | "certificate" } };
+    readonly tokenIssuers?: readonly TokenIssuerConfig[];
     readonly member?: string;
     /** Of its state; another name is another replica. */
     readonly state?: string;
@@ -78,7 +78,8 @@ export async function startIdentityAgent(
     readonly claimsToBe?: SpiffeId;
   } = {},
 ): Promise<IdentityAgent> {
-  const { member = "east", state = "state", hasOthers = false, claimsToBe, ...change } = options;
+  const { member = "east", state = "state", hasOthers = false, claimsToBe } = options;
+  const { kubernetes, tokenIssuers, ...change } = options;
   const stateDir = join(dir, state);
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const lines: { fields: object; message: string }[] = [];
@@ -89,18 +90,20 @@ export async function startIdentityAgent(
   const config = {
     mesh,
     member: { name, cloud: "aws", region: "us-east-1", network: parseNetworkName(member) },
-    trust: { dir: join(dir, member) },
+    trust: { dir: join(dir, member), tokenIssuers },
+    catalog: { snapshotDir: stateDir, ...(hasOthers ? { replicas: [] } : {}) },
+    kubernetes,
   } as unknown as AgentConfig;
   const { signal } = ending;
   const trust = await openAgentTrust(config, { clock, random: Math.random, log, signal });
-  const service = createIdentityService({
+  const service = openIdentity(config, {
     trust: claimsToBe === undefined ? trust : { ...trust, agentId: claimsToBe },
     clock,
     log,
     telemetry: createTelemetry("agent"),
-    tokens: new JoinTokens({ snapshotDir: stateDir, clock, hasOthers }),
     findGroup: (group) => (group === "shop/carts" ? cartGroup : { t: "absent" }),
-    renewsByCertificate: () => true,
+    isVmAccount: ({ namespace, serviceAccount }) =>
+      `${namespace}/${serviceAccount}` === "shop/cart",
     onRenewed: () => {},
     ...change,
   });

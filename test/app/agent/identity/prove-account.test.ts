@@ -264,9 +264,7 @@ test("a launcher gets its first certificate by a token that only keys judge", as
   await using trust = await makeTrust();
   const made = madeIssuer();
   const config = await issuerInFile("launcher", made);
-  const prove = proveAccount([config], { trustDomain: east, clock: realClock, log: quiet });
-  assert.ok(prove !== undefined);
-  await using agent = await startIdentityAgent(trust.dir, { proveAccount: prove });
+  await using agent = await startIdentityAgent(trust.dir, { tokenIssuers: [config] });
   const atSeconds = Math.floor(Date.now() / 1000);
   const claims = { ...goodClaims, iat: atSeconds, nbf: atSeconds, exp: atSeconds + 600 };
   const token = new Secret(madeToken(made, { claims }));
