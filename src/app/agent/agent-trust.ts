@@ -1,6 +1,7 @@
 import type { SignedCharter } from "../../mesh/charter.ts";
 import type { CheckClaim } from "../../mesh/claim.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { type Holder, holderOf } from "../../mesh/holder.ts";
 import {
   infrastructureSpiffeId,
   type SpiffeId,
@@ -22,6 +23,7 @@ import { crossesOf, shownIssuer } from "../../trust/root-rotation/issuing-root.t
 import { createVerifier, type Verifier } from "../../trust/verifier.ts";
 import type { RenewResponse } from "../../xds/renewal.ts";
 import type { AgentConfig } from "../config/config.ts";
+import { federatedView } from "./federation/federated-view.ts";
 import {
   conflictFinding,
   differencesFrom,
@@ -36,6 +38,8 @@ export interface AgentTrust {
   readonly identities: AgentIdentities;
   /** Of this agent and of every other one of its member. */
   readonly agentId: SpiffeId;
+  /** Roots (PEM) of the foreign trust domains that the charter lets in, as they are known now. */
+  readonly foreignRoots: Holder<ReadonlyMap<TrustDomain, string>>;
   /** What the member signs with; renewals and rotations replace it. */
   readonly issuer: MemberIssuer;
   readonly verifier: Verifier;
@@ -95,6 +99,8 @@ export async function openAgentTrust(
   const shown = (): Issuer =>
     shownIssuer(issuer.current(), { charter: current.charter, roots: current.bundle.roots });
 
+  const foreignRoots = holderOf<ReadonlyMap<TrustDomain, string>>(new Map());
+
   // One after the other, each the newest by then: an older one must never be the last on disk.
   let saving: Promise<void> = Promise.resolve();
   const save = async (): Promise<void> => {
@@ -132,6 +138,7 @@ export async function openAgentTrust(
     identities,
     agentId: infrastructureSpiffeId(trustDomain, "agent"),
     issuer,
+    foreignRoots,
     verifier,
     checkClaim: (member, claim) => judgeClaim(current.charter, { member, claim }),
     view: () => {
@@ -144,6 +151,7 @@ export async function openAgentTrust(
         ownTrustDomain: trustDomain,
         trustDomains: domainsOf(false),
         denied: domainsOf(true),
+        ...federatedView(current.charter, foreignRoots.current()),
       };
     },
     renew: async (peer, csrDer) => {

@@ -11,6 +11,7 @@ import { rotationFindings } from "./answers/rotation.ts";
 import type { OpenedDesk } from "./desk/open-desk.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { EngineWatch } from "./engine-watch.ts";
+import type { AgentFederation } from "./federation/open-federation.ts";
 import type { IssuerRenewal } from "./issuer/issuer-renewal.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
 import type { ReplicaWatch } from "./replicas/replica-watch.ts";
@@ -24,6 +25,7 @@ export interface AgentView {
   readonly core: AgentCore;
   readonly trust: AgentTrust;
   readonly desk: OpenedDesk;
+  readonly federation: AgentFederation;
   readonly rotation: AgentRotation;
   readonly issuer: IssuerRenewal;
   readonly proxies: AgentProxies;
@@ -45,11 +47,23 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const { core, desk, issuer, replicas, proxyWatch, exportWatch, engines, disk, secrets, cluster } =
-    view;
+  const {
+    core,
+    desk,
+    federation,
+    issuer,
+    replicas,
+    proxyWatch,
+    exportWatch,
+    engines,
+    disk,
+    secrets,
+    cluster,
+  } = view;
   const all = [
     core,
     desk,
+    federation,
     issuer,
     replicas,
     proxyWatch,

@@ -23,6 +23,7 @@ import { openDesk } from "./desk/open-desk.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
 import { openIdentity } from "./identity/open-identity.ts";
+import { type AgentFederation, openFederation } from "./federation/open-federation.ts";
 import { openIssuer } from "./issuer/open-issuer.ts";
 import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
@@ -139,6 +140,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     proxyWatch?: ProxyWatch;
     replicas?: ReplicaWatch;
     rotation?: AgentRotation;
+    federation?: AgentFederation;
   } = {};
   const warm = Promise.withResolvers<void>();
   const core = new AgentCore({
@@ -156,6 +158,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     telemetry,
     onCharter: () => {
       doors.proxies?.recheck();
+      void doors.federation?.adopted();
       doors.rotation?.look();
     },
     rotation: () => doors.rotation?.record(),
@@ -172,6 +175,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   opened.use(core);
   const desk = openDesk(config, { trust, core, log });
   const admit = desk.canSign ? createAdmission(desk, { clock, log, hubs: config.catalog.hubs }) : undefined;
+  const federation = opened.use(await openFederation(config, { trust, clock, random, log }));
+  doors.federation = federation;
+  trust.foreignRoots.onChange(() => core.resources.setTrust(trust.view()));
+  core.resources.setTrust(trust.view());
   const issuer = opened.use(openIssuer(config, { trust, desk, admit, clock, random, log }));
   const rotation = opened.use(
     openRotation({ trust, core, doors, clock, renewIssuer: issuer.renewNow }),
@@ -273,6 +280,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     core,
     trust,
     desk,
+    federation,
     rotation,
     issuer,
     proxies,
