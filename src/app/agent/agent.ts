@@ -7,6 +7,7 @@ import type { MemberName, Namespace } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { createTelemetry, type Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig, GatewayService } from "../config/config.ts";
+import { holdFolder } from "../held-folder.ts";
 import { type RunningHttp, startHttp } from "../http-server.ts";
 import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
 import type { Imports } from "../kubernetes/imports.ts";
@@ -22,8 +23,8 @@ import { createAdmission } from "./desk/admission.ts";
 import { openDesk } from "./desk/open-desk.ts";
 import { watchDisk } from "./disk-watch.ts";
 import { createEngineWatch } from "./engine-watch.ts";
-import { openIdentity } from "./identity/open-identity.ts";
 import { type AgentFederation, openFederation } from "./federation/open-federation.ts";
+import { openIdentity } from "./identity/open-identity.ts";
 import { openIssuer } from "./issuer/open-issuer.ts";
 import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
@@ -100,6 +101,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   opened.defer(() => trust.whenSaved());
   const { snapshotDir } = config.catalog;
   const disk = watchDisk(snapshotDir, await openSnapshotDir(snapshotDir, log));
+  // Two would write under one instance's name, each taking the member over from the other.
+  opened.use(await holdFolder(snapshotDir, "give this one a catalog.snapshotDir of its own"));
   const secrets = await watchSecrets(config.catalog.hubs ?? [], log);
   const proofs = createSidecarProofs();
   const proofFile = openProofFile({
@@ -174,7 +177,9 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(core);
   const desk = openDesk(config, { trust, core, log });
-  const admit = desk.canSign ? createAdmission(desk, { clock, log, hubs: config.catalog.hubs }) : undefined;
+  const admit = desk.canSign
+    ? createAdmission(desk, { clock, log, hubs: config.catalog.hubs })
+    : undefined;
   const federation = opened.use(await openFederation(config, { trust, clock, random, log }));
   doors.federation = federation;
   trust.foreignRoots.onChange(() => core.resources.setTrust(trust.view()));

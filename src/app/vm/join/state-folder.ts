@@ -1,9 +1,9 @@
-import { chmod, mkdir, rm, rmdir, stat } from "node:fs/promises";
-import { createServer } from "node:net";
+import { chmod, mkdir, rm, rmdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { codeOf, MeshError, reasonOf } from "../../../mesh/errors.ts";
 import { replaceFile } from "../../../mesh/io/replace-file.ts";
 import { readText } from "../../../trust/io/safe-files.ts";
+import { holdFolder } from "../../held-folder.ts";
 
 /** All that a VM keeps; a private folder, held by one process at a time. */
 export interface StateFolder extends AsyncDisposable {
@@ -25,7 +25,7 @@ export async function openStateFolder(path: string): Promise<StateFolder> {
     await chmod(identityDir, 0o700);
   });
   await using opened = new AsyncDisposableStack();
-  opened.use(await holdFolder(dir));
+  opened.use(await holdFolder(dir, remedy));
   const pidFile = join(dir, pidName);
   await writing(dir, () => replaceFile(pidFile, { text: `${process.pid}\n`, mode: 0o600 }));
   opened.defer(() => rm(pidFile, { force: true }));
@@ -46,7 +46,7 @@ const pidName = "pid";
 export async function holderOf(path: string): Promise<number | undefined> {
   const dir = resolve(path);
   try {
-    const lock = await holdFolder(dir);
+    const lock = await holdFolder(dir, remedy);
     await lock[Symbol.asyncDispose]();
     return undefined;
   } catch (thrown) {
@@ -95,27 +95,4 @@ const remedies: Readonly<Record<string, string>> = {
   ENOTDIR: "a part of the path is a file; --dir names a folder",
 };
 
-/**
- * A name that the kernel gives to one process and takes back when that ends, however it ends. Made of the
- * folder itself, so that two paths to it are one.
- */
-async function holdFolder(dir: string): Promise<AsyncDisposable> {
-  const { dev, ino } = await stat(dir);
-  const server = createServer((socket) => socket.destroy());
-  try {
-    await new Promise<void>((done, failed) => {
-      server.once("error", failed);
-      server.listen({ path: `\0isthmus-vm-${dev}-${ino}` }, done);
-    });
-  } catch (cause) {
-    const truth =
-      codeOf(cause) === "EADDRINUSE"
-        ? "another process of isthmus works with it; end that one first, or name another folder with --dir"
-        : reasonOf(cause);
-    throw new MeshError("MESH_FOLDER_IN_USE", `Cannot use folder "${dir}": ${truth}`, { cause });
-  }
-  server.unref();
-  return {
-    [Symbol.asyncDispose]: () => new Promise((done) => void server.close(() => done())),
-  };
-}
+const remedy = "end that one first, or name another folder with --dir";
