@@ -49,11 +49,24 @@ export function collectAgentMetrics(view: AgentView): void {
     telemetry.set("xdsStreams", { role: "grpc" }, status.proxies.programs);
     telemetry.set("xdsWithheld", {}, core.resources.withheld().length);
     setLoad(view);
+    setRotation(view);
     const { agent, catalog } = trust.identities;
     telemetry.set("svidEnds", { identity: "agent" }, agent.current().notAfterMs / 1000);
     telemetry.set("svidEnds", { identity: "catalog" }, catalog.current().notAfterMs / 1000);
     telemetry.set("issuerEnds", {}, trust.issuer.current().certificate.notAfterMs / 1000);
   });
+}
+
+const steps = ["idle", "prepared", "publishing", "activating", "draining", "retiring"] as const;
+
+function setRotation({ telemetry, trust, rotation }: AgentView): void {
+  const { rotationStep } = trust.charter().charter;
+  for (const step of steps) telemetry.set("rotationStep", { step }, step === rotationStep ? 1 : 0);
+  const { connected = 0, acknowledged = 0, old = 0, silent = 0 } = rotation.record() ?? {};
+  const counts = { connected, acknowledged, old, silent };
+  for (const state of ["connected", "acknowledged", "old", "silent"] as const) {
+    telemetry.set("rotationProxies", { state }, counts[state]);
+  }
 }
 
 function setLoad({ telemetry, core, proxies }: AgentView): void {

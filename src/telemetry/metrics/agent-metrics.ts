@@ -24,6 +24,8 @@ interface AgentMetrics {
   readonly injectionSeconds: MetricDeclaration<"histogram", never>;
   readonly svidEnds: MetricDeclaration<"gauge", "identity">;
   readonly issuerEnds: MetricDeclaration<"gauge", never>;
+  readonly rotationStep: MetricDeclaration<"gauge", "step">;
+  readonly rotationProxies: MetricDeclaration<"gauge", "state">;
 }
 
 export const agentMetrics: AgentMetrics = {
@@ -198,5 +200,21 @@ export const agentMetrics: AgentMetrics = {
     unit: "unix seconds",
     of: "agent",
     labels: {},
+  },
+  rotationStep: {
+    name: "isthmus_root_rotation_step",
+    kind: "gauge",
+    help: "1 for the step in which the rotation of the root is, 0 for all others",
+    unit: "1",
+    of: "agent",
+    labels: { step: ["idle", "prepared", "publishing", "activating", "draining", "retiring"] },
+  },
+  rotationProxies: {
+    name: "isthmus_root_rotation_proxies",
+    kind: "gauge",
+    help: "Proxies of this member while the root is rotated: all, those that use the roots in force, those on an old certificate, and those that are away",
+    unit: "1",
+    of: "agent",
+    labels: { state: ["connected", "acknowledged", "old", "silent"] },
   },
 };
