@@ -4,19 +4,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { makeWorkload } from "../src/app/trust-tasks.ts";
-import { NodeSchema } from "../src/xds/gen/envoy/config/core/v3/base_pb.ts";
-import {
-  DeltaDiscoveryRequestSchema,
-  DeltaDiscoveryResponseSchema,
-} from "../src/xds/gen/envoy/service/discovery/v3/discovery_pb.ts";
-import { encodeRegisterRequest, registerPath } from "../src/xds/registering/requests.ts";
-import { typeUrls } from "../src/xds/resource.ts";
+import { encodeRegisterRequest } from "../src/xds/registering/requests.ts";
 import { AgentProcess, bundleInto } from "./load/agent-process.ts";
-import { type GrpcStream, openGrpcStream } from "./load/h2-stream.ts";
 import { makeMesh, self, trustDir } from "./load/mesh-files.ts";
 import { loadAverage } from "./load/mesh-stage.ts";
+import { healthyVms, startVm, type Vm, vmGroup } from "./load/vm-streams.ts";
 import { report } from "./report.ts";
 
 const vms = Number(process.env["VMS"] ?? 500);
@@ -24,38 +17,8 @@ const rounds = Number(process.env["ROUNDS"] ?? 5);
 const changes = 10;
 // No more than one workload may say.
 const changeEveryMs = 1000;
-const port = 8080;
-const adsPath = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 // Garbage that the collector takes back without being asked does not count.
 const quietMs = 20_000;
-
-interface Vm {
-  readonly name: string;
-  readonly address: string;
-  readonly secret: Uint8Array;
-  readonly tls: { readonly cert: string; readonly key: string; readonly ca: string };
-}
-
-const group = `apiVersion: v1
-kind: Service
-metadata: { name: carts, namespace: shop }
-spec:
-  selector: { app: cart }
-  ports: [{ name: http, port: 80, targetPort: ${port} }]
----
-apiVersion: multicluster.x-k8s.io/v1beta1
-kind: ServiceExport
-metadata: { name: carts, namespace: shop }
----
-apiVersion: isthmus.dev/v1alpha1
-kind: WorkloadGroup
-metadata: { name: carts, namespace: shop }
-spec:
-  serviceAccount: cart
-  labels: { app: cart }
-  ports: [{ name: http, port: ${port} }]
-  healthCheck: { tcp: { port: ${port} } }
-`;
 
 interface Samples {
   readonly allMs: number[];
@@ -68,7 +31,7 @@ const dir = await mkdtemp(join(tmpdir(), "isthmus-bench-"));
 try {
   bundleInto(dir);
   await makeMesh({ dir, remotes: 0, localServices: 20, workloadsPerService: 2, exported: 10 });
-  await writeFile(join(dir, "services", "group.yaml"), group);
+  await writeFile(join(dir, "services", "group.yaml"), vmGroup);
   const fleet: Vm[] = [];
   for (let at = 0; at < vms; at += 1) fleet.push(await makeVm(at));
   for (let round = 0; round < rounds; round += 1) await measure(fleet, round);
@@ -104,7 +67,7 @@ async function measure(fleet: readonly Vm[], round: number): Promise<void> {
   await agent.warm();
   const startMs = performance.now();
   const streams = await Promise.all(fleet.map((vm) => startVm(vm, agent.xdsPort)));
-  await healthy(agent, vms);
+  await healthyVms(agent, vms);
   samples.allMs.push(performance.now() - startMs);
   await wait(quietMs);
   samples.rssMB.push(agent.rssMB());
@@ -142,76 +105,4 @@ async function makeVm(at: number): Promise<Vm> {
   ]);
   const address = `127.1.${at >> 8}.${at & 255}`;
   return { name, address, secret: randomBytes(32), tls: { cert, key, ca } };
-}
-
-interface VmStreams {
-  readonly ads: GrpcStream;
-  readonly register: GrpcStream;
-}
-
-/** As a launcher does: it registers when its sidecar has its first configuration. */
-async function startVm(vm: Vm, agentPort: number): Promise<VmStreams> {
-  const { name, address, tls, secret } = vm;
-  const at = { host: "127.0.0.1", port: agentPort, tls, fail };
-  const configured = Promise.withResolvers<void>();
-  const ads = await openGrpcStream({
-    ...at,
-    path: adsPath,
-    take: (bytes) => {
-      const { typeUrl, nonce } = fromBinary(DeltaDiscoveryResponseSchema, bytes);
-      ads.send(request({ typeUrl, responseNonce: nonce }));
-      if (typeUrl === typeUrls.listener) configured.resolve();
-    },
-  });
-  const end = `${address}:${port}`;
-  const metadata = {
-    role: "sidecar",
-    engine: "embedded",
-    namespace: "shop",
-    workload: name,
-    serviceAccount: "cart",
-    capture: "ports",
-    upstreams: [],
-    inbound: [{ endpoint: end, listen: `${address}:15006`, app: `127.0.0.1:${port}` }],
-  };
-  const node = create(NodeSchema, { id: `sidecar/shop/${name}/${at.port}`, metadata });
-  ads.send(request({ typeUrl: typeUrls.cluster, node }));
-  ads.send(request({ typeUrl: typeUrls.listener }));
-  await configured.promise;
-  const register = await openGrpcStream({ ...at, path: registerPath, take: () => undefined });
-  const registration = {
-    group: "shop/carts",
-    instanceSecret: secret,
-    name,
-    address,
-    zone: "",
-    version: "1.0.0",
-    health: { health: "healthy", reason: "" },
-  } as const;
-  register.send(encodeRegisterRequest({ t: "registration", registration }));
-  return { ads, register };
-}
-
-function request(
-  init: Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1],
-): Uint8Array {
-  return toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, init));
-}
-
-function fail(reason: string): void {
-  process.stderr.write(`${reason}\n`);
-}
-
-async function healthy(agent: AgentProcess, count: number): Promise<void> {
-  for (;;) {
-    const { services } = (await agent.json("/api/v1/services")) as {
-      readonly services: readonly {
-        readonly service: string;
-        readonly local?: { readonly proven: number; readonly healthy: number };
-      }[];
-    };
-    const local = services.find(({ service }) => service === "shop/carts")?.local;
-    if (local?.healthy === count && local.proven === count) return;
-    await wait(20);
-  }
 }
