@@ -21,6 +21,8 @@ export interface Proven {
   readonly id: SpiffeId;
   /** `namespace/name` that the proof is bound to; absent: to none. */
   readonly workloadGroup?: string;
+  /** Of a join token its id, for the log: who looks after a leaked one asks what it bought. */
+  readonly name?: string;
   /** Takes what of the proof can be used up; called once nothing else speaks against the request. */
   readonly take?: () => Promise<void>;
 }
@@ -73,9 +75,9 @@ export class IssueDesk {
   async answer(request: IssueRequest, address: string): Promise<IssueResponse> {
     const { log, clock, onAnswer } = this.#options;
     try {
-      const { id, response } = await this.#judge(request, address);
+      const { id, name, response } = await this.#judge(request, address);
       onAnswer?.("issued");
-      log.info({ id, remote: address }, "SVID issued");
+      log.info({ id, remote: address, name }, "SVID issued");
       return response;
     } catch (error) {
       onAnswer?.(resultOf(error));
@@ -89,7 +91,7 @@ export class IssueDesk {
   async #judge(
     { csr, proof, workloadGroup = "" }: IssueRequest,
     address: string,
-  ): Promise<{ readonly id: SpiffeId; readonly response: IssueResponse }> {
+  ): Promise<Pick<Proven, "id" | "name"> & { readonly response: IssueResponse }> {
     const { clock, prove, issue } = this.#options;
     if (csr.length === 0 || csr.length > maxCsrBytes) {
       throw refusal("MESH_TRUST_CSR_REFUSED", "the request holds no sound CSR");
@@ -104,7 +106,8 @@ export class IssueDesk {
     paced(this.#perIdentity.take(id, clock.monotonicMs()), `"${id}"`);
     await proven.take?.();
     const issued = await issue(id, csr);
-    return { id, response: { ...issued, workloadGroup: proven.workloadGroup ?? "" } };
+    const response = { ...issued, workloadGroup: proven.workloadGroup ?? "" };
+    return { ...proven, response };
   }
 
   async #inTurn(prove: () => Promise<Proven>): Promise<Proven> {

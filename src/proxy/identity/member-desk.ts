@@ -41,6 +41,13 @@ export interface MemberDeskOptions {
   readonly pace?: AdmissionLimits;
 }
 
+interface Certified {
+  readonly member: MemberName;
+  /** Of the token. */
+  readonly name?: string;
+  readonly response: JoinMemberResponse;
+}
+
 // A member joins once and renews twice a year; each raises the charter, which all others read.
 const defaultPace: AdmissionLimits = { perSecond: 0.2, burst: 20 };
 
@@ -63,8 +70,8 @@ export class MemberDesk {
   ): Promise<JoinMemberResponse> {
     const { log, clock } = this.#options;
     try {
-      const { member, response } = await this.#judge(request, caller);
-      log.info({ member, remote: caller.address }, "Member certified");
+      const { member, name, response } = await this.#judge(request, caller);
+      log.info({ member, remote: caller.address, name }, "Member certified");
       return response;
     } catch (error) {
       if (this.#logs.take(clock.monotonicMs())) {
@@ -78,7 +85,7 @@ export class MemberDesk {
   async #judge(
     { csr, token, member }: JoinMemberRequest,
     { address, peer }: { readonly address: string; readonly peer: Peer | undefined },
-  ): Promise<{ readonly member: MemberName; readonly response: JoinMemberResponse }> {
+  ): Promise<Certified> {
     const { admit, check, memberOf } = this.#options;
     this.#take(address);
     if (admit === undefined) throw noSigner();
@@ -95,7 +102,8 @@ export class MemberDesk {
     if (grant.t !== "member") throw new RangeError("A member's wish was granted to a VM");
     await good.take(spkiSha256);
     const { claims } = grant;
-    return { member: claims.name, response: await admit({ t: "join", claims, csr }) };
+    const response = await admit({ t: "join", claims, csr });
+    return { member: claims.name, name: good.record.id, response };
   }
 
   #take(address: string): void {

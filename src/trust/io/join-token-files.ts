@@ -1,4 +1,4 @@
-import { chown, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, MeshError, reasonOf } from "../../mesh/errors.ts";
 import { syncDir } from "../../mesh/io/replace-file.ts";
@@ -34,8 +34,11 @@ export async function isRevoked(dir: string, id: string): Promise<boolean> {
 
 /** Rejects as the file system does; EEXIST where it is revoked already. */
 export async function writeRevoked(dir: string, id: string, atMs: number): Promise<void> {
-  await writeNew(join(dir, id, revokedFile), `${JSON.stringify({ atMs })}\n`);
-  await syncDir(join(dir, id));
+  const folder = join(dir, id);
+  await asUser(await stat(dir), async () => {
+    await writeNew(join(folder, revokedFile), `${JSON.stringify({ atMs })}\n`);
+    await syncDir(folder);
+  });
 }
 
 /** All tokens, newest first; those that nobody can read are named in `damaged`. */
@@ -126,32 +129,69 @@ export async function takeUse(
   return true;
 }
 
-/** Throws MESH_FILE_UNREADABLE with what to do, and as the file system does. */
+/** Throws MESH_FILE_UNREADABLE with what to do. */
 export async function writeToken(snapshotDir: string, record: JoinTokenRecord): Promise<void> {
   const owner = await stat(snapshotDir).catch((cause: unknown) => {
     const truth = `Cannot use "${snapshotDir}": ${reasonOf(cause)}; the agent makes it when it starts`;
     throw new MeshError("MESH_FILE_UNREADABLE", truth, { cause });
   });
   const dir = tokensDir(snapshotDir);
-  const staging = join(dir, `.${record.id}.tmp`);
   try {
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    await mkdir(staging, { mode: 0o700 });
-    await writeNew(join(staging, recordFile), formatRecord(record));
-    // Root made it for the user that the agent runs as.
-    if (process.getuid?.() === 0) {
-      for (const path of [dir, staging, join(staging, recordFile)]) {
-        await chown(path, owner.uid, owner.gid);
-      }
-    }
-    await syncDir(staging);
-    await rename(staging, join(dir, record.id));
-    await syncDir(dir);
+    await asUser(owner, () => writeStaged(dir, record));
   } catch (cause) {
-    await rm(staging, { recursive: true, force: true });
     const truth = `Cannot write into "${dir}": ${reasonOf(cause)}; run this as the agent's user (uid ${owner.uid})`;
     throw new MeshError("MESH_FILE_UNREADABLE", truth, { cause });
   }
+}
+
+async function writeStaged(dir: string, record: JoinTokenRecord): Promise<void> {
+  const staging = join(dir, `.${record.id}.tmp`);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  try {
+    await mkdir(staging, { mode: 0o700 });
+    await writeNew(join(staging, recordFile), formatRecord(record));
+    await syncDir(staging);
+    await rename(staging, join(dir, record.id));
+    await syncDir(dir);
+  } catch (thrown) {
+    await rm(staging, { recursive: true, force: true });
+    throw thrown;
+  }
+}
+
+/**
+ * Root works with the rights of the folder's owner: files are the agent's then, and a link that the owner put
+ * there leads root nowhere that the owner could not go.
+ */
+async function asUser<T>(
+  user: { readonly uid: number; readonly gid: number },
+  work: () => Promise<T>,
+): Promise<T> {
+  const { geteuid, seteuid, setegid } = process;
+  const isRoot = geteuid?.call(process) === 0 && user.uid !== 0;
+  if (!isRoot || seteuid === undefined || setegid === undefined) return await work();
+  setegid.call(process, user.gid);
+  seteuid.call(process, user.uid);
+  try {
+    return await work();
+  } finally {
+    seteuid.call(process, 0);
+    setegid.call(process, 0);
+  }
+}
+
+/** Rejects where others may put tokens into the folder: who may do that may let anybody in. */
+export async function checkOwned(dir: string): Promise<void> {
+  const found = await stat(dir).catch((thrown: unknown) => {
+    if (codeOf(thrown) === "ENOENT") return undefined;
+    throw thrown;
+  });
+  if (found === undefined) return;
+  const own = process.geteuid?.() ?? 0;
+  if (found.uid !== own && found.uid !== 0) {
+    throw new Error(`"${dir}" belongs to another user (uid ${found.uid})`);
+  }
+  if ((found.mode & 0o022) !== 0) throw new Error(`others may write to "${dir}": chmod 700`);
 }
 
 export async function removeToken(dir: string, id: string): Promise<void> {

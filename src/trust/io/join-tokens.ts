@@ -12,6 +12,7 @@ import {
 } from "../join/join-grant.ts";
 import { joinTokenText, parseJoinToken, parseJoinTokenId, secretHash } from "../join/join-token.ts";
 import {
+  checkOwned,
   idsIn,
   isRevoked,
   peekUses,
@@ -131,9 +132,10 @@ export class JoinTokens {
   ): Promise<GoodToken> {
     const token = parseJoinToken(text);
     const { id } = token;
-    const [record, revoked] = await this.#reading(id, () =>
-      Promise.all([readRecord(this.#dir, id), isRevoked(this.#dir, id)]),
-    );
+    const [record, revoked] = await this.#reading(id, async () => {
+      await checkOwned(this.#dir);
+      return await Promise.all([readRecord(this.#dir, id), isRevoked(this.#dir, id)]);
+    });
     if (record === undefined) throw this.#absent(id);
     const nowMs = this.#clock.nowMs();
     checkJoinToken(record, { token, isRevoked: revoked, ...shown, nowMs });

@@ -118,7 +118,11 @@ export function checkGroup(
     case "unknown":
       throw refusal(record, "UNPROVEN", "the agent has not read its WorkloadGroups yet");
     case "absent":
-      throw refusal(record, "SUBJECT", `there is no WorkloadGroup "${grant.group}" any more`);
+      throw refusal(
+        record,
+        "SUBJECT",
+        `this agent's sources have no WorkloadGroup "${grant.group}"`,
+      );
     case "found": {
       if (grant.services.length === 0) return account;
       const more = account.services.filter((service) => !grant.services.includes(service));

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import {
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -9,6 +11,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -250,6 +253,37 @@ describe("a join token", () => {
       code: "MESH_FILE_UNREADABLE",
     });
     assert.equal(existsSync(dir), false);
+  });
+
+  test("proves nothing where others may put tokens into the folder", async () => {
+    const dir = newFolder();
+    const { text } = await createJoinToken(dir, { wish: vmToken, nowMs });
+    chmodSync(tokensDir(dir), 0o770);
+    assert.equal(await show(agentOn(dir), { text }), "UNPROVEN");
+    chmodSync(tokensDir(dir), 0o700);
+    assert.equal(await show(agentOn(dir), { text }), "taken");
+  });
+
+  const skip = process.getuid?.() === 0 || process.env["CI"] ? false : "only root acts for others";
+  test("made by root is the agent's, and a link of the agent's leads root nowhere", {
+    skip,
+  }, async () => {
+    const [dir, roots] = [newFolder(), newFolder()];
+    const agentUid = 65_534;
+    chownSync(dir, agentUid, agentUid);
+    const { record } = await createJoinToken(dir, { wish: vmToken, nowMs });
+    assert.equal(await revokeJoinToken(dir, { id: record.id, nowMs }), true);
+    for (const path of ["", record.id, `${record.id}/token.json`, `${record.id}/revoked`]) {
+      assert.equal(statSync(join(tokensDir(dir), path)).uid, agentUid, path);
+    }
+    rmSync(tokensDir(dir), { recursive: true });
+    symlinkSync(roots, tokensDir(dir));
+    await assert.rejects(createJoinToken(dir, { wish: vmToken, nowMs }), {
+      code: "MESH_FILE_UNREADABLE",
+    });
+    assert.deepEqual(readdirSync(roots), []);
+    assert.equal(statSync(roots).uid, 0);
+    assert.equal(process.geteuid?.(), 0);
   });
 
   test("can be revoked only if there is one, by an id that is no path", async () => {

@@ -45,6 +45,7 @@ async function byJoinToken(
   return {
     id: workloadSpiffeId(trustDomain, account),
     workloadGroup: grant.group,
+    name: record.id,
     take: () => take(spkiSha256),
   };
 }

@@ -286,6 +286,8 @@ describe("a VM with a join token", () => {
     await askAt(agent, { token: text, workloadGroup: "shop/other" });
     await askAt(agent, { token: text });
     await askAt(agent, { token: text });
+    const bought = agent.lines.find(({ message }) => message === "SVID issued");
+    assert.deepEqual(bought?.fields, { id: cartId, remote: "127.0.0.1", name: record.id });
     const written = JSON.stringify(agent.lines);
     assert.ok(written.includes(record.id), "a refusal says which token it was");
     const bytes = Buffer.from(text.reveal().slice(9, 105), "base64url");
