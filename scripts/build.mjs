@@ -31,9 +31,9 @@ await build({
   outfile: `${outfile}.next.mjs`,
   banner: { js: commonJs },
   bundle: true,
-  // 17 MB that only a kubeconfig with a login of its own needs: imported when it is asked for, out of the
-  // packages beside the program.
-  external: ["@kubernetes/client-node"],
+  // 17 MB that only a kubeconfig with a login of its own needs, and an addon that only a root in a token needs:
+  // imported when they are asked for, out of the packages beside the program.
+  external: ["@kubernetes/client-node", "pkcs11js"],
   format: "esm",
   legalComments: "inline",
   logLevel: "warning",

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { provideEnvoy } from "./envoy.mjs";
 import { provideKubernetes } from "./kubernetes.mjs";
+import { providePkcs11 } from "./pkcs11.mjs";
 
 /** @typedef {{ what: string, probe: readonly string[], packages: readonly string[] }} Tool */
 
@@ -41,6 +42,16 @@ const toolsFor = {
       probe: ["gcc", "--version"],
       packages: ["gcc", "libc6-dev"],
     },
+    {
+      what: "SoftHSM, a PKCS#11 token in software",
+      probe: ["softhsm2-util", "--version"],
+      packages: ["softhsm2"],
+    },
+    {
+      what: "make and a C++ compiler, for the addon that speaks to tokens",
+      probe: ["g++", "--version"],
+      packages: ["g++", "make"],
+    },
   ],
   bench: [
     { what: "Redis", probe: ["redis-server", "--version"], packages: ["redis-server"] },
@@ -74,6 +85,8 @@ export function provide(purpose) {
       `Missing: ${missing.map((tool) => tool.what).join("; ")}. Install with: sudo apt-get install ${packages}`,
     );
   }
+  const addonProblem = purpose === "test" ? providePkcs11() : undefined;
+  if (addonProblem !== undefined) problems.push(addonProblem);
   try {
     const env = { ISTHMUS_ENVOY: provideEnvoy() };
     if (purpose === "bench") return { env, problems };
