@@ -219,8 +219,12 @@ function isInCharter(
  * wait then until all others have that one, and what an older charter had and this one does not have stays out.
  */
 function isYoungerThan({ timeMs }: Charter, issuer: Certificate): boolean {
-  return issuer.notBeforeMs + backdateMs > timeMs;
+  return issuer.notBeforeMs + backdateMs + youngSlackMs > timeMs;
 }
+
+// Between certifying an issuer and listing it the charter may be raised for another one, and agents that may use the
+// root have clocks of their own.
+const youngSlackMs = 5 * 60_000;
 
 function peerOf(path: Path, nowMs: number): Peer {
   const id: SpiffeId = path.id;
