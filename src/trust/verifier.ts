@@ -218,8 +218,9 @@ function isInCharter(
  * Whether the root certified it after it signed this charter: a newer one that lists it is on its way. Nobody has to
  * wait then until all others have that one, and what an older charter had and this one does not have stays out.
  */
-function isYoungerThan({ timeMs }: Charter, issuer: Certificate): boolean {
-  return issuer.notBeforeMs + backdateMs + youngSlackMs > timeMs;
+function isYoungerThan({ timeMs, members }: Charter, issuer: Certificate): boolean {
+  const isOthers = members.some(({ issuers }) => issuers.includes(issuer.spkiSha256));
+  return !isOthers && issuer.notBeforeMs + backdateMs + youngSlackMs > timeMs;
 }
 
 // Between certifying an issuer and listing it the charter may be raised for another one, and agents that may use the

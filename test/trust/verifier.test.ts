@@ -110,11 +110,32 @@ test("verifyPeer() still takes a member that is leaving", () => {
   assert.equal(verifierFor(leaving).verifyPeer(chain, { nowMs }).t, "ok");
 });
 
+const minuteMs = 60_000;
+
 test("verifyPeer() refuses an issuer that the charter does not list for that member", async () => {
   const unlisted = await madeMember(made.root, { member: east });
   const { leaf } = await madeSvid(unlisted);
-  const verdict = verifyPeer([leaf.der, unlisted.certificate.der], { nowMs });
+  const later = verifierFor({ ...charter, timeMs: nowMs + 6 * minuteMs });
+  const verdict = later.verifyPeer([leaf.der, unlisted.certificate.der], { nowMs });
   assert.match(reasonOf(verdict), /does not list this issuer/);
+});
+
+test("verifyPeer() takes an issuer that the root certified when it wrote the charter, or after that", async () => {
+  const young = await madeMember(made.root, { member: east });
+  const { leaf } = await madeSvid(young);
+  for (const timeMs of [nowMs - 60 * minuteMs, nowMs, nowMs + 4 * minuteMs]) {
+    const { verifyPeer: judge } = verifierFor({ ...charter, timeMs });
+    assert.equal(judge([leaf.der, young.certificate.der], { nowMs }).t, "ok");
+  }
+});
+
+test("verifyPeer() takes no young issuer of a member that the charter denies", async () => {
+  const young = await madeMember(made.root, { member: east });
+  const { leaf } = await madeSvid(young);
+  const members = charter.members.map((one) => ({ ...one, state: "denied" }) as const);
+  const { verifyPeer: judge } = verifierFor({ ...charter, members, timeMs: nowMs - minuteMs });
+  const verdict = judge([leaf.der, young.certificate.der], { nowMs });
+  assert.match(reasonOf(verdict), /denies/);
 });
 
 test("verifyPeer() refuses an issuer that the charter lists for another member", () => {
