@@ -92,6 +92,11 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./trust-copy.ts")).trustCopy,
   },
   {
+    name: "trust federate",
+    summary: "let identities of a foreign trust domain be known",
+    load: async () => (await import("./trust/federate.ts")).trustFederate,
+  },
+  {
     name: "trust show",
     summary: "say what certificates and charters hold",
     load: async () => (await import("./trust-show.ts")).trustShow,
