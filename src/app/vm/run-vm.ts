@@ -3,6 +3,7 @@ import { createLog } from "../../telemetry/io/log.ts";
 import { startSidecar } from "../launcher/engine-launcher.ts";
 import { runService } from "../lifecycle.ts";
 import { openServiceManager } from "../service-manager.ts";
+import { checkOwner } from "./folder-owner.ts";
 import { type JoinedVm, joinVmFolder } from "./join/join-vm.ts";
 import { openStateFolder } from "./join/state-folder.ts";
 import type { VmOptions } from "./join/vm-words.ts";
@@ -28,6 +29,7 @@ export async function runVm(options: VmOptions, said: VmSaid): Promise<number> {
   return await runService(
     async (signal) => {
       await using opened = new AsyncDisposableStack();
+      await checkOwner(options.dir);
       const folder = opened.use(await openStateFolder(options.dir));
       const vm = await joinVmFolder(options, { folder, nowMs: Date.now(), log, signal });
       said.joined(vm);

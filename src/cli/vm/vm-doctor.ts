@@ -1,5 +1,6 @@
 import type { Diagnosis } from "../../app/vm/doctor/diagnosis.ts";
 import { diagnoseVm } from "../../app/vm/doctor/doctor.ts";
+import { becomeOwner } from "../../app/vm/folder-owner.ts";
 import { defaultVmDir } from "../../app/vm/join/vm-words.ts";
 import { parseHostPort } from "../../mesh/address.ts";
 import { visible } from "../../mesh/visible.ts";
@@ -29,8 +30,10 @@ export const vmDoctor: Command = {
   positionals: { min: 0, max: 0 },
   run: async (args, terminal) => {
     const agents = (args.text("agent") ?? "").split(",").filter((one) => one !== "");
+    const dir = args.text("dir") ?? defaultVmDir;
+    await becomeOwner(dir);
     const diagnoses = await diagnoseVm({
-      dir: args.text("dir") ?? defaultVmDir,
+      dir,
       agents: agents.map((one) => parseHostPort(one.trim())),
       nowMs: Date.now(),
     });
