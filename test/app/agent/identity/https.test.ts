@@ -5,12 +5,14 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { connect } from "node:tls";
+import { HttpsCalls } from "../../../../src/proxy/io/identity/https-calls.ts";
 import { parseBundle } from "../../../../src/trust/bundle.ts";
 import { parseCertificate } from "../../../../src/trust/certificate.ts";
 import { issueWorkload } from "../../../../src/trust/io/trust-files.ts";
 import { parseJoinToken } from "../../../../src/trust/join/join-token.ts";
 import { fromPem } from "../../../../src/trust/pem.ts";
 import { judgeLeaf } from "../../../../src/trust/svid-rules.ts";
+import { startAgent } from "../../../proxy/io/fixture.ts";
 import { mutated, seededRandom } from "../../../trust/mutations.ts";
 import { type IdentityAgent, makeTrust, startIdentityAgent } from "./identity-agent.ts";
 
@@ -272,6 +274,21 @@ describe("the HTTPS side of the agent's port", () => {
     }
     assert.ok(statuses.has("400"));
     assert.equal((await curl("/v1/bundle")).status, 200);
+  });
+
+  test("closes a connection that says nothing, or not all, when its time is over", async () => {
+    const desks = {} as ConstructorParameters<typeof HttpsCalls>[0];
+    const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+    await using slow = await startAgent({ https: new HttpsCalls(desks, { log, lifeMs: 300 }) });
+    const { host, port } = slow.server.address;
+    for (const sent of ["", "POST /v1/issue HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{"]) {
+      const socket = connect({ host, port, rejectUnauthorized: false });
+      socket.on("error", () => {});
+      socket.resume();
+      await once(socket, "secureConnect");
+      socket.write(sent);
+      await once(socket, "close");
+    }
   });
 
   test("keeps HTTP/2 for gRPC: who offers that alone meets no plain HTTP", async () => {
