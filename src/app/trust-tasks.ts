@@ -1,4 +1,6 @@
+import { resolve } from "node:path";
 import { parseIpRange } from "../mesh/address.ts";
+import { MeshError } from "../mesh/errors.ts";
 import {
   parseMemberName,
   parseMeshDomain,
@@ -8,6 +10,7 @@ import {
 } from "../mesh/ids.ts";
 import type { MemberClaims } from "../trust/charter-edit.ts";
 import { describeFiles, type FileDescription } from "../trust/io/describe-files.ts";
+import type { Pkcs11Place } from "../trust/io/pkcs11/token.ts";
 import {
   type Issued,
   type IssuedMember,
@@ -36,8 +39,34 @@ export interface MemberWords extends MemberClaimWords {
 }
 
 /** Throws MESH_ID_INVALID and as `initTrust`. */
-export function makeRoot(words: { readonly mesh: string; readonly dir: string }): Promise<Issued> {
-  return initTrust({ dir: words.dir, mesh: parseMeshDomain(words.mesh), nowMs: Date.now() });
+export function makeRoot(words: {
+  readonly mesh: string;
+  readonly dir: string;
+  /** A PKCS#11 token; absent: the root's key is a file. */
+  readonly token?: TokenWords;
+}): Promise<Issued> {
+  const { dir, token } = words;
+  const mesh = parseMeshDomain(words.mesh);
+  return initTrust({
+    dir,
+    mesh,
+    ...(token === undefined ? {} : { token: tokenPlace(token) }),
+    nowMs: Date.now(),
+  });
+}
+
+/** Where an operator says that the root's key is; paths as typed. */
+export interface TokenWords {
+  readonly module: string;
+  readonly token: string;
+  readonly key: string;
+  readonly pinFile: string | undefined;
+}
+
+function tokenPlace({ pinFile, module, ...labels }: TokenWords): Pkcs11Place {
+  if (pinFile === undefined)
+    throw new MeshError("MESH_USAGE", "Cannot use token: --pin-file is missing");
+  return { ...labels, module: resolve(module), pinFile: resolve(pinFile) };
 }
 
 /** Throws MESH_ID_INVALID, MESH_ADDRESS_INVALID and as `issueMember`. */

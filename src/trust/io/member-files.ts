@@ -12,12 +12,13 @@ import { parseCharter } from "../charter-codec.ts";
 import { formatCharterFile, parseCharterFile } from "../charter-file.ts";
 import type { Authority, Issuer } from "../issue.ts";
 import { issuerTrustDomain } from "../root-guard.ts";
-import { fileSigner } from "./file-signer.ts";
 import { loadIssuer, readChain } from "./issuer-files.ts";
+import { openSigner } from "./open-signer.ts";
+import { rootPlaceIn } from "./root-place.ts";
 import type { FileContent } from "./safe-files.ts";
 import { parseOf, readText, saveFiles } from "./safe-files.ts";
 
-/** The folder `trust init` made: `root.pem`, `root.key`, `bundle.pem`, `charter.json`. */
+/** The folder `trust init` made: `root.pem`, `root.key` or `root.token.json`, `bundle.pem`, `charter.json`. */
 export interface RootFiles {
   readonly root: Authority;
   /** The charter's. `bundle.pem` is what the charter itself is checked with. */
@@ -56,10 +57,10 @@ export async function loadMember(dir: string): Promise<MemberFiles> {
 }
 
 async function loadRootAuthority(dir: string): Promise<Authority> {
-  const signer = await fileSigner(join(dir, "root.key"));
+  const signer = await openSigner(await rootPlaceIn(dir));
   const [certificate] = await readChain(join(dir, "root.pem"));
   if (certificate.spkiSha256 === signer.keyId) return { certificate, signer };
-  return refuse(dir, "root.key is not the key of root.pem");
+  return refuse(dir, "its root key is not the key of root.pem");
 }
 
 /**

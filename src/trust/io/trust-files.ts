@@ -11,10 +11,13 @@ import { identityOf } from "../identity.ts";
 import { chainOf, createRoot, issueIntermediate, issueSvid, probeIssuer } from "../issue.ts";
 import { privateKeyPemOf, spkiOf } from "../keys.ts";
 import { toPem } from "../pem.ts";
-import { signerOf } from "../signer.ts";
+import { type Signer, signerOf } from "../signer.ts";
 import { loadMember, loadRoot, saveCharter } from "./member-files.ts";
 import { newPrivateKey } from "./new-key.ts";
+import { openOrMakeTokenKey } from "./pkcs11/pkcs11-signer.ts";
+import type { Pkcs11Place } from "./pkcs11/token.ts";
 import { lockedRoot } from "./root-folder.ts";
+import { tokenFileFor } from "./root-place.ts";
 import type { FileContent } from "./safe-files.ts";
 import { checkEmpty, makeEmptyDir, saveFiles } from "./safe-files.ts";
 
@@ -42,22 +45,37 @@ export interface IssuedSvid extends Issued {
 export async function initTrust(options: {
   readonly dir: string;
   readonly mesh: MeshDomain;
+  /** Where the root's key is made, or is already; absent: a new one in the folder. */
+  readonly token?: Pkcs11Place;
   readonly nowMs: number;
 }): Promise<Issued> {
   const { dir, mesh, nowMs } = options;
   // Before anything is signed; looked at again when it is written.
   await checkEmpty(dir);
-  const key = newPrivateKey();
-  const signer = signerOf(key);
+  const { signer, file } = await rootKey(options);
   const root = await createRoot({ mesh, signer, nowMs });
   const bundle = bundleOf([root.der]);
   const charter = await signCharter(firstCharter({ mesh, bundle, nowMs }), signer);
   await writeNew(dir, [
-    { name: "root.key", content: privateKeyPemOf(key) },
+    file,
     { name: "root.pem", content: toPem("CERTIFICATE", root.der) },
     ...charterFiles(charter),
   ]);
   return issued(dir, root);
+}
+
+async function rootKey({
+  dir,
+  token,
+}: {
+  readonly dir: string;
+  readonly token?: Pkcs11Place;
+}): Promise<{ readonly signer: Signer; readonly file: FileContent }> {
+  if (token !== undefined) {
+    return { signer: await openOrMakeTokenKey(token), file: tokenFileFor(dir, token) };
+  }
+  const key = newPrivateKey();
+  return { signer: signerOf(key), file: { name: "root.key", content: privateKeyPemOf(key) } };
 }
 
 /**

@@ -56,6 +56,16 @@ export async function makeTokenKey(place: Pkcs11Place): Promise<void> {
   });
 }
 
+/** The key with that label; one is made where there is none. Throws as `inToken`. */
+export async function openOrMakeTokenKey(place: Pkcs11Place): Promise<Signer> {
+  const isThere = await inToken(
+    place,
+    (token) => find(token, { place, kind: token.addon.CKO_PRIVATE_KEY }).length > 0,
+  );
+  if (!isThere) await makeTokenKey(place);
+  return await pkcs11Signer(place);
+}
+
 function signIn(
   token: TokenSession,
   { place, digest }: { readonly place: Pkcs11Place; readonly digest: Buffer },

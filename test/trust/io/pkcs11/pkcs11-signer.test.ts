@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
-import { chmod, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { parseMemberName } from "../../../../src/mesh/ids.ts";
+import { loadMember } from "../../../../src/trust/io/member-files.ts";
 import { makeTokenKey, pkcs11Signer } from "../../../../src/trust/io/pkcs11/pkcs11-signer.ts";
 import { openRootSigner } from "../../../../src/trust/io/root-keys.ts";
 import { createRoot, issueIntermediate } from "../../../../src/trust/issue.ts";
+import { run } from "../../../cli/fake-terminal.ts";
 import { madeMesh, mesh, nowMs } from "../../made.ts";
 import { softToken, whyNoToken } from "./soft-token.ts";
 
@@ -79,4 +81,26 @@ suite("a root in a PKCS#11 token", { skip }, () => {
       code: "MESH_FILE_UNREADABLE",
     });
   });
+});
+
+test("a mesh whose root is in a token from the start issues members, and holds no root key on disk", {
+  skip,
+}, async () => {
+  await using token = await softToken();
+  const dir = join(token.dir, "root");
+  const { module, token: label, pinFile } = token.place;
+  const from = ["--module", module, "--token", label, "--pin-file", pinFile];
+  const made = await run(["trust", "init", "--mesh", "acme.mesh", "--dir", dir, ...from]);
+  assert.equal(made.code, 0, made.err);
+  const out = join(token.dir, "east");
+  const issued = await run(["trust", "issue", "member", "east", "--dir", dir, "--out", out]);
+  assert.equal(issued.code, 0, issued.err);
+  assert.deepEqual((await readdir(dir)).toSorted(), [
+    "bundle.pem",
+    "charter.json",
+    "root.pem",
+    "root.token.json",
+  ]);
+  assert.doesNotMatch(await readFile(join(dir, "root.token.json"), "utf8"), new RegExp(token.pin));
+  assert.equal((await loadMember(out)).charter.charter.number, 2);
 });
