@@ -1,6 +1,8 @@
 import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { CharterAnswer, RotationAnswer, RotationMemberAnswer } from "../app/api-model.ts";
+import type { SignerConfig } from "../app/config/config.ts";
+import { loadAgentConfig } from "../app/config/load-config.ts";
 import { retireRootOf } from "../app/root-rotation/retire-root.ts";
 import { type RotationHands, takeStep } from "../app/root-rotation/rotate-root.ts";
 import { MeshError } from "../mesh/errors.ts";
@@ -30,6 +32,12 @@ export const trustRotate: Command = {
   options: {
     dir: { type: "string", hint: "ROOT", about: "the root's folder; all but status need it" },
     ...agentOption,
+    config: {
+      type: "string",
+      hint: "FILE",
+      about:
+        "an agent.yaml whose trust.signer says where the root's key is (default: root.key in ROOT)",
+    },
     waive: {
       type: "string",
       hint: "NAME",
@@ -103,7 +111,7 @@ function handsOf(asked: Asked): RotationHands {
   }
   return {
     dir,
-    key: { t: "file", file: join(resolve(dir), "root.key") },
+    key: signerOf(asked.args) ?? { t: "file", file: join(resolve(dir), "root.key") },
     agent: {
       newest: async () => parseCharterFile(await documentOfAgent("/api/v1/charter", asked)),
       hand: async (signed) => {
@@ -113,6 +121,17 @@ function handsOf(asked: Asked): RotationHands {
     },
     nowMs: () => Date.now(),
   };
+}
+
+/** Throws MESH_USAGE. */
+function signerOf(args: Arguments): SignerConfig | undefined {
+  const file = args.text("config");
+  if (file === undefined) return undefined;
+  const parsed = loadAgentConfig(file);
+  const signer = parsed.t === "ok" ? parsed.config.trust.signer : undefined;
+  if (signer !== undefined) return signer;
+  const truth = parsed.t === "ok" ? "it has no trust.signer" : "isthmus check says what is wrong";
+  throw new MeshError("MESH_USAGE", `Cannot use "${file}": ${truth}`);
 }
 
 function limitMsIn(args: Arguments): number {
