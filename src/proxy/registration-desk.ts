@@ -6,6 +6,8 @@ import type { HealthChange, Registration } from "../xds/registering/requests.ts"
 /** Who wants to register, and what was proven of it. */
 export interface Registrant {
   readonly peer: SpiffeId;
+  /** SHA-256 (hex) of the leaf that it showed. */
+  readonly certificate: string;
   /** Where its connection comes from; IP literal. */
   readonly remoteAddress: string;
   readonly registration: Registration;

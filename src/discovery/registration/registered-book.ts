@@ -21,6 +21,8 @@ export interface RegisteredBook {
   readonly size: () => number;
   readonly of: (group: GroupId) => readonly Registered[];
   readonly at: (address: string) => readonly Registered[];
+  /** False: there is none for that entry. If need be another one of its account goes that is not live. */
+  readonly makeRoom: (key: string) => boolean;
   /** Its stream is here from now on; returns the entry as it is now. */
   readonly arrive: (arrival: Arrival) => Registered;
   /** What it says while its stream is here. No effect when it has gone to another agent meanwhile. */
@@ -62,11 +64,17 @@ const heldForMs = 86_400_000;
 // Longer than replicas need to tell each other, and than one of them takes to start again.
 const goneForMs = 600_000;
 
+// An agent is meant for 2,000; whoever takes over one account leaves as many again to the others. Each costs a few
+// hundred bytes here, and a part of its services' endpoints.
+const maxPerAccount = 2_000;
+const maxEntries = 4_000;
+
 export function createRegisteredBook(options: BookOptions): RegisteredBook {
   const { holder, groupOf, monotonicMs } = options;
   const entries = new Map<string, Registered>();
   const byGroup = new Map<GroupId, Map<string, Registered>>();
   const byAddress = new Map<string, Map<string, Registered>>();
+  const byAccount = new Map<string, Map<string, Registered>>();
   /** Those that time changes. */
   const waiting = new Set<string>();
   const changed = new Set<GroupId>();
@@ -82,6 +90,7 @@ export function createRegisteredBook(options: BookOptions): RegisteredBook {
     entries.set(entry.key, entry);
     indexIn(byGroup, entry.group, entry);
     indexIn(byAddress, entry.address, entry);
+    indexIn(byAccount, accountIn(entry.key), entry);
     if (entry.stream.t === "live") waiting.delete(entry.key);
     else waiting.add(entry.key);
     dead.delete(entry.key);
@@ -92,6 +101,7 @@ export function createRegisteredBook(options: BookOptions): RegisteredBook {
   const unindex = (entry: Registered): void => {
     unindexIn(byGroup, entry.group, entry);
     unindexIn(byAddress, entry.address, entry);
+    unindexIn(byAccount, accountIn(entry.key), entry);
     changed.add(entry.group);
   };
   const drop = (entry: Registered): void => {
@@ -169,6 +179,14 @@ export function createRegisteredBook(options: BookOptions): RegisteredBook {
     size: () => entries.size,
     of: (group) => [...(byGroup.get(group)?.values() ?? [])],
     at: (address) => [...(byAddress.get(address)?.values() ?? [])],
+    makeRoom: (key) => {
+      if (entries.has(key)) return true;
+      const peers = byAccount.get(accountIn(key)) ?? new Map<string, Registered>();
+      if (entries.size < maxEntries && peers.size < maxPerAccount) return true;
+      const silent = [...peers.values()].find(({ stream }) => stream.t !== "live");
+      if (silent !== undefined) drop(silent);
+      return silent !== undefined;
+    },
     arrive: (arrival) => {
       const known = entries.get(arrival.key);
       losses.settled(arrival.key);
@@ -231,6 +249,11 @@ export function createRegisteredBook(options: BookOptions): RegisteredBook {
     revision: () => revision,
     held,
   };
+}
+
+/** Keys begin with namespace and account. */
+function accountIn(key: string): string {
+  return key.slice(0, key.lastIndexOf(" "));
 }
 
 function indexIn<Key>(index: Map<Key, Map<string, Registered>>, key: Key, entry: Registered): void {

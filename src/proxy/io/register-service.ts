@@ -22,6 +22,7 @@ import {
   type RegisterResponse,
 } from "../../xds/registering/responses.ts";
 import type { Decoded } from "../../xds/wire-fields.ts";
+import { PeerPace } from "../peer-pace.ts";
 import type { RegisteredWorkload, RegistrationDesk } from "../registration-desk.ts";
 import { registrationRefusal } from "./register-refusal.ts";
 
@@ -35,6 +36,9 @@ export interface RegisterOptions {
 
 // Two thousand that come back to a replica at once are in within a few seconds; each pauses in between.
 const arrivals: AdmissionLimits = { perSecond: 500, burst: 1000 };
+// A workload registers when it starts, renews its certificate or lost its agent. Without it one of them, of no group
+// even, used up what there is for all.
+const arrivalsOfOne: AdmissionLimits = { perSecond: 1, burst: 20 };
 // A check that flaps each second is heard; a program gone wild is not.
 const words: AdmissionLimits = { perSecond: 1, burst: 30 };
 // Whoever opens a stream and says nothing.
@@ -49,10 +53,11 @@ type Call = ServerDuplexStream<Decoded<RegisterRequest>, RegisterResponse>;
 export function registerWorkloads(server: Server, options: RegisterOptions): void {
   const { clock, peerOf } = options;
   const pace = new Admission(arrivals, clock.monotonicMs());
+  const ownPaces = new PeerPace(arrivalsOfOne);
   const log = pacedLog(options.log, refusals, () => clock.monotonicMs());
   server.register<Decoded<RegisterRequest>, RegisterResponse>(
     registerPath,
-    (call: Call) => void new WorkloadStream(call, { ...options, log, pace }),
+    (call: Call) => void new WorkloadStream(call, { ...options, log, pace, ownPaces }),
     encodeRegisterResponse,
     decodeRegisterRequest,
     "bidi",
@@ -89,14 +94,25 @@ function deskIn(desk: RegistrationDesk | undefined): RegistrationDesk {
   );
 }
 
+function limited(truth: string): MeshError {
+  return new MeshError("MESH_REGISTRATION_LIMIT", `Cannot register: ${truth}`);
+}
+
 function refusal(truth: string): MeshError {
   return new MeshError("MESH_REGISTRATION_REFUSED", `Cannot register: ${truth}`);
+}
+
+interface StreamOptions extends RegisterOptions {
+  /** Of all workloads together. */
+  readonly pace: Admission;
+  /** By certificate. */
+  readonly ownPaces: PeerPace;
 }
 
 /** One workload's stream, from its first word on. */
 class WorkloadStream {
   readonly #call: Call;
-  readonly #options: RegisterOptions & { readonly pace: Admission };
+  readonly #options: StreamOptions;
   readonly #words: Admission;
   readonly #gone = new AbortController();
   readonly #silence: NodeJS.Timeout;
@@ -104,7 +120,7 @@ class WorkloadStream {
   #isLeaving = false;
   #isEnded = false;
 
-  constructor(call: Call, options: RegisterOptions & { readonly pace: Admission }) {
+  constructor(call: Call, options: StreamOptions) {
     this.#call = call;
     this.#options = options;
     this.#words = new Admission(words, options.clock.monotonicMs());
@@ -138,7 +154,7 @@ class WorkloadStream {
       return;
     }
     if (!this.#words.take(this.#options.clock.monotonicMs())) {
-      throw new MeshError("MESH_REGISTRATION_LIMIT", "Cannot register: it changes too often");
+      throw limited("it changes too often");
     }
     switch (request.t) {
       case "registration":
@@ -151,15 +167,15 @@ class WorkloadStream {
   }
 
   #open({ registration }: Extract<RegisterRequest, { t: "registration" }>): RegisteredWorkload {
-    const { peerOf, pace, clock, desk } = this.#options;
-    if (!pace.take(clock.monotonicMs())) {
-      throw new MeshError("MESH_REGISTRATION_LIMIT", "Cannot register: too many come at once");
-    }
+    const { peerOf, pace, ownPaces, clock, desk } = this.#options;
     const remote = this.#call.getPeer();
-    const peer = peerIn(peerOf(remote)).id;
+    const { id: peer, leafSha256 } = peerIn(peerOf(remote));
+    const nowMs = clock.monotonicMs();
+    if (ownPaces.take(leafSha256, nowMs) > 0) throw limited("it comes back too often");
+    if (!pace.take(nowMs)) throw limited("too many come at once");
     const remoteAddress = remote.slice(0, remote.lastIndexOf(":"));
     return deskIn(desk).open(
-      { peer, remoteAddress, registration },
+      { peer, certificate: leafSha256, remoteAddress, registration },
       {
         tell: (definition) => {
           if (!this.#isEnded) this.#call.write({ t: "definition", definition });

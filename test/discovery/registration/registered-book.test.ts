@@ -259,3 +259,31 @@ suite("two agents of one member", () => {
     assert.equal(world.health(b, one), "healthy");
   });
 });
+
+suite("an account that has all the room it may have", () => {
+  const full = (book: RegisteredBook): void => {
+    for (let n = 0; n < 2000; n += 1) {
+      const instance = n.toString(16).padStart(32, "0");
+      book.arrive(arrivalOf(1, { key: `shop cart ${instance}`, instance }));
+    }
+  };
+
+  test("lets go of one that is silent, and of none that is there", () => {
+    const world = new World();
+    const book = world.book("a");
+    full(book);
+    assert.equal(book.makeRoom("shop cart new"), false);
+    assert.equal(book.makeRoom("shop cart 00000000000000000000000000000005"), true, "it is there");
+    book.lose("shop cart 00000000000000000000000000000009");
+    assert.equal(book.makeRoom("shop cart new"), true);
+    assert.equal(book.get("shop cart 00000000000000000000000000000009"), undefined);
+    assert.equal(book.size(), 1999);
+  });
+
+  test("leaves room to others", () => {
+    const world = new World();
+    const book = world.book("a");
+    full(book);
+    assert.equal(book.makeRoom("shop billing one"), true);
+  });
+});

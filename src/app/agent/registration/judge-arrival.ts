@@ -14,7 +14,7 @@ import type { Registrant } from "../../../proxy/registration-desk.ts";
 import { instanceSecretBytes } from "../../../xds/registering/requests.ts";
 
 export interface ArrivalRules {
-  readonly book: Pick<RegisteredBook, "get" | "at" | "size" | "all">;
+  readonly book: Pick<RegisteredBook, "at">;
   readonly selection: Pick<Selection, "group" | "groups">;
   readonly trustDomain: () => TrustDomain;
   /** Whether the charter lets this member use the address. */
@@ -24,10 +24,6 @@ export interface ArrivalRules {
   readonly monotonicMs: () => number;
 }
 
-// Twice what an agent is meant for; each costs a few hundred bytes here and a part of each endpoint list.
-const maxRegistered = 4_000;
-// Whoever has an account's certificate may invent workloads of it, and leaves room for those of others.
-const maxOfAccount = maxRegistered / 2;
 const namePattern = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 const zonePattern = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$/;
 
@@ -82,7 +78,6 @@ export function judgeArrival(registrant: Registrant, rules: ArrivalRules): Judge
   const key = registeredKey({ group: group.id, serviceAccount, instance });
   const isOwnAddress = sameAddress(registration.address, registrant.remoteAddress);
   const { address, displaced } = addressFor(registrant, { key, group, isOwnAddress, rules });
-  if (rules.book.get(key) === undefined) checkRoom(group, rules);
   const arrival: Arrival = {
     key,
     group: group.id,
@@ -97,21 +92,6 @@ export function judgeArrival(registrant: Registrant, rules: ArrivalRules): Judge
     reason: health.reason,
   };
   return { arrival, displaced };
-}
-
-function checkRoom({ id, serviceAccount }: WorkloadGroup, { book }: ArrivalRules): void {
-  if (book.size() < maxOfAccount) return;
-  if (book.size() >= maxRegistered) {
-    throw roomless(`this agent has ${maxRegistered} registered workloads already`);
-  }
-  const namespace = groupNamespace(id);
-  const isOwn = (one: Registered): boolean =>
-    one.serviceAccount === serviceAccount && groupNamespace(one.group) === namespace;
-  const own = [...book.all()].filter(isOwn).length;
-  if (own < maxOfAccount) return;
-  throw roomless(
-    `account ${namespace}/${serviceAccount} has ${maxOfAccount} registered workloads already`,
-  );
 }
 
 function sameAddress(stated: string, remote: string): boolean {
@@ -159,10 +139,6 @@ function isInTheWay(other: Registered, { isOwnAddress, rules }: Place): boolean 
   if (isOwnAddress) return false;
   const { unhealthyAfterMs = 0 } = rules.selection.group(other.group) ?? {};
   return rules.monotonicMs() - other.stream.sinceMs < unhealthyAfterMs;
-}
-
-function roomless(truth: string): MeshError {
-  return new MeshError("MESH_REGISTRATION_LIMIT", `Cannot register: ${truth}`);
 }
 
 function refusal(truth: string): MeshError {

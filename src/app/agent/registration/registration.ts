@@ -57,12 +57,15 @@ export interface RegistrationOptions {
 /** A workload's stream at this agent. */
 interface Line {
   readonly line: WorkloadLine;
+  readonly certificate: string;
   /** Of the registration that it began with. */
   sequence: number;
   told: string;
 }
 
 const tickMs = 1000;
+// A certificate is one workload; some machines run a few of them under one.
+const maxPerCertificate = 4;
 // Five hundred that come at once change one service; its endpoints are not listed five hundred times.
 const paceMs = 100;
 // Silence of a replica for so long means that it is gone, with the streams that it had.
@@ -165,11 +168,14 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   open(registrant: Registrant, line: WorkloadLine): RegisteredWorkload {
     const { arrival, displaced } = judgeArrival(registrant, this.#rules);
     const { key } = arrival;
+    this.#checkCertificate(registrant, key);
+    if (!this.#book.makeRoom(key)) throw limit("this agent has no room for more of its account");
     for (const other of displaced) this.#displace(other);
     const older = this.#lines.get(key);
     if (older !== undefined) this.#twins.note(key, registrant);
     const { sequence } = this.#book.arrive(arrival);
-    const own: Line = { line, sequence, told: "" };
+    const { certificate } = registrant;
+    const own: Line = { line, certificate, sequence, told: "" };
     this.#lines.set(key, own);
     older?.line.end(replaced());
     this.#tell(key);
@@ -302,6 +308,14 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     this.#changed();
   }
 
+  #checkCertificate({ certificate }: Registrant, key: string): void {
+    if (this.#lines.has(key)) return;
+    let count = 0;
+    for (const own of this.#lines.values()) if (own.certificate === certificate) count += 1;
+    if (count < maxPerCertificate) return;
+    throw limit(`its certificate has ${maxPerCertificate} workloads here already`);
+  }
+
   /** Its address was given to another machine. */
   #displace(key: string): void {
     this.#book.forget(key);
@@ -350,6 +364,10 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     this.#flushedAtMs = this.#options.clock.monotonicMs();
     this.#options.onServices(new Set([...groups].flatMap((id) => this.#selection.servicesOf(id))));
   }
+}
+
+function limit(truth: string): MeshError {
+  return new MeshError("MESH_REGISTRATION_LIMIT", `Cannot register: ${truth}`);
 }
 
 function replaced(): MeshError {
