@@ -97,6 +97,16 @@ export const commands: readonly CommandEntry[] = [
     load: async () => (await import("./trust/federate.ts")).trustFederate,
   },
   {
+    name: "trust import root",
+    summary: "make a mesh whose root was made elsewhere",
+    load: async () => (await import("./trust/import-root.ts")).trustImportRoot,
+  },
+  {
+    name: "trust import member",
+    summary: "enter a member whose issuer another authority certified",
+    load: async () => (await import("./trust/import-member.ts")).trustImportMember,
+  },
+  {
     name: "trust show",
     summary: "say what certificates and charters hold",
     load: async () => (await import("./trust-show.ts")).trustShow,

@@ -8,6 +8,7 @@ import type { Description } from "../../trust/describe.ts";
 import { describeFiles } from "../../trust/io/describe-files.ts";
 import { loadIdentity } from "../../trust/io/identity-store.ts";
 import { loadCharterOf, loadMember, loadRoot } from "../../trust/io/member-files.ts";
+import { exceptionFindings } from "../agent/federation/exception-findings.ts";
 import { issuerFindings } from "../agent/issuer/issuer-findings.ts";
 
 /** What a folder of `isthmus trust` is for; by the names in it. */
@@ -57,6 +58,7 @@ const looks: Readonly<
     const { mesh, number } = charter.charter;
     return [
       ...ended(dir, [root.certificate, ...bundle.roots], nowMs),
+      ...exceptionFindings(charter.charter),
       isOne(dir, `the root of ${mesh}, charter ${number}; keep it offline`),
     ];
   },
@@ -81,6 +83,7 @@ const looks: Readonly<
       ...wrong.map((truth) => unusable(dir, truth)),
       ...over,
       ...aging,
+      ...exceptionFindings(charter.charter),
       isOne(dir, `member ${member} of ${mesh}, charter ${charter.charter.number}`),
     ];
   },
@@ -108,6 +111,7 @@ async function lookAtCharter(path: string, nowMs: number): Promise<readonly Find
   const { mesh, number, members } = charter;
   return [
     ...ended(path, bundle.roots, nowMs),
+    ...exceptionFindings(charter),
     isOne(
       path,
       `charter ${number} of ${mesh}; it names ${members.map(({ name }) => name).join(", ") || "nobody"}`,
