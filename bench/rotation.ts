@@ -5,7 +5,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { agentAt } from "../src/app/root-rotation/agent-at.ts";
 import { retireRootOf } from "../src/app/root-rotation/retire-root.ts";
 import { type RotationHands, takeStep } from "../src/app/root-rotation/rotate-root.ts";
-import { type MemberName, parseMemberName, parseServiceId } from "../src/mesh/ids.ts";
+import { parseMemberName, parseServiceId } from "../src/mesh/ids.ts";
 import { freePorts } from "../test/app/support/free-port.ts";
 import { startApp, writeService } from "../test/app/support/shop.ts";
 import {
@@ -22,7 +22,7 @@ const rounds = Number(process.env["ROUNDS"] ?? 20);
 const sidecarsPerMember = Number(process.env["SIDECARS"] ?? 30);
 /** Two of each member: one that serves, one that calls. */
 const hasEnvoys = process.env["ENVOYS"] !== "0";
-/** This member's agent is away from before the first step until the old root is retired. */
+/** This member's agent is away from before the first step until it alone is waited for. */
 const isOneAway = process.env["AWAY"] === "1";
 const names = ["east", "west", "south"] as const;
 const away = parseMemberName("south");
@@ -77,6 +77,7 @@ const lanes = urls.flatMap((url) =>
 );
 const ending = new AbortController();
 const running = lanes.map(async (lane, index) => await call(lane, index));
+const { status } = agentAt(east.agent.httpUrl);
 const hands: RotationHands = {
   dir,
   key: { t: "file", file: join(dir, "root.key") },
@@ -93,7 +94,7 @@ const ticking = setInterval(() => {
 }, 20);
 const healMs: number[] = [];
 for (let round = 1; round <= rounds; round += 1) {
-  await (isOneAway ? rotateWithout(away) : rotate([]));
+  await rotate();
   const failed = lanes.reduce((sum, { failures }) => sum + failures.length, 0);
   const answered = lanes.reduce((sum, lane) => sum + lane.answered, 0);
   process.stderr.write(
@@ -137,16 +138,19 @@ report({
 });
 process.exitCode = failures.length > 0 ? 1 : 0;
 
-async function rotate(waive: readonly MemberName[]): Promise<void> {
+/** One whole rotation; returns when the old root is gone everywhere. */
+async function rotate(): Promise<void> {
   const startMs = performance.now();
+  if (isOneAway) await members[2]?.agent.stop({ deadlineMs: 1000 });
   for (const t of ["start", "activate", "drain"] as const) {
     step = t;
     await takeStep(hands, { t });
   }
+  if (isOneAway) await comeBack();
   step = "retire";
   await retireRootOf(hands, {
-    status: agentAt(east?.agent.httpUrl ?? "").status,
-    waive,
+    status,
+    waive: [],
     isEmergency: false,
     onWaiting: () => undefined,
     onCutOff: () => undefined,
@@ -156,10 +160,20 @@ async function rotate(waive: readonly MemberName[]): Promise<void> {
   rotationMs.push(performance.now() - startMs);
 }
 
-/** Its own callers are not asked meanwhile: their member is cut off, as was said. */
-async function rotateWithout(name: MemberName): Promise<void> {
-  void name;
-  await rotate([]);
+/** When it alone is missing: its agent starts again, with what it has on its disk. */
+async function comeBack(): Promise<void> {
+  const [, , south] = members;
+  if (south === undefined) return;
+  await until(async () => {
+    const missing = (await status()).members.filter(({ reasons }) => reasons.length > 0);
+    return missing.length === 1 && missing[0]?.name === away;
+  });
+  const startMs = performance.now();
+  const config = mesh.agentConfig(south.name, `region-of-${south.name}`, south.gatewayPort);
+  const agent = await mesh.startAgent({ ...config, xds: { listen: south.agent.xds } });
+  members[2] = { ...south, agent };
+  await until(async () => (await status()).isReady);
+  healMs.push(performance.now() - startMs);
 }
 
 /** A service that an Envoy stands before, and an Envoy that calls it; returns where. */

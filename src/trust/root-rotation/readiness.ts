@@ -85,7 +85,7 @@ function reasonsOf(
   const isActive = charter.rotationStep === "activating" || charter.rotationStep === "draining";
   if (isActive || charter.rotationStep === "retiring") {
     if (word.issuerRoot !== charter.rotation?.to) reasons.push("it issues under the old root");
-    if (proxies.old > 0) reasons.push(`${proxies.old} proxies ${named(proxies)}use the old root`);
+    if (proxies.old > 0) reasons.push(`${counted(proxies.old)} ${named(proxies)}on the old root`);
   }
   return reasons;
 }
@@ -94,9 +94,15 @@ function ofProxies(proxies: ProxyWord): readonly string[] {
   const { connected, acknowledged, silent } = proxies;
   const unsure = connected - acknowledged;
   return [
-    ...(unsure > 0 ? [`${unsure} of ${connected} proxies ${named(proxies)}lack the roots`] : []),
-    ...(silent > 0 ? [`${silent} proxies are not connected`] : []),
+    ...(unsure > 0
+      ? [`${unsure} of ${counted(connected)} ${named(proxies)}without the roots`]
+      : []),
+    ...(silent > 0 ? [`${counted(silent)} not connected`] : []),
   ];
+}
+
+function counted(count: number): string {
+  return count === 1 ? "1 proxy" : `${count} proxies`;
 }
 
 function named({ late }: ProxyWord): string {

@@ -155,8 +155,8 @@ for (const [claim, word, reason] of [
   ["publishes other roots", { ...done, bundleDigest: "e".repeat(64) }, /other roots/],
   ["issues under the old root", { ...done, issuerRoot: from }, /under the old root/],
   ["has a proxy that did not answer", lacking({ acknowledged: 2, late: ["a"] }), /1 of 3.*\(a\)/],
-  ["has a proxy on an old certificate", lacking({ old: 1 }), /use the old root/],
-  ["has a sidecar that is away", lacking({ silent: 2 }), /2 proxies are not connected/],
+  ["has a proxy on an old certificate", lacking({ old: 1 }), /1 proxy on the old root/],
+  ["has a sidecar that is away", lacking({ silent: 2 }), /2 proxies not connected/],
 ] as const) {
   test(`judgeReadiness() names a member that ${claim}`, () => {
     assert.match(missingAt(draining, word).join(), reason);
