@@ -16,6 +16,8 @@ export interface StatusAnswer {
   /** What is waited for; empty when warm. */
   readonly waitingFor: readonly string[];
   readonly charterNumber: number;
+  /** While the root is rotated: the step, and the members that are waited for. */
+  readonly rotation?: { readonly step: string; readonly waitsFor: readonly string[] };
   readonly catalog: {
     /** Names of the hubs. */
     readonly store: string;

@@ -26,6 +26,7 @@ function page(answer: StatusAnswer, terminal: Terminal): string {
     ["agent", { text: `isthmus ${answer.version}, up ${spanOf(answer.upMs)}` }],
     ["serves proxies", warmth(answer)],
     ["charter", { text: `number ${answer.charterNumber}` }],
+    ...rotationRows(answer),
     ["catalog", catalog(answer)],
     ...hubRows(answer),
     ...heldRows(answer),
@@ -43,6 +44,13 @@ function page(answer: StatusAnswer, terminal: Terminal): string {
       return `${head}${painted(cell, terminal)}\n`;
     })
     .join("");
+}
+
+function rotationRows({ rotation }: StatusAnswer): readonly (readonly [string, Cell])[] {
+  if (rotation === undefined) return [];
+  const { step, waitsFor } = rotation;
+  const waits = waitsFor.length === 0 ? "waits for nobody" : `waits for ${waitsFor.join(", ")}`;
+  return [["root", { text: `is being rotated: ${step}, ${waits}`, tone: "warn" }]];
 }
 
 function warmth(answer: StatusAnswer): Cell {

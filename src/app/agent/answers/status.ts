@@ -5,6 +5,7 @@ import { type AgentView, findingsOf } from "../agent-view.ts";
 import { heldOf } from "./held.ts";
 import { kubernetesOf } from "./kubernetes.ts";
 import { membersOf, ownExports } from "./members.ts";
+import { rotationOf } from "./rotation.ts";
 
 /** `isthmus status` */
 export function statusOf(view: AgentView): StatusAnswer {
@@ -26,6 +27,7 @@ export function statusOf(view: AgentView): StatusAnswer {
     isWarm: core.isWarm(),
     waitingFor: core.waitingFor(),
     charterNumber: trust.charter().charter.number,
+    ...rotationIn(view),
     catalog: {
       store: hubs.map(({ name }) => name).join(", "),
       state: catalogStateOf(hubs),
@@ -61,6 +63,13 @@ export function statusOf(view: AgentView): StatusAnswer {
       return { id, notAfterMs };
     }),
   };
+}
+
+function rotationIn(view: AgentView): Pick<StatusAnswer, "rotation"> {
+  const { step, members } = rotationOf(view);
+  if (step === "idle") return {};
+  const missing = members.filter(({ isWaived, reasons }) => !isWaived && reasons.length > 0);
+  return { rotation: { step, waitsFor: missing.map(({ name }) => name) } };
 }
 
 function silentOf(member: MemberAnswer): StatusAnswer["silentGateways"] {
