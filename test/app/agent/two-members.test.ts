@@ -7,24 +7,13 @@ import type {
   StatusAnswer,
 } from "../../../src/app/api-model.ts";
 import { askUntil, until } from "../support/ask.ts";
-import { startCaller, startMember, TestMesh } from "../support/test-mesh.ts";
+import { startMember, startTwoMembers, TestMesh } from "../support/test-mesh.ts";
 
 const none = { allowed: [] };
 
 test("a request is served locally, then through both gateways and back, without a failure", async () => {
   await using mesh = await TestMesh.open();
-  await mesh.issue("east", "us-east-1");
-  await mesh.issue("west", "us-west-1");
-  const [east, west] = await Promise.all([
-    startMember(mesh, "east", "us-east-1"),
-    startMember(mesh, "west", "us-west-1"),
-  ]);
-  await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
-  await Promise.all(
-    [east.gateway, east.cartSidecar, west.gateway, west.cartSidecar].map((one) => one.whenReady),
-  );
-  const caller = await startCaller(mesh, east);
-  await caller.sidecar.whenReady;
+  const { east, caller } = await startTwoMembers(mesh);
   await askUntil(caller.url, "cart of east", none);
 
   // East learns of west from the catalog: the charter that names it, its shard, its proven cart.

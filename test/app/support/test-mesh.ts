@@ -212,6 +212,26 @@ export interface TestMember {
   readonly drain: (isDraining: boolean) => Promise<void>;
 }
 
+/** East and west, all of whose parts do their work, and a caller in east. */
+export async function startTwoMembers(mesh: TestMesh): Promise<{
+  readonly east: TestMember;
+  readonly caller: Awaited<ReturnType<typeof startCaller>>;
+}> {
+  await mesh.issue("east", "us-east-1");
+  await mesh.issue("west", "us-west-1");
+  const [east, west] = await Promise.all([
+    startMember(mesh, "east", "us-east-1"),
+    startMember(mesh, "west", "us-west-1"),
+  ]);
+  await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
+  await Promise.all(
+    [east.gateway, east.cartSidecar, west.gateway, west.cartSidecar].map((one) => one.whenReady),
+  );
+  const caller = await startCaller(mesh, east);
+  await caller.sidecar.whenReady;
+  return { east, caller };
+}
+
 export async function startMember(
   mesh: TestMesh,
   name: string,

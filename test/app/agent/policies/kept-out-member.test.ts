@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { ServiceAnswer } from "../../../../src/app/api-model.ts";
 import { askUntil, until } from "../../support/ask.ts";
-import { startCaller, startMember, TestMesh } from "../../support/test-mesh.ts";
+import { startTwoMembers, TestMesh } from "../../support/test-mesh.ts";
 
 function policyYaml(members: readonly string[]): string {
   return `apiVersion: isthmus.dev/v1alpha1
@@ -16,18 +16,7 @@ spec: { namespaces: [shop], members: ${JSON.stringify(members)} }
 
 test("a proxy stops using a member that a policy in a file keeps out, and is back when it is gone", async () => {
   await using mesh = await TestMesh.open();
-  await mesh.issue("east", "us-east-1");
-  await mesh.issue("west", "us-west-1");
-  const [east, west] = await Promise.all([
-    startMember(mesh, "east", "us-east-1"),
-    startMember(mesh, "west", "us-west-1"),
-  ]);
-  await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
-  await Promise.all(
-    [east.gateway, east.cartSidecar, west.gateway, west.cartSidecar].map((one) => one.whenReady),
-  );
-  const caller = await startCaller(mesh, east);
-  await caller.sidecar.whenReady;
+  const { east, caller } = await startTwoMembers(mesh);
   await east.drain(true);
   await askUntil(caller.url, "cart of west", { allowed: ["cart of east"] });
   const cart = (
