@@ -48,7 +48,9 @@ export function createExportWatch(options: ExportWatchOptions): ExportWatch {
       for (const service of options.isWarm() ? services() : []) {
         if (service.exported === undefined) continue;
         const namespace = namespaceOf(service.id);
-        byNamespace.set(namespace, [...(byNamespace.get(namespace) ?? []), service.id]);
+        const exports = byNamespace.get(namespace) ?? [];
+        exports.push(service.id);
+        byNamespace.set(namespace, exports);
         const sinceMs = bare.get(service.id)?.sinceMs ?? clock.monotonicMs();
         const one = bareOf(service, { ...options, namespace, sinceMs });
         if (one.pods.length > 0) found.set(service.id, one);
