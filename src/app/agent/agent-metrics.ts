@@ -53,6 +53,10 @@ export function collectAgentMetrics(view: AgentView): void {
     const { agent, catalog } = trust.identities;
     telemetry.set("svidEnds", { identity: "agent" }, agent.current().notAfterMs / 1000);
     telemetry.set("svidEnds", { identity: "catalog" }, catalog.current().notAfterMs / 1000);
+    const { proxies, agent: late } = view.alarms.overdue();
+    telemetry.set("overdue", { of: "proxies" }, proxies);
+    telemetry.set("overdue", { of: "agent" }, late);
+    telemetry.set("overdue", { of: "issuer" }, view.issuer.findings().length > 0 ? 1 : 0);
     telemetry.set("issuerEnds", {}, trust.issuer.current().certificate.notAfterMs / 1000);
   });
 }

@@ -7,15 +7,16 @@ import type { MemberLease } from "../kubernetes/member-lease.ts";
 import type { AgentCore } from "./agent-core.ts";
 import type { AgentProxies } from "./agent-proxies.ts";
 import type { AgentTrust } from "./agent-trust.ts";
-import { rotationFindings } from "./answers/rotation.ts";
 import type { OpenedDesk } from "./desk/open-desk.ts";
 import type { DiskWatch } from "./disk-watch.ts";
 import type { EngineWatch } from "./engine-watch.ts";
 import type { AgentFederation } from "./federation/open-federation.ts";
 import type { IssuerRenewal } from "./issuer/issuer-renewal.ts";
+import type { RenewalAlarms } from "./issuer/renewal-alarms.ts";
 import type { ProxyWatch } from "./proxy-watch.ts";
 import type { ReplicaWatch } from "./replicas/replica-watch.ts";
 import type { AgentRotation } from "./rotation/open-rotation.ts";
+import { rotationFindings } from "./rotation/rotation-status.ts";
 import type { SecretWatch } from "./secret-watch.ts";
 import type { ExportWatch } from "./sidecars/export-watch.ts";
 
@@ -24,6 +25,7 @@ export interface AgentView {
   readonly config: AgentConfig;
   readonly core: AgentCore;
   readonly trust: AgentTrust;
+  readonly alarms: RenewalAlarms;
   readonly desk: OpenedDesk;
   readonly federation: AgentFederation;
   readonly rotation: AgentRotation;
@@ -49,6 +51,7 @@ export interface AgentView {
 export function findingsOf(view: AgentView): readonly Finding[] {
   const {
     core,
+    alarms,
     desk,
     federation,
     issuer,
@@ -62,6 +65,7 @@ export function findingsOf(view: AgentView): readonly Finding[] {
   } = view;
   const all = [
     core,
+    alarms,
     desk,
     federation,
     issuer,

@@ -26,6 +26,7 @@ import { createEngineWatch } from "./engine-watch.ts";
 import { type AgentFederation, openFederation } from "./federation/open-federation.ts";
 import { openIdentity } from "./identity/open-identity.ts";
 import { openIssuer } from "./issuer/open-issuer.ts";
+import { createRenewalAlarms } from "./issuer/renewal-alarms.ts";
 import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { createProxyWatch, type ProxyWatch } from "./proxy-watch.ts";
@@ -184,6 +185,8 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   doors.federation = federation;
   trust.foreignRoots.onChange(() => core.resources.setTrust(trust.view()));
   core.resources.setTrust(trust.view());
+  const { agent: ownAgent, catalog: ownCatalog } = trust.identities;
+  const alarms = createRenewalAlarms({ clock, identities: [ownAgent, ownCatalog] });
   const issuer = opened.use(openIssuer(config, { trust, desk, admit, clock, random, log }));
   const rotation = opened.use(
     openRotation({ trust, core, doors, clock, renewIssuer: issuer.renewNow }),
@@ -229,7 +232,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
       telemetry,
     }),
     tally: () => rotation.tally(),
-    mustRenew: rotation.mustRenew,
+    mustRenew: (peer, digest) => {
+      alarms.note(peer);
+      return rotation.mustRenew(peer, digest);
+    },
     announced: (request, signal) => core.drains.own.announced(request, signal),
     ...(registration === undefined ? {} : { registration }),
   });
@@ -284,6 +290,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     config,
     core,
     trust,
+    alarms,
     desk,
     federation,
     rotation,

@@ -24,6 +24,7 @@ interface AgentMetrics {
   readonly injectionSeconds: MetricDeclaration<"histogram", never>;
   readonly svidEnds: MetricDeclaration<"gauge", "identity">;
   readonly issuerEnds: MetricDeclaration<"gauge", never>;
+  readonly overdue: MetricDeclaration<"gauge", "of">;
   readonly rotationStep: MetricDeclaration<"gauge", "step">;
   readonly rotationProxies: MetricDeclaration<"gauge", "state">;
 }
@@ -192,6 +193,14 @@ export const agentMetrics: AgentMetrics = {
     unit: "unix seconds",
     of: "both",
     labels: { identity: ["agent", "catalog", "engine"] },
+  },
+  overdue: {
+    name: "isthmus_certificates_overdue",
+    kind: "gauge",
+    help: "Certificates that should have been renewed and were not: of proxies, of the agent itself, of its issuer",
+    unit: "1",
+    of: "agent",
+    labels: { of: ["proxies", "agent", "issuer"] },
   },
   issuerEnds: {
     name: "isthmus_issuer_not_after_seconds",

@@ -4,6 +4,7 @@ import type { TrustDomain } from "../../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import type { Telemetry } from "../../../telemetry/registry.ts";
+import { isOverdue } from "../../../trust/renewal-times.ts";
 import type { WebhookConfig } from "../../config/kubernetes/webhook-config.ts";
 import type { InjectionSettings } from "../../install/inject/containers.ts";
 import { keepServing, newServing } from "./serving-keeper.ts";
@@ -92,7 +93,10 @@ export async function startWebhook(
     findings: () => {
       const isLasting =
         problem !== undefined && clock.monotonicMs() - problem.sinceMs >= tolerableMs;
-      return isLasting ? [unkept(configuration, problem?.reason ?? "")] : [];
+      return [
+        ...(isLasting ? [unkept(configuration, problem?.reason ?? "")] : []),
+        ...(isOverdue(shown, clock.nowMs()) ? [ages(configuration, shown.notAfterMs)] : []),
+      ];
     },
     [Symbol.asyncDispose]: async () => {
       ending.abort(new Error("the webhook is closing"));
@@ -105,6 +109,12 @@ export async function startWebhook(
 function unkept(subject: string, reason: string): Finding {
   const message = `new pods may come without a sidecar, or not at all: ${reason}`;
   return { code: "KUBERNETES_WEBHOOK_UNKEPT", severity: "warning", subject, message };
+}
+
+function ages(subject: string, notAfterMs: number): Finding {
+  const end = new Date(notAfterMs).toISOString();
+  const message = `the webhook's certificate was not renewed; when it ends, ${end}, API servers refuse it`;
+  return { code: "KUBERNETES_WEBHOOK_AGES", severity: "warning", subject, message };
 }
 
 /** What pods that come now are given. */
