@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { RunningAgent } from "../../../../src/app/agent/agent.ts";
+import type { MemberAnswer } from "../../../../src/app/api-model.ts";
+import { run } from "../../../cli/fake-terminal.ts";
+import { until } from "../../support/ask.ts";
+import { TestMesh } from "../../support/test-mesh.ts";
+
+/** Three members on one hub; the last that was issued knows them all. */
+async function threeAgents(
+  mesh: TestMesh,
+  options: { readonly signer: boolean },
+): Promise<{ readonly east: RunningAgent; readonly west: RunningAgent }> {
+  for (const name of ["north", "west", "east"]) await mesh.issue(name, `${name}-1`);
+  const start = async (name: string): Promise<RunningAgent> => {
+    await mkdir(mesh.servicesDir(name), { recursive: true });
+    const config = mesh.agentConfig(name, `${name}-1`, 1);
+    const file = join(mesh.dir, "root", "root.key");
+    const signer =
+      options.signer && name === "east" ? { signer: { t: "file", file } as const } : {};
+    return await mesh.startAgent({ ...config, trust: { ...config.trust, ...signer } });
+  };
+  return { east: await start("east"), west: await start("west") };
+}
+
+const standingOf =
+  (member: string, standing: string) =>
+  ({ members }: { readonly members: readonly MemberAnswer[] }): boolean =>
+    members.some((one) => one.name === member && one.standing === standing);
+
+test("isthmus member deny has an agent with the root deny a member, and all learn it over the hub", async () => {
+  await using mesh = await TestMesh.open();
+  const { east, west } = await threeAgents(mesh, { signer: true });
+  const at = ["--agent", east.httpUrl];
+  const denied = await run(["member", "deny", "north", ...at]);
+  assert.equal(denied.code, 0, denied.err);
+  assert.match(denied.out, /^Denied north: charter 5 is in force/);
+  await until(`${west.httpUrl}/api/v1/members`, standingOf("north", "denied"));
+  // Denied is denied: no charter is raised for it again.
+  assert.match((await run(["member", "deny", "north", ...at])).out, /charter 5 is in force/);
+  const unknown = await run(["member", "deny", "noth", ...at]);
+  assert.match(unknown.err, /did you mean.*north.*MESH_NOT_FOUND/s);
+  assert.match(
+    (await run(["member", "deny", "east", ...at])).err,
+    /its own agent's|this agent's own/,
+  );
+  // The other one may not use the root.
+  const refused = await run(["member", "deny", "east", "--agent", west.httpUrl]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /MESH_TRUST_SIGNER_MISSING/);
+});
+
+test("with the root's folder any agent takes the denial, and what agents raised meanwhile stays", async () => {
+  await using mesh = await TestMesh.open();
+  const { east, west } = await threeAgents(mesh, { signer: true });
+  const root = join(mesh.dir, "root");
+  const copy = join(mesh.dir, "copy");
+  await cp(root, copy, { recursive: true });
+  assert.equal((await run(["member", "deny", "north", "--agent", east.httpUrl])).code, 0);
+  await until(`${west.httpUrl}/api/v1/members`, standingOf("north", "denied"));
+  // The folder is behind: it has charter 4 still.
+  const offline = await run(["member", "deny", "east", "--dir", root, "--agent", west.httpUrl]);
+  assert.equal(offline.code, 0, offline.err);
+  assert.match(offline.out, /charter 6 is in force/);
+  await until(`${west.httpUrl}/api/v1/members`, (answer: { members: MemberAnswer[] }) =>
+    ["north", "east"].every((name) => standingOf(name, "denied")(answer)),
+  );
+  const old = await run(["trust", "publish", "--dir", copy, "--agent", west.httpUrl]);
+  assert.match(old.err, /MESH_TRUST_CHARTER_CONFLICT/);
+  assert.equal((await run(["trust", "publish", "--dir", root, "--agent", west.httpUrl])).code, 0);
+  // A second use of the same root at once is told for what it is.
+  await run(["trust", "issue", "member", "a", "--dir", copy, "--out", join(mesh.dir, "a")]);
+  await run(["trust", "issue", "member", "b", "--dir", copy, "--out", join(mesh.dir, "b")]);
+  const twice = await run(["trust", "publish", "--dir", copy, "--agent", west.httpUrl]);
+  assert.match(
+    twice.err,
+    /another charter with number 6 is in force.*MESH_TRUST_CHARTER_CONFLICT/s,
+  );
+});
