@@ -6,7 +6,7 @@ export interface MassLossRules {
   readonly atLeast: number;
 }
 
-export const massLossRules: MassLossRules = {
+const massLossRules: MassLossRules = {
   // An agent whose network died hears of each stream when that one's pings stay unanswered.
   windowMs: 10_000,
   atLeast: 3,

@@ -6,18 +6,12 @@ import {
 } from "../../../discovery/registration/registered-book.ts";
 import { registeredEndpoints } from "../../../discovery/registration/registered-endpoints.ts";
 import { registeredIn, registeredJson } from "../../../discovery/registration/registered-json.ts";
-import { createSelection, type Selection } from "../../../discovery/registration/selection.ts";
 import type { ClaimVerdict } from "../../../mesh/claim.ts";
 import { MeshError } from "../../../mesh/errors.ts";
 import type { ServiceId, SpiffeId, TrustDomain } from "../../../mesh/ids.ts";
 import type { Clock, Log } from "../../../mesh/ports.ts";
 import type { Endpoint, Finding, LocalService } from "../../../mesh/service.ts";
-import {
-  type GroupDefinition,
-  groupNamespace,
-  readGroupId,
-  type WorkloadGroup,
-} from "../../../mesh/workload-group.ts";
+import type { GroupDefinition, WorkloadGroup } from "../../../mesh/workload-group.ts";
 import type {
   RegisteredWorkload,
   Registrant,
@@ -26,10 +20,13 @@ import type {
 } from "../../../proxy/registration-desk.ts";
 import type { GroupAccount } from "../../../trust/join/join-grant.ts";
 import type { HealthChange } from "../../../xds/registering/requests.ts";
+import type { RegisteredShare } from "../replicas/registered-share.ts";
 import { type InstanceTwins, watchTwins } from "./instance-twins.ts";
 import { type ArrivalRules, groupFor, judgeArrival } from "./judge-arrival.ts";
+import { LeaveWitnesses, leaveMark } from "./leave-witnesses.ts";
 import { openRegistrationFile, type RegistrationFile } from "./registration-file.ts";
 import { registrationFindings } from "./registration-findings.ts";
+import { RegistrationGroups } from "./registration-groups.ts";
 import { type TakenOverOptions, takenOver } from "./taken-over.ts";
 
 export interface RegistrationOptions {
@@ -76,12 +73,12 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   /** Of this process; entries say by it where a stream is. */
   readonly life: string = randomUUID();
   readonly #options: RegistrationOptions;
-  readonly #selection: Selection = createSelection();
-  readonly #groups = new Map<string, readonly WorkloadGroup[]>();
+  readonly #groups = new RegistrationGroups();
   readonly #book: RegisteredBook;
   readonly #lines = new Map<string, Line>();
   readonly #rules: ArrivalRules;
   readonly #twins: InstanceTwins;
+  readonly #witnesses: LeaveWitnesses;
   readonly #lives = new Map<string, number>();
   readonly #tick: NodeJS.Timeout;
   readonly #startedAtMs: number;
@@ -89,7 +86,6 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   #flushing: NodeJS.Timeout | undefined;
   #flushedAtMs = Number.NEGATIVE_INFINITY;
   #revision = 0;
-  #hasGroups = false;
   #isClosing = false;
 
   private constructor(options: RegistrationOptions) {
@@ -97,12 +93,13 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     this.#options = options;
     this.#startedAtMs = clock.monotonicMs();
     this.#twins = watchTwins(clock);
+    this.#witnesses = new LeaveWitnesses(options);
     this.#book = createRegisteredBook({
       holder: this.life,
-      groupOf: (id) => this.#selection.group(id),
+      groupOf: (id) => this.#groups.selection.group(id),
       ...clock,
     });
-    this.#rules = { ...options, book: this.#book, selection: this.#selection, ...clock };
+    this.#rules = { ...options, book: this.#book, selection: this.#groups.selection, ...clock };
     this.#tick = setInterval(() => this.#pass(), tickMs);
   }
 
@@ -115,27 +112,21 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
 
   /** All groups of one source. */
   setGroups(source: string, groups: readonly WorkloadGroup[]): void {
-    this.#hasGroups = true;
-    this.#groups.set(source, groups);
-    this.#options.onServices(this.#selection.setGroups([...this.#groups.values()].flat()));
+    this.#options.onServices(this.#groups.set(source, groups));
     for (const key of this.#lines.keys()) this.#tell(key);
   }
 
   /** What becomes of a group of that source. */
   standingOf(source: string, id: string): GroupStanding {
-    const groups = this.#groups.get(source);
-    const group = groups?.find((one) => one.id === id);
-    if (group === undefined) return { t: "waiting" };
-    const services = this.#selection.servicesOf(group.id).length;
-    return { t: "taken", generation: group.generation, services };
+    return this.#groups.standingOf(source, id);
   }
 
   /** What stands behind the service; to be asked whenever it is another, and with undefined when it is gone. */
   endpointsOf(id: ServiceId, service: LocalService | undefined): readonly Endpoint[] {
-    this.#selection.setService(id, service?.selects);
+    this.#groups.selection.setService(id, service?.selects);
     if (service === undefined) return [];
     const nowMs = this.#options.clock.monotonicMs();
-    return this.#selection
+    return this.#groups.selection
       .groupsOf(id)
       .flatMap((group) =>
         registeredEndpoints(service, { group, entries: this.#book.of(group.id), nowMs }),
@@ -143,26 +134,17 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   }
 
   describe(peer: SpiffeId, group: string): GroupDefinition {
-    return this.#definitionOf(groupFor(peer, group, this.#rules));
+    return this.#groups.definitionOf(groupFor(peer, group, this.#rules));
   }
 
   /** What a token for a VM of that group may buy. */
   findGroup(id: string): GroupAccount {
-    if (!this.#hasGroups) return { t: "unknown" };
-    const known = readGroupId(id);
-    const group = known === undefined ? undefined : this.#selection.group(known);
-    if (group === undefined) return { t: "absent" };
-    const { serviceAccount } = group;
-    const services = this.#selection.servicesOf(group.id);
-    return { t: "found", namespace: groupNamespace(group.id), serviceAccount, services };
+    return this.#groups.find(id);
   }
 
   /** Whether workloads of some group run as this account. */
   isVmAccount(account: { readonly namespace: string; readonly serviceAccount: string }): boolean {
-    return [...this.#selection.groups()].some(
-      ({ id, serviceAccount }) =>
-        serviceAccount === account.serviceAccount && groupNamespace(id) === account.namespace,
-    );
+    return this.#groups.hasAccount(account);
   }
 
   open(registrant: Registrant, line: WorkloadLine): RegisteredWorkload {
@@ -200,20 +182,28 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     return `${this.life} ${this.#book.revision()}`;
   }
 
+  /** Goodbyes that this agent's proxies have taken over. */
+  taken(): readonly string[] {
+    return this.#witnesses.taken();
+  }
+
   /** Takes what another agent of this member knows. */
-  merge(life: string, entries: readonly unknown[]): void {
+  merge({ life, entries = [], taken }: Omit<RegisteredShare, "version">): void {
     const { clock } = this.#options;
     this.#lives.set(life, clock.monotonicMs());
+    this.#witnesses.hear(life, taken);
     this.#book.merge(entries.flatMap((one) => registeredIn(one, clock.monotonicMs()) ?? []));
     for (const [key, own] of this.#lines) this.#defend(key, own);
-    this.#changed();
+    if (entries.length === 0) return;
+    this.#flush();
+    this.#witnesses.look(this.#book.all());
   }
 
   findings(): readonly Finding[] {
     return [
       ...registrationFindings({
-        groups: [...this.#selection.groups()],
-        servicesOf: ({ id }) => this.#selection.servicesOf(id),
+        groups: [...this.#groups.selection.groups()],
+        servicesOf: ({ id }) => this.#groups.selection.servicesOf(id),
         held: this.#book.held(),
         service: this.#options.service,
         unproven: this.#options.unproven(),
@@ -231,6 +221,7 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     this.#isClosing = true;
     clearInterval(this.#tick);
     clearTimeout(this.#flushing);
+    this.#witnesses[Symbol.dispose]();
     await this.#file?.close();
   }
 
@@ -284,8 +275,12 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     this.#book.leave(key);
     this.#flush();
     const limit = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
-    const missing = await takenOver(this.#options.proxies, limit);
     const entry = this.#book.get(key);
+    const [late, others] = await Promise.all([
+      takenOver(this.#options.proxies, limit),
+      entry === undefined ? [] : this.#witnesses.others(leaveMark(entry), limit),
+    ]);
+    const missing = [...late, ...others];
     const fields = { group: entry?.group, name: entry?.name, names: missing };
     this.#options.log.info(fields, "Workload has left");
     if (this.#lines.get(key) === own) {
@@ -325,21 +320,16 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     own?.line.end(new MeshError("MESH_REGISTRATION_ADDRESS", `Cannot stay registered: ${truth}`));
   }
 
-  #definitionOf(group: WorkloadGroup): GroupDefinition {
-    const { generation: _generation, labels: _labels, ...told } = group;
-    return { ...told, services: this.#selection.servicesOf(group.id) };
-  }
-
   #tell(key: string): void {
     const own = this.#lines.get(key);
     const entry = this.#book.get(key);
     if (own === undefined || entry === undefined) return;
-    const group = this.#selection.group(entry.group);
+    const group = this.#groups.selection.group(entry.group);
     if (group?.serviceAccount !== entry.serviceAccount) {
       const truth = `WorkloadGroup ${entry.group} is gone, or has another service account`;
       return own.line.end(new MeshError("MESH_REGISTRATION_GROUP", `Cannot register: ${truth}`));
     }
-    const definition = this.#definitionOf(group);
+    const definition = this.#groups.definitionOf(group);
     const content = JSON.stringify(definition);
     if (content === own.told) return;
     own.told = content;
@@ -362,7 +352,9 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     const groups = this.#book.takeChanged();
     if (groups.size === 0) return;
     this.#flushedAtMs = this.#options.clock.monotonicMs();
-    this.#options.onServices(new Set([...groups].flatMap((id) => this.#selection.servicesOf(id))));
+    this.#options.onServices(
+      new Set([...groups].flatMap((id) => this.#groups.selection.servicesOf(id))),
+    );
   }
 }
 

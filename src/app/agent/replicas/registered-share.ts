@@ -5,6 +5,8 @@ export interface RegisteredShare {
   readonly version: string;
   /** Absent: as at the version that was asked with. */
   readonly entries?: readonly unknown[];
+  /** Marks of goodbyes that its proxies have taken over. */
+  readonly taken: readonly unknown[];
 }
 
 /** What an agent knows of registered workloads, as it tells it. */
@@ -12,8 +14,9 @@ export interface RegisteredKnowledge {
   readonly life: string;
   readonly version: () => string;
   readonly entries: () => readonly object[];
+  readonly taken: () => readonly string[];
   /** Takes what another agent knows. */
-  readonly merge: (life: string, entries: readonly unknown[]) => void;
+  readonly merge: (share: RegisteredShare) => void;
 }
 
 const maxTextChars = 256;
@@ -24,14 +27,19 @@ export function registeredFor(
 ): RegisteredShare {
   const { life } = knowledge;
   const version = knowledge.version();
-  return known === version ? { life, version } : { life, version, entries: knowledge.entries() };
+  const share = { life, version, taken: knowledge.taken() };
+  return known === version ? share : { ...share, entries: knowledge.entries() };
 }
 
 /** Undefined: an older release, or one that lets no workloads register. */
 export function registeredFrom(value: unknown): RegisteredShare | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { life, version, entries } = value as Readonly<Record<string, unknown>>;
+  const { life, version, entries, taken } = value as Readonly<Record<string, unknown>>;
   if (typeof life !== "string" || typeof version !== "string") return undefined;
-  const told = { life: life.slice(0, maxTextChars), version: version.slice(0, maxTextChars) };
+  const told = {
+    life: life.slice(0, maxTextChars),
+    version: version.slice(0, maxTextChars),
+    taken: Array.isArray(taken) ? taken : [],
+  };
   return Array.isArray(entries) ? { ...told, entries } : told;
 }

@@ -184,7 +184,7 @@ function watchOne(
       if (instance !== undefined) options.met.add(instance);
       if (proofs !== undefined) options.onProofs(proofs);
       if (registered !== undefined) {
-        options.registration?.merge(registered.life, registered.entries ?? []);
+        options.registration?.merge(registered);
       }
       known = { version, registered: registered?.version ?? "" };
       enter(true);

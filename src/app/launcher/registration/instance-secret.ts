@@ -6,7 +6,7 @@ import { replaceFile } from "../../../mesh/io/replace-file.ts";
 import { instanceSecretBytes } from "../../../xds/registering/requests.ts";
 
 /** In the folder of the identity, and as private as its key. */
-export const instanceSecretFile = "instance.key";
+const instanceSecretFile = "instance.key";
 
 const newSecretBytes = 32;
 

@@ -12,7 +12,7 @@ import { local, type TestMesh } from "../../support/test-mesh.ts";
 
 export const member = "east";
 
-export function groupId(text: string): GroupId {
+function groupId(text: string): GroupId {
   const id = readGroupId(text);
   if (id === undefined) throw new TypeError(text);
   return id;
