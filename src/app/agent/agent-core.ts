@@ -199,6 +199,7 @@ export class AgentCore implements AsyncDisposable {
     this.#sources = createOwnSources({
       sources: options.sources,
       onChange: (source, change) => this.#takeSource(source, change),
+      hasRegistration: options.registration !== undefined,
     });
     this.#knowledge = new Knowledge({
       clock,
