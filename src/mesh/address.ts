@@ -49,9 +49,17 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || /^(?:127\.|::1$)/.test(host);
 }
 
-/** An IP literal in its one shortest spelling (RFC 5952): IPv6 has many of one address. */
+/**
+ * An IP literal in its one shortest spelling (RFC 5952): IPv6 has many of one address. An IPv4 address in the clothes
+ * of an IPv6 one is what it stands for: compared as it is, it would be another machine's.
+ */
 export function canonicalIp(text: string): string {
-  return text.includes(":") ? new URL(`http://[${text}]`).hostname.slice(1, -1) : text;
+  if (!text.includes(":")) return text;
+  const short = new URL(`http://[${text}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short) ?? [];
+  if (high === undefined || low === undefined) return short;
+  const value = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
+  return [24, 16, 8, 0].map((shift) => (value >>> shift) & 255).join(".");
 }
 
 // Read for each endpoint of each change: without parts, patterns and large numbers it costs a tenth.

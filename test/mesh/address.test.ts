@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
+  canonicalIp,
   formatHostPort,
   isInRange,
   isIp,
@@ -110,4 +111,19 @@ for (const address of [
 
 for (const address of ["10.0.0.1", "203.0.113.7", "2001:db8::1"]) {
   test(`isRoutable() takes ${address}`, () => assert.ok(isRoutable(address)));
+}
+
+const spellings = [
+  ["10.0.0.7", "10.0.0.7"],
+  ["2001:DB8:0:0:0:0:0:1", "2001:db8::1"],
+  ["::ffff:10.0.0.7", "10.0.0.7"],
+  ["::FFFF:a00:7", "10.0.0.7"],
+  ["0:0:0:0:0:ffff:255.255.255.255", "255.255.255.255"],
+  ["::10.0.0.7", "::a00:7"],
+  ["::ffff:0:10.0.0.7", "::ffff:0:a00:7"],
+] as const;
+for (const [written, wanted] of spellings) {
+  test(`canonicalIp() writes ${written} as ${wanted}`, () => {
+    assert.equal(canonicalIp(written), wanted);
+  });
 }
