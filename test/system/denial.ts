@@ -48,7 +48,11 @@ export async function deny({ denied, ...options }: DenialCase): Promise<Denial> 
   await Promise.all([kept.more(20), fresh.more(20)]);
   const startMs = performance.now();
   const api = denied === "east" ? mesh.westApi : mesh.eastApi;
-  const { code, err } = await run(["member", "deny", denied, "--agent", api], mesh.dir);
+  const config = denied === "east" ? "west-agent.yaml" : "east-agent.yaml";
+  const { code, err } = await run(
+    ["member", "deny", denied, "-c", config, "--agent", api],
+    mesh.dir,
+  );
   assert.equal(code, 0, err);
   const commandMs = performance.now() - startMs;
   await Promise.all([kept.over(), fresh.over()]);

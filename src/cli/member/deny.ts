@@ -1,24 +1,23 @@
 import type { CharterAnswer } from "../../app/api-model.ts";
-import { denyInFolder, type FolderCharter } from "../../app/member/root-tasks.ts";
+import { denyByAgent, denyInFolder, type FolderCharter } from "../../app/member/root-tasks.ts";
 import { MeshError } from "../../mesh/errors.ts";
 import { agentOption, changeAtAgent, documentOfAgent } from "../agent-api.ts";
 import { type Arguments, type Command, exitCodes, jsonOption, type Terminal } from "../command.ts";
 import { printJson } from "../print/print-json.ts";
+import { optionalConfig } from "../service.ts";
+import { agentConfigIn } from "../token/agent-config-option.ts";
 
 export const memberDeny: Command = {
   name: "member deny",
-  usage: "NAME [--dir ROOT] [--agent URL] [--json]",
+  usage: "NAME (--config FILE | --dir ROOT) [--agent URL] [--json]",
   about:
     "Puts a member out: its records, its certificates and its connections are refused everywhere within seconds,\n" +
-    "and what is connected is cut. Only the root can say so. Without --dir, asks an agent on this machine that\n" +
-    "has trust.signer; with the root's folder, signs the new charter here and hands it to any agent. Envoys end\n" +
-    "the other TCP connections of their sidecars, too: they cannot tell whose each is.",
+    "and what is connected is cut. Only the root can say so: --config names the agent.yaml of an agent with\n" +
+    "trust.signer, --dir the root's folder; the new charter is signed here and handed to any agent on this\n" +
+    "machine. Envoys end the other TCP connections of their sidecars, too: they cannot tell whose each is.",
   options: {
-    dir: {
-      type: "string",
-      hint: "ROOT",
-      about: "the root's folder, where no agent may use the root",
-    },
+    config: { ...optionalConfig, about: "agent.yaml of an agent with trust.signer" },
+    dir: { type: "string", hint: "ROOT", about: "the root's folder, where no agent may use it" },
     ...agentOption,
     ...jsonOption,
   },
@@ -26,13 +25,21 @@ export const memberDeny: Command = {
   run: async (args, terminal) => {
     const name = args.positionals[0] ?? "";
     const dir = args.text("dir");
-    const answer =
-      dir === undefined
-        ? await changeAtAgent<CharterAnswer>(`/api/v1/members/${encodeURIComponent(name)}/deny`, {
-            args,
-            terminal,
-          })
-        : await denyOffline({ name, dir }, { args, terminal });
+    if ((dir === undefined) === (args.text("config") === undefined)) {
+      throw new MeshError("MESH_USAGE", "Cannot deny: name either --config or --dir");
+    }
+    const asked = { args, terminal };
+    const config = dir === undefined ? agentConfigIn(args, terminal) : undefined;
+    if (dir === undefined && config === undefined) return exitCodes.config;
+    const answer = await inTries(async () => {
+      // What an agent has may be newer than what is on disk.
+      const newest = await documentOfAgent("/api/v1/charter", asked);
+      const made =
+        config === undefined
+          ? await denyInFolder({ name, newest, dir: dir ?? "" })
+          : await denyByAgent(config, { name, newest });
+      return await handOver(made, { ...asked, dir });
+    });
     if (args.has("json")) printJson(answer, terminal);
     else {
       terminal.out(
@@ -44,30 +51,35 @@ export const memberDeny: Command = {
   },
 };
 
+const maxTries = 3;
+
+/** Somebody joins at the same moment: the same again on top of that. */
+async function inTries(run: () => Promise<CharterAnswer>): Promise<CharterAnswer> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await run();
+    } catch (thrown) {
+      const isRace = thrown instanceof MeshError && thrown.code === "MESH_TRUST_CHARTER_CONFLICT";
+      if (!isRace || tries === maxTries) throw thrown;
+    }
+  }
+}
+
 interface Asked {
   readonly args: Arguments;
   readonly terminal: Terminal;
 }
 
-async function denyOffline(
-  words: { readonly name: string; readonly dir: string },
-  asked: Asked,
-): Promise<CharterAnswer> {
-  // What an agent has may be newer than a folder.
-  const newest = await documentOfAgent("/api/v1/charter", asked);
-  return await handOver(await denyInFolder({ ...words, newest }), { ...asked, dir: words.dir });
-}
-
 /** Gives a charter to an agent, which gives it to all. Throws as `changeAtAgent`, and says what to do then. */
 export async function handOver(
   charter: FolderCharter,
-  asked: Asked & { readonly dir: string },
+  asked: Asked & { readonly dir: string | undefined },
 ): Promise<CharterAnswer> {
   const { dir, ...rest } = asked;
   try {
     return await changeAtAgent<CharterAnswer>("/api/v1/charter", { ...rest, body: charter.file });
   } catch (thrown) {
-    if (!(thrown instanceof MeshError)) throw thrown;
+    if (!(thrown instanceof MeshError) || dir === undefined) throw thrown;
     throw new MeshError(
       thrown.code,
       `${thrown.message}\nCharter ${charter.number} lies in ${dir}, and no member knows it yet: isthmus trust publish --dir ${dir}`,

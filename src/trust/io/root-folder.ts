@@ -3,26 +3,54 @@ import { join } from "node:path";
 import type { Charter, SignedCharter } from "../../mesh/charter.ts";
 import { codeOf, MeshError } from "../../mesh/errors.ts";
 import { judgeCharter, signCharter, type TrustedCharter } from "../charter.ts";
+import { charterSignerOf } from "../root-rotation/issuing-root.ts";
 import { loadRoot, saveCharter } from "./member-files.ts";
+import type { SignerPlace } from "./open-signer.ts";
+import { openRootSigner } from "./root-keys.ts";
+import { rootPlaceIn } from "./root-place.ts";
 
 /**
  * Raises the charter in a root's folder and writes it there; nobody else knows it yet. `newest` is what an
- * agent has: agents that may use the root raise charters, too. Throws MESH_TRUST_CHARTER_CONFLICT,
- * MESH_TRUST_CHARTER_REFUSED, MESH_USAGE, what the edit throws and what reading the root throws.
+ * agent has: agents that may use the root raise charters, too. An edit that changes nothing raises nothing.
+ * Throws MESH_TRUST_CHARTER_CONFLICT, MESH_TRUST_CHARTER_REFUSED, MESH_USAGE, what the edit throws and what
+ * reading the root throws.
  */
 export async function raiseInFolder(options: {
   readonly dir: string;
   readonly edit: (charter: Charter) => Charter;
   readonly newest?: SignedCharter;
 }): Promise<TrustedCharter> {
-  const { dir, edit, newest } = options;
+  const { dir, ...rest } = options;
   return await lockedRoot(dir, async () => {
-    const { root, charter } = await loadRoot(dir);
-    const current = newest === undefined ? charter : newerOf(charter, newest);
-    const next = await signCharter(edit(current.charter), root.signer);
+    const { charter } = await loadRoot(dir);
+    const next = await raisedWith(await rootPlaceIn(dir), { own: charter, ...rest });
     await saveCharter(dir, next);
     return next;
   });
+}
+
+/**
+ * The next charter after the newer of two, signed by the root that is at that place; written nowhere. Throws as
+ * `raiseInFolder`.
+ */
+export async function raisedWith(
+  place: SignerPlace,
+  options: {
+    readonly own: TrustedCharter;
+    readonly edit: (charter: Charter) => Charter;
+    readonly newest?: SignedCharter;
+  },
+): Promise<TrustedCharter> {
+  const { own, edit, newest } = options;
+  const current = newest === undefined ? own : newerOf(own, newest);
+  const edited = edit(current.charter);
+  if (edited === current.charter) return current;
+  const one = charterSignerOf(edited);
+  const isWanted = (keyId: string): boolean =>
+    one === undefined
+      ? current.bundle.roots.some(({ spkiSha256 }) => spkiSha256 === keyId)
+      : keyId === one;
+  return await signCharter(edited, await openRootSigner(place, isWanted));
 }
 
 function newerOf(own: TrustedCharter, offered: SignedCharter): TrustedCharter {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdir } from "node:fs/promises";
+import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { RunningAgent } from "../../../../src/app/agent/agent.ts";
@@ -30,10 +30,26 @@ const standingOf =
   ({ members }: { readonly members: readonly MemberAnswer[] }): boolean =>
     members.some((one) => one.name === member && one.standing === standing);
 
-test("isthmus member deny has an agent with the root deny a member, and all learn it over the hub", async () => {
+/** What the command reads of an agent's configuration. */
+async function configFile(mesh: TestMesh, name: string, signer = ""): Promise<string> {
+  const file = join(mesh.dir, `${name}.yaml`);
+  await writeFile(
+    file,
+    `mesh: acme.mesh
+member: { name: ${name}, cloud: aws, region: ${name}-1 }
+trust: { dir: ./${name}/trust${signer} }
+catalog: { memory: true, snapshotDir: ./${name}/state }
+sources: [{ files: ./${name}/services }]
+`,
+  );
+  return file;
+}
+
+test("isthmus member deny denies a member by trust.signer, and all learn it over the hub", async () => {
   await using mesh = await TestMesh.open();
   const { east, west } = await threeAgents(mesh, { signer: true });
-  const at = ["--agent", east.httpUrl];
+  const config = await configFile(mesh, "east", ", signer: { file: ./root/root.key }");
+  const at = ["--config", config, "--agent", east.httpUrl];
   const denied = await run(["member", "deny", "north", ...at]);
   assert.equal(denied.code, 0, denied.err);
   assert.match(denied.out, /^Denied north: charter 5 is in force/);
@@ -46,8 +62,9 @@ test("isthmus member deny has an agent with the root deny a member, and all lear
     (await run(["member", "deny", "east", ...at])).err,
     /its own agent's|this agent's own/,
   );
-  // The other one may not use the root.
-  const refused = await run(["member", "deny", "east", "--agent", west.httpUrl]);
+  // The other one may not use the root, and whoever only reaches the port may not either.
+  const other = await configFile(mesh, "west");
+  const refused = await run(["member", "deny", "east", "-c", other, "--agent", west.httpUrl]);
   assert.equal(refused.code, 1);
   assert.match(refused.err, /MESH_TRUST_SIGNER_MISSING/);
 });
@@ -58,7 +75,9 @@ test("with the root's folder any agent takes the denial, and what agents raised 
   const root = join(mesh.dir, "root");
   const copy = join(mesh.dir, "copy");
   await cp(root, copy, { recursive: true });
-  assert.equal((await run(["member", "deny", "north", "--agent", east.httpUrl])).code, 0);
+  const config = await configFile(mesh, "east", ", signer: { file: ./root/root.key }");
+  const first = await run(["member", "deny", "north", "-c", config, "--agent", east.httpUrl]);
+  assert.equal(first.code, 0, first.err);
   await until(`${west.httpUrl}/api/v1/members`, standingOf("north", "denied"));
   // The folder is behind: it has charter 4 still.
   const offline = await run(["member", "deny", "east", "--dir", root, "--agent", west.httpUrl]);
