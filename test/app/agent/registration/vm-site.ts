@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunningAgent } from "../../../../src/app/agent/agent.ts";
-import type { AgentConfig } from "../../../../src/app/config/config.ts";
+import type { AgentConfig, EngineKind } from "../../../../src/app/config/config.ts";
 import type { RunningEngine } from "../../../../src/app/launcher/engine-launcher.ts";
 import { formatHostPort, type HostPort } from "../../../../src/mesh/address.ts";
 import { parseServiceId } from "../../../../src/mesh/ids.ts";
@@ -79,6 +79,7 @@ export async function startVm(
     port,
     agents,
     hasApp = false,
+    engine = "embedded",
   }: {
     readonly name: string;
     readonly address: string;
@@ -86,6 +87,7 @@ export async function startVm(
     readonly agents: readonly HostPort[];
     /** The application runs already. */
     readonly hasApp?: boolean;
+    readonly engine?: EngineKind;
   },
 ): Promise<Vm> {
   const app = hasApp ? { port, kill: async () => undefined } : await startApp(name, port, address);
@@ -98,6 +100,7 @@ export async function startVm(
     ...(otherAgents.length === 0 ? {} : { otherAgents }),
     workload: name,
     serviceAccount: "cart",
+    engine,
     inbound: [{ endpoint: at, listen: { host: address, port: listen }, app: at }],
     registration: { group: groupId("shop/carts"), allowExec: false },
   });
