@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { RunningAgent } from "../../../../src/app/agent/agent.ts";
@@ -97,4 +97,30 @@ test("with the root's folder any agent takes the denial, and what agents raised 
     twice.err,
     /another charter with number 6 is in force.*MESH_TRUST_CHARTER_CONFLICT/s,
   );
+});
+
+test("an agent whose root key is missing, or open to others, serves on and says so", async () => {
+  await using mesh = await TestMesh.open();
+  await mesh.issue("east", "east-1");
+  await mkdir(mesh.servicesDir("east"), { recursive: true });
+  const plain = mesh.agentConfig("east", "east-1", 1);
+  const file = join(mesh.dir, "copy.key");
+  const signer = { t: "file", file } as const;
+  const withKey = { ...plain, trust: { ...plain.trust, signer } };
+  const said = async (url: string): Promise<string> => {
+    const { findings } = await until<{ findings: { code: string; message: string }[] }>(
+      `${url}/api/v1/findings`,
+      (answer) => answer.findings.some(({ code }) => code === "TRUST_SIGNER_UNUSABLE"),
+    );
+    return findings.find(({ code }) => code === "TRUST_SIGNER_UNUSABLE")?.message ?? "";
+  };
+  const missing = await mesh.startAgent(withKey);
+  await missing.whenWarm;
+  assert.match(await said(missing.httpUrl), /ENOENT/);
+  await missing.stop({ deadlineMs: 0 });
+  await cp(join(mesh.dir, "root", "root.key"), file);
+  await chmod(file, 0o644);
+  const open = await mesh.startAgent(withKey);
+  await open.whenWarm;
+  assert.match(await said(open.httpUrl), /others may read or write it/);
 });
