@@ -3,6 +3,7 @@ import type { HostPort } from "../../mesh/address.ts";
 import { type ErrorCode, MeshError } from "../../mesh/errors.ts";
 import type { Secret } from "../../mesh/secret.ts";
 import { parseJoinToken } from "../../trust/join/join-token.ts";
+import { isTimeout } from "../launcher/agent-call.ts";
 import { type PinnedAgent, pinnedAgent } from "./pinned-agent.ts";
 
 export interface JoinAt {
@@ -32,6 +33,8 @@ const defaultRounds = 20;
 const pauseMs = 100;
 // What five hundred newcomers at once are told to wait.
 const patienceMs = 1000;
+// One that takes so long is waited for this often; then nobody is there.
+const slowRounds = 3;
 const worthPatience: ReadonlySet<ErrorCode> = new Set([
   "MESH_JOIN_TOKEN_UNPROVEN",
   "MESH_XDS_LIMIT",
@@ -58,17 +61,19 @@ export async function askInTurn<Answer>(
         failures.push(thrown);
       }
     }
-    const delayMs = pauseAfter(failures);
+    const delayMs = pauseAfter(failures, round);
     if (delayMs === undefined || round >= rounds) throw mostTelling(failures);
     await wait(delayMs, undefined, signal === undefined ? {} : { signal });
   }
 }
 
 /** Undefined: asking again changes nothing. */
-function pauseAfter(failures: readonly MeshError[]): number | undefined {
+function pauseAfter(failures: readonly MeshError[], round: number): number | undefined {
+  const isBusy =
+    failures.some(({ code }) => worthPatience.has(code)) ||
+    (round < slowRounds && failures.some(isTimeout));
   // Those that came together do not come back together.
-  if (failures.some(({ code }) => worthPatience.has(code)))
-    return patienceMs * (0.5 + Math.random());
+  if (isBusy) return patienceMs * (0.5 + Math.random());
   const isElsewhere = failures.some(({ code }) => code === "MESH_JOIN_TOKEN_ELSEWHERE");
   return isElsewhere ? pauseMs : undefined;
 }

@@ -1,4 +1,4 @@
-import { type Client, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { type Client, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { type ErrorCode, errorCodes, MeshError, reasonOf } from "../../mesh/errors.ts";
 import { codeTrailer } from "../../xds/issuing.ts";
@@ -36,6 +36,11 @@ export async function callAgent<Request, Response>(
   } finally {
     client.close();
   }
+}
+
+/** Whether nobody said anything in time: an agent that has much to do, or nobody. */
+export function isTimeout({ cause }: MeshError): boolean {
+  return isServiceError(cause) && cause.code === status.DEADLINE_EXCEEDED;
 }
 
 function answerTo<Request, Response>(

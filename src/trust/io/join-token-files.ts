@@ -1,9 +1,11 @@
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, MeshError, reasonOf } from "../../mesh/errors.ts";
 import { syncDir } from "../../mesh/io/replace-file.ts";
 import type { JoinTokenRecord, JoinTokenUse, StoredToken } from "../join/join-grant.ts";
 import { formatRecord, formatUse, parseRecord, parseUse } from "../join/join-record.ts";
+import { asUser } from "./private-folder.ts";
 import { readText } from "./safe-files.ts";
 
 // One folder for each token: `token.json`, `use-1` … for each key it certified, `key-<digest>` to find a key
@@ -107,26 +109,38 @@ export async function peekUses(
   return { taken, hasKey: uses.some((use) => use.keySha256 === keySha256) };
 }
 
-/**
- * Takes one use. False: another process has it. Once it returned, the use is on disk; when it rejects, none is
- * taken.
- */
-export async function takeUse(
+/** A use that no other process can take any more. */
+export interface ReservedUse {
+  /** Once it resolved, the use is on disk; when it rejects, the use is free again. */
+  readonly keep: () => Promise<void>;
+}
+
+/** Undefined: another process has it. */
+export async function reserveUse(
   dir: string,
   claim: { readonly id: string; readonly number: number; readonly use: JoinTokenUse },
-): Promise<boolean> {
+): Promise<ReservedUse | undefined> {
   const folder = join(dir, claim.id);
   const file = join(folder, `use-${claim.number}`);
-  try {
-    await writeNew(file, formatUse(claim.use));
-  } catch (thrown) {
-    if (codeOf(thrown) === "EEXIST") return false;
+  const mark = join(folder, `key-${claim.use.keySha256}`);
+  const handle = await open(file, "wx", 0o600).catch((thrown: unknown) => {
+    if (codeOf(thrown) === "EEXIST") return undefined;
     throw thrown;
-  }
+  });
+  if (handle === undefined) return undefined;
   // Without it a retry reads all uses: slower, and as good.
-  await writeNew(join(folder, `key-${claim.use.keySha256}`), "").catch(() => undefined);
-  await syncDir(folder);
-  return true;
+  await writeFile(mark, "", { flag: "wx", mode: 0o600 }).catch(() => undefined);
+  const keep = async (): Promise<void> => {
+    try {
+      await fill(handle, formatUse(claim.use));
+      await syncDir(folder);
+    } catch (thrown) {
+      await rm(mark, { force: true });
+      await rm(file, { force: true });
+      throw thrown;
+    }
+  };
+  return { keep };
 }
 
 /** Throws MESH_FILE_UNREADABLE with what to do. */
@@ -159,41 +173,6 @@ async function writeStaged(dir: string, record: JoinTokenRecord): Promise<void> 
   }
 }
 
-/**
- * Root works with the rights of the folder's owner: files are the agent's then, and a link that the owner put
- * there leads root nowhere that the owner could not go.
- */
-async function asUser<T>(
-  user: { readonly uid: number; readonly gid: number },
-  work: () => Promise<T>,
-): Promise<T> {
-  const { geteuid, seteuid, setegid } = process;
-  const isRoot = geteuid?.call(process) === 0 && user.uid !== 0;
-  if (!isRoot || seteuid === undefined || setegid === undefined) return await work();
-  setegid.call(process, user.gid);
-  seteuid.call(process, user.uid);
-  try {
-    return await work();
-  } finally {
-    seteuid.call(process, 0);
-    setegid.call(process, 0);
-  }
-}
-
-/** Rejects where others may put tokens into the folder: who may do that may let anybody in. */
-export async function checkOwned(dir: string): Promise<void> {
-  const found = await stat(dir).catch((thrown: unknown) => {
-    if (codeOf(thrown) === "ENOENT") return undefined;
-    throw thrown;
-  });
-  if (found === undefined) return;
-  const own = process.geteuid?.() ?? 0;
-  if (found.uid !== own && found.uid !== 0) {
-    throw new Error(`"${dir}" belongs to another user (uid ${found.uid})`);
-  }
-  if ((found.mode & 0o022) !== 0) throw new Error(`others may write to "${dir}": chmod 700`);
-}
-
 export async function removeToken(dir: string, id: string): Promise<void> {
   await rm(join(dir, id), { recursive: true, force: true });
 }
@@ -222,11 +201,17 @@ async function isAbsent(path: string): Promise<boolean> {
 async function writeNew(path: string, text: string): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
-    await file.writeFile(text);
-    await file.sync();
+    await fill(file, text);
   } catch (thrown) {
     await rm(path, { force: true });
     throw thrown;
+  }
+}
+
+async function fill(file: FileHandle, text: string): Promise<void> {
+  try {
+    await file.writeFile(text);
+    await file.sync();
   } finally {
     await file.close();
   }

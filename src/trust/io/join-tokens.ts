@@ -12,18 +12,18 @@ import {
 } from "../join/join-grant.ts";
 import { joinTokenText, parseJoinToken, parseJoinTokenId, secretHash } from "../join/join-token.ts";
 import {
-  checkOwned,
   idsIn,
   isRevoked,
   peekUses,
   readAll,
   readRecord,
   removeToken,
-  takeUse,
+  reserveUse,
   tokensDir,
   writeRevoked,
   writeToken,
 } from "./join-token-files.ts";
+import { checkOwned } from "./private-folder.ts";
 
 /** What a new token is bound to. */
 export type NewJoinToken = Pick<JoinTokenRecord, "grant" | "uses" | "from"> & {
@@ -113,6 +113,8 @@ export class JoinTokens {
   readonly #hasOthers: boolean;
   /** The end of the line for each token: those that stand in it need not race for the same use. */
   readonly #lines = new Map<string, Promise<unknown>>();
+  /** By token and key. */
+  readonly #unsynced = new Map<string, Promise<void>>();
 
   constructor(options: {
     readonly snapshotDir: string;
@@ -133,6 +135,7 @@ export class JoinTokens {
     const token = parseJoinToken(text);
     const { id } = token;
     const [record, revoked] = await this.#reading(id, async () => {
+      // Who may put tokens there may let anybody in.
       await checkOwned(this.#dir);
       return await Promise.all([readRecord(this.#dir, id), isRevoked(this.#dir, id)]);
     });
@@ -155,26 +158,34 @@ export class JoinTokens {
   ): Promise<void> {
     const { id } = record;
     const before = this.#lines.get(id) ?? Promise.resolve();
-    const own = before.then(() => this.#reading(id, () => this.#takeNow(record, by)));
+    const own = before.then(() => this.#reading(id, () => this.#reserve(record, by)));
     const end = own.catch(() => undefined);
     this.#lines.set(id, end);
-    try {
-      await own;
-    } finally {
+    const kept = await own.finally(() => {
       if (this.#lines.get(id) === end) this.#lines.delete(id);
-    }
+    });
+    // Outside of the line: the disk is the slowest part, and takes many at once.
+    await this.#reading(id, () => kept.onDisk);
   }
 
-  async #takeNow(
+  async #reserve(
     { id, uses }: JoinTokenRecord,
     by: { readonly address: string; readonly keySha256: string },
-  ): Promise<void> {
-    const { taken, hasKey } = await peekUses(this.#dir, { id, keySha256: by.keySha256 });
-    if (hasKey) return;
+  ): Promise<{ readonly onDisk: Promise<void> }> {
+    const { keySha256 } = by;
+    const { taken, hasKey } = await peekUses(this.#dir, { id, keySha256 });
+    const key = `${id} ${keySha256}`;
+    if (hasKey) return { onDisk: this.#unsynced.get(key) ?? Promise.resolve() };
     const use = { atMs: this.#clock.nowMs(), ...by };
     for (let number = 1; number <= uses; number += 1) {
       if (taken.has(`use-${number}`)) continue;
-      if (await takeUse(this.#dir, { id, number, use })) return;
+      const reserved = await reserveUse(this.#dir, { id, number, use });
+      if (reserved === undefined) continue;
+      const onDisk = reserved.keep().finally(() => this.#unsynced.delete(key));
+      this.#unsynced.set(key, onDisk);
+      // Whoever awaits it is told.
+      onDisk.catch(() => undefined);
+      return { onDisk };
     }
     const times = uses === 1 ? "once" : `${uses} times`;
     throw refusal({ id }, "USED", `it may be used ${times}, and was`);

@@ -98,13 +98,13 @@ describe("a VM with a join token", () => {
     assert.equal(await usesAt(agent), 1);
   });
 
-  test("comes in with two hundred others at once, each with a key of its own", async () => {
+  test("comes in with fifty others at once, each with a key of its own", async () => {
     await using agent = await startIdentityAgent(trust.dir, { state: "fleet" });
-    const { text } = await agent.makeToken({ uses: 200 });
+    const { text } = await agent.makeToken({ uses: 50 });
     const outcomes = await Promise.all(
-      Array.from({ length: 201 }, () => askAt(agent, { token: text })),
+      Array.from({ length: 51 }, () => askAt(agent, { token: text })),
     );
-    assert.equal(outcomes.filter((outcome) => outcome === cartId).length, 200);
+    assert.equal(outcomes.filter((outcome) => outcome === cartId).length, 50);
     assert.equal(outcomes.filter((outcome) => outcome === "MESH_JOIN_TOKEN_USED").length, 1);
   });
 
