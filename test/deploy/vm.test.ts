@@ -68,7 +68,10 @@ suite("a VM's package", () => {
   test("its unit gives the sidecar longer to end than it takes, and to say that it lives", async () => {
     const text = await readFile(join(destdir, unit), "utf8");
     assert.match(text, /^Type=notify$/m);
-    assert.match(text, /^LoadCredential=isthmus\.join-token$/m);
+    assert.match(
+      text,
+      /^LoadCredential=isthmus\.join-token:\/etc\/credstore\/isthmus\.join-token$/m,
+    );
     assert.match(text, /^KillMode=mixed$/m);
     const [, stop = "0"] = /^TimeoutStopSec=(\d+)$/m.exec(text) ?? [];
     assert.ok(Number(stop) > 25, "runService drains for 25 s");

@@ -8,7 +8,10 @@ import { maxUdpBytes } from "../../../src/discovery/dns/wire.ts";
 import { madeZone } from "./support/made-zone.ts";
 
 const services = madeZone();
-const zones = [["clusterset", "local"]];
+const zones = [
+  ["cluster", "local"],
+  ["clusterset", "local"],
+];
 const label = fc.oneof(
   fc.constantFrom("cart", "web", "shop", "svc", "_http", "_tcp", "east", "web-0", "many"),
   fc.string({ minLength: 1, maxLength: 63, unit: fc.constantFrom("a", "Z", "0", "-", "_") }),

@@ -43,9 +43,10 @@ export async function vmIdentity(options: VmIdentityOptions): Promise<VmIdentity
     return { identity: own, group: undefined, from: "folder" };
   }
   const { tokenFile } = options;
-  if (tokenFile === undefined) throw withoutToken(own);
-  const token = new Secret((await readText(tokenFile)).trim());
-  return await buy(token, options);
+  const text = tokenFile === undefined ? "" : (await readText(tokenFile)).trim();
+  // An empty file is what the unit shows when nobody has put a token where it looks.
+  if (text === "") throw withoutToken(own);
+  return await buy(new Secret(text), options);
 }
 
 /** Undefined: there is none yet. What is there and cannot be used is told: it may be half of something. */

@@ -148,6 +148,12 @@ suite("a VM that joins", () => {
       code: "MESH_USAGE",
       message: /has no certificate yet; make a token with `isthmus token create/,
     });
+    const empty = join(mesh.dir, "empty-token");
+    await writeFile(empty, "\n");
+    await assert.rejects(joinBy({ dir: newDir(), tokenFile: empty }), {
+      code: "MESH_USAGE",
+      message: /has no certificate yet/,
+    });
     await assert.rejects(joinBy({ dir: newDir(), agent: undefined }), {
       code: "MESH_USAGE",
       message: /--agent is missing/,
