@@ -15,15 +15,10 @@ import { type KubeCluster, startCluster } from "../test/kube/cluster.ts";
 import { installServiceExports } from "../test/kube/support/objects.ts";
 import { forkHere, ToldProcess } from "../test/support/told-process.ts";
 import { accountsFor, type Fleets, startFleets } from "./load/fleets.ts";
-import {
-  addressesAt,
-  exportAll,
-  type Population,
-  populate,
-  turnReadiness,
-} from "./load/kube-population.ts";
+import { addressesAt, exportAll, type Population, populate } from "./load/kube-population.ts";
 import { loadAverage } from "./load/mesh-stage.ts";
 import type { FromWatch, ToWatch } from "./load/plain-watch.ts";
+import { createSliceTurns, type SliceTurns } from "./load/slice-turns.ts";
 import { type Agent, hubAt, issueMembers, startMemberAgent } from "./load/two-members.ts";
 import { type Figure, quantile, report } from "./report.ts";
 
@@ -54,14 +49,13 @@ const msPerTick = 10;
 const measured = 10;
 // Longer than one change takes, and no divisor of the others' rhythm.
 const restMs = 23;
-/** Slices whose last endpoint is unready. */
-const lost = new Set<number>();
 
 type PlainWatch = ToldProcess<ToWatch, FromWatch>;
 
 interface Stage {
   readonly cluster: KubeCluster;
   readonly watch: PlainWatch;
+  readonly turns: SliceTurns;
   readonly agents: Readonly<Record<"east" | "west", Agent>>;
   readonly fleets: Fleets;
 }
@@ -126,7 +120,8 @@ async function openStage(opened: AsyncDisposableStack): Promise<Stage> {
     order: { url: cluster.url, token: cluster.adminToken, caFile: cluster.caFile },
   });
   await started;
-  return { cluster, watch, fleets, agents: { east, west } };
+  const turns = createSliceTurns(cluster, { plan, spared: measured });
+  return { cluster, watch, turns, fleets, agents: { east, west } };
 }
 
 function serversOf({ apiServer, etcd }: KubeCluster): readonly { readonly pid: number }[] {
@@ -178,10 +173,10 @@ interface Samples {
 }
 
 async function measure(
-  { cluster, watch, fleets, agents }: Stage,
+  { cluster, watch, turns, fleets, agents }: Stage,
   { perSecond, count }: { readonly perSecond: number; readonly count: number },
 ): Promise<Samples> {
-  await using noise = startNoise(cluster, perSecond);
+  await using noise = turns.startNoise(perSecond);
   const watchMs: number[] = [];
   const firstMs: number[] = [];
   const lastMs: number[] = [];
@@ -203,7 +198,7 @@ async function measure(
     await watching;
     const event = watch.hear("event");
     const writtenNs = process.hrtime.bigint();
-    const turned = turn(cluster, index);
+    const turned = turns.turn(index);
     const [{ atNs }, { firstNs, lastNs }] = await Promise.all([event, seen, turned]);
     if (round < 0) continue;
     const eventNs = BigInt(atNs);
@@ -224,38 +219,6 @@ async function measure(
       servers: (after.servers - cpu.servers) / changes,
     },
     perSecond: (changes - count) / seconds,
-  };
-}
-
-async function turn({ api }: KubeCluster, index: number): Promise<void> {
-  const isReady = lost.delete(index);
-  if (!isReady) lost.add(index);
-  await turnReadiness(api, { index, isReady, plan });
-}
-
-/** Turns other slices, so many a second. */
-function startNoise(
-  cluster: KubeCluster,
-  perSecond: number,
-): AsyncDisposable & { readonly count: () => number } {
-  const underWay = new Set<Promise<void>>();
-  let done = 0;
-  let next = measured;
-  const one = (): void => {
-    const change = turn(cluster, next).finally(() => {
-      done += 1;
-      underWay.delete(change);
-    });
-    underWay.add(change);
-    next = next + 1 >= plan.services ? measured : next + 1;
-  };
-  const timer = perSecond === 0 ? undefined : setInterval(one, 1000 / perSecond);
-  return {
-    count: () => done,
-    [Symbol.asyncDispose]: async () => {
-      clearInterval(timer);
-      await Promise.all(underWay);
-    },
   };
 }
 
