@@ -14,13 +14,18 @@ const massLossRules: MassLossRules = {
 
 /** Counts what is lost, and what comes back. */
 export interface MassLoss {
-  /** One more was lost, of so many that had a stream before it; returns whether those of the window are held. */
-  readonly lost: (
-    key: string,
-    at: { readonly live: number; readonly nowMs: number },
-  ) => LossVerdict;
+  readonly lost: (key: string, loss: Loss) => LossVerdict;
   /** It is back, or gone for good. */
   readonly settled: (key: string) => void;
+}
+
+/** One more was lost. */
+export interface Loss {
+  /** Whose it was: who drops several at once says no more than by dropping one. */
+  readonly by: string;
+  /** So many still have a stream. */
+  readonly live: number;
+  readonly nowMs: number;
 }
 
 export type LossVerdict =
@@ -29,19 +34,19 @@ export type LossVerdict =
   | { readonly t: "mass"; readonly keys: readonly string[] };
 
 export function createMassLoss(rules: MassLossRules = massLossRules): MassLoss {
-  const recent = new Map<string, number>();
+  const recent = new Map<string, Pick<Loss, "by" | "nowMs">>();
   let massUntilMs = Number.NEGATIVE_INFINITY;
   return {
-    lost: (key, { live, nowMs }) => {
-      for (const [old, atMs] of recent) {
-        if (nowMs - atMs < rules.windowMs) break;
+    lost: (key, { by, live, nowMs }) => {
+      for (const [old, one] of recent) {
+        if (nowMs - one.nowMs < rules.windowMs) break;
         recent.delete(old);
       }
       recent.delete(key);
-      recent.set(key, nowMs);
-      // `live` is without this one: those of the window had streams when it began.
-      const before = live + recent.size;
-      const isMass = recent.size >= rules.atLeast && recent.size * 2 > before;
+      recent.set(key, { by, nowMs });
+      const count = new Set([...recent.values()].map((one) => one.by)).size;
+      // More than half of all that had streams when the window began.
+      const isMass = count >= rules.atLeast && count > live;
       if (isMass) massUntilMs = nowMs + rules.windowMs;
       return nowMs < massUntilMs ? { t: "mass", keys: [...recent.keys()] } : { t: "alone" };
     },

@@ -31,8 +31,8 @@ export interface RegisteredBook {
     said: { readonly stated: StatedHealth; readonly reason: string },
   ) => void;
   readonly leave: (key: string) => void;
-  /** Its stream ended without a goodbye. */
-  readonly lose: (key: string) => void;
+  /** Its stream ended without a goodbye. `by`: the certificate that it showed. */
+  readonly lose: (key: string, by: string) => void;
   /** Nobody calls it any more, or nobody shall. */
   readonly forget: (key: string) => void;
   /** Takes what another agent, or this one's file, knows; entries whose version is newer count. */
@@ -205,12 +205,12 @@ export function createRegisteredBook(options: BookOptions): RegisteredBook {
       const entry = own(key);
       if (entry !== undefined) enter(entry, "leaving");
     },
-    lose: (key) => {
+    lose: (key, by) => {
       const entry = own(key);
       if (entry === undefined || entry.stream.t !== "live") return;
       enter(entry, "lost");
       const live = entries.size - waiting.size;
-      const verdict = losses.lost(key, { live, nowMs: monotonicMs() });
+      const verdict = losses.lost(key, { by, live, nowMs: monotonicMs() });
       if (verdict.t === "mass") hold(verdict.keys);
     },
     forget: (key) => {

@@ -56,7 +56,7 @@ suite("a workload's stream is lost", () => {
     const world = new World();
     const book = world.book("a");
     for (const each of all) book.arrive(each);
-    book.lose(one.key);
+    book.lose(one.key, one.key);
     assert.equal(world.health(book, one), "draining");
     world.pass(minuteMs - 1000, book);
     assert.equal(world.health(book, one), "draining");
@@ -79,7 +79,7 @@ suite("a workload's stream is lost", () => {
     const world = new World();
     const book = world.book("a");
     book.arrive({ ...one, stated: "unhealthy" });
-    book.lose(one.key);
+    book.lose(one.key, one.key);
     assert.equal(world.health(book, one), "unhealthy");
   });
 
@@ -87,7 +87,7 @@ suite("a workload's stream is lost", () => {
     const world = new World();
     const book = world.book("a");
     book.arrive({ ...one, stated: "unhealthy" });
-    book.lose(one.key);
+    book.lose(one.key, one.key);
     world.pass(2 * minuteMs, book);
     book.arrive({ ...one, address: "10.0.0.99", stated: undefined });
     assert.equal(book.size(), 1);
@@ -102,7 +102,7 @@ suite("a workload's stream is lost", () => {
     const world = new World();
     const book = world.book("a");
     for (const each of [one, two]) book.arrive(each);
-    for (const each of [one, two]) book.lose(each.key);
+    for (const each of [one, two]) book.lose(each.key, each.key);
     assert.equal(world.health(book, one), "draining");
     assert.deepEqual(book.held(), []);
   });
@@ -112,7 +112,7 @@ suite("most are lost at once", () => {
   const lostTogether = (world: World, book: RegisteredBook): void => {
     for (const each of all) book.arrive(each);
     for (const each of [one, two, three]) {
-      book.lose(each.key);
+      book.lose(each.key, each.key);
       world.pass(1000, book);
     }
   };
@@ -123,7 +123,7 @@ suite("most are lost at once", () => {
     lostTogether(world, book);
     for (const each of all) assert.equal(world.health(book, each), "healthy");
     assert.equal(book.held().length, 3);
-    book.lose(four.key);
+    book.lose(four.key, four.key);
     assert.equal(book.held().length, 4, "who follows belongs to them");
     world.pass(3 * 60 * minuteMs, book);
     assert.equal(book.held().length, 4);
@@ -154,12 +154,21 @@ suite("most are lost at once", () => {
     assert.equal(world.health(book, one), "gone");
   });
 
+  test("one certificate that drops several streams is one loss", () => {
+    const world = new World();
+    const book = world.book("a");
+    for (const each of all) book.arrive(each);
+    for (const each of [one, two, three, four]) book.lose(each.key, "the same");
+    assert.deepEqual(book.held(), []);
+    assert.equal(world.health(book, one), "draining");
+  });
+
   test("losses one after the other over minutes are no mass", () => {
     const world = new World();
     const book = world.book("a");
     for (const each of all) book.arrive(each);
     for (const each of [one, two, three]) {
-      book.lose(each.key);
+      book.lose(each.key, each.key);
       world.pass(11_000, book);
     }
     assert.deepEqual(book.held(), []);
@@ -210,7 +219,7 @@ suite("two agents of one member", () => {
     assert.equal(world.health(b, one), "healthy");
     b.arrive({ ...one, address: "10.0.0.99" });
     share(b, a);
-    a.lose(one.key);
+    a.lose(one.key, one.key);
     assert.equal(world.health(a, one), "healthy", "its stream at the first one means nothing now");
     assert.equal(a.get(one.key)?.address, "10.0.0.99");
     share(a, b);
@@ -274,7 +283,10 @@ suite("an account that has all the room it may have", () => {
     full(book);
     assert.equal(book.makeRoom("shop cart new"), false);
     assert.equal(book.makeRoom("shop cart 00000000000000000000000000000005"), true, "it is there");
-    book.lose("shop cart 00000000000000000000000000000009");
+    book.lose(
+      "shop cart 00000000000000000000000000000009",
+      "shop cart 00000000000000000000000000000009",
+    );
     assert.equal(book.makeRoom("shop cart new"), true);
     assert.equal(book.get("shop cart 00000000000000000000000000000009"), undefined);
     assert.equal(book.size(), 1999);

@@ -298,7 +298,7 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     if (this.#isClosing) return;
     const entry = this.#book.get(key);
     if (entry?.stream.t === "leaving") this.#book.forget(key);
-    else this.#book.lose(key);
+    else this.#book.lose(key, own.certificate);
     this.#options.log.info({ group: entry?.group, name: entry?.name }, "Workload's stream is lost");
     this.#changed();
   }
