@@ -12,6 +12,7 @@ import { formatHostPort } from "../../../../src/mesh/address.ts";
 import { loadIdentity } from "../../../../src/trust/io/identity-store.ts";
 import { member, siteConfig, writeGroup } from "../../agent/registration/vm-site.ts";
 import { TestMesh } from "../../support/test-mesh.ts";
+import { noWords } from "./no-words.ts";
 
 const dayMs = 86_400_000;
 
@@ -58,17 +59,9 @@ suite("a VM that joins", () => {
     nowMs = Date.now(),
   ): Promise<JoinedVm> {
     const options = readVmWords({
+      ...noWords,
       agent: formatHostPort(agent.xds),
-      tokenFile: undefined,
-      group: undefined,
-      name: "vm-1",
       address: "127.0.0.9",
-      zone: undefined,
-      upstreams: [],
-      engine: undefined,
-      admin: undefined,
-      dns: undefined,
-      allowExec: false,
       ...words,
     });
     await using folder = await openStateFolder(options.dir);
@@ -195,7 +188,7 @@ suite("a VM that joins", () => {
     await joinBy({ dir, tokenFile: await tokenFile(), dns: "off" });
     const codes = async (options: { agents?: string; nowMs?: number } = {}): Promise<string> => {
       const { agents, nowMs = Date.now() } = options;
-      const list = agents === undefined ? [] : readVmWords({ ...bare, agent: agents }).agents;
+      const list = agents === undefined ? [] : readVmWords({ ...noWords, agent: agents }).agents;
       const diagnoses = await diagnoseVm({ dir, agents: list, nowMs });
       return diagnoses
         .filter(({ state }) => state !== "ok")
@@ -238,18 +231,3 @@ suite("a VM that joins", () => {
     }
   });
 });
-
-const bare: VmWords = {
-  agent: undefined,
-  dir: undefined,
-  tokenFile: undefined,
-  group: undefined,
-  name: "vm-1",
-  address: undefined,
-  zone: undefined,
-  upstreams: [],
-  engine: undefined,
-  admin: undefined,
-  dns: undefined,
-  allowExec: false,
-};

@@ -1,25 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readVmWords, type VmWords } from "../../../../src/app/vm/join/vm-words.ts";
-
-const none: VmWords = {
-  agent: undefined,
-  dir: undefined,
-  tokenFile: undefined,
-  group: undefined,
-  name: "vm-1",
-  address: undefined,
-  zone: undefined,
-  upstreams: [],
-  engine: undefined,
-  admin: undefined,
-  dns: undefined,
-  allowExec: false,
-};
+import { noWords } from "./no-words.ts";
 
 test("readVmWords() reads several agents, upstreams with and without an address, and addresses in one spelling", () => {
   const options = readVmWords({
-    ...none,
+    ...noWords,
     agent: "a.example:15012, [fd00::1]:15012",
     upstreams: ["shop/cart:80", "shop/db:5432=127.0.0.1:5432"],
     address: "FD00:0::7",
@@ -50,10 +36,13 @@ const wrong: readonly (readonly [string, Partial<VmWords>, RegExp])[] = [
 ];
 for (const [what, words, message] of wrong) {
   test(`readVmWords() refuses ${what}`, () => {
-    assert.throws(() => readVmWords({ ...none, ...words }), { code: "MESH_USAGE", message });
+    assert.throws(() => readVmWords({ ...noWords, ...words }), { code: "MESH_USAGE", message });
   });
 }
 
 test("readVmWords() makes a label of the host's name where nobody gives one", () => {
-  assert.match(readVmWords({ ...none, name: undefined }).name, /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/);
+  assert.match(
+    readVmWords({ ...noWords, name: undefined }).name,
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+  );
 });
