@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { test } from "node:test";
+import { diagnosisCodes } from "../../src/app/vm/doctor/diagnosis.ts";
 import { errorCodes } from "../../src/mesh/errors.ts";
 
 const errors = readFileSync("docs/errors.md", "utf8");
@@ -35,8 +36,13 @@ test("docs explain every finding code that the sources contain", () => {
   }
 });
 
+test("docs/errors.md says of each diagnosis of a VM what is looked at, and when it is an error", () => {
+  const rows = rowsOf(errors);
+  for (const code of diagnosisCodes) assert.equal(rows.get(code), 3, code);
+});
+
 test("docs/errors.md explains nothing that does not exist", () => {
-  const known = new Set<string>([...errorCodes, ...findingCodes]);
+  const known = new Set<string>([...errorCodes, ...findingCodes, ...diagnosisCodes]);
   assert.deepEqual(
     [...rowsOf(errors).keys()].filter((code) => !known.has(code)),
     [],

@@ -45,7 +45,7 @@ export const vmJoin: Command = {
     upstream: {
       type: "string",
       hint: "NS/NAME:PORT[=IP:PORT]",
-      about: "a service that programs here call, beside those of the group; may be repeated",
+      about: "a service that programs here call, beside the group's",
       multiple: true,
     },
     engine: { type: "string", hint: "ENGINE", about: "embedded (default) or envoy" },
