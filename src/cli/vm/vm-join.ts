@@ -57,7 +57,7 @@ export const vmJoin: Command = {
     dns: {
       type: "string",
       hint: "IP:PORT|off",
-      about: "where this machine's resolver may ask for services' names (default: 127.0.0.1:15053)",
+      about: "answers names of upstreams (default: 127.0.0.1:15053)",
     },
     "allow-exec": {
       type: "boolean",
