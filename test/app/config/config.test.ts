@@ -183,7 +183,7 @@ htpp: {}
       "two sources in one",
       "files: ./services",
       "files: ./services, kubernetes: {}",
-      "5 sources[0]: it has both `files` and `kubernetes`: write them as two sources",
+      "5 sources[0]: it has several of `files`, `kubernetes` and `registration`: write each as a source of its own",
     ],
     [
       "a context of nowhere",
@@ -260,6 +260,15 @@ suite("sidecar.yaml", () => {
     assert.deepEqual(problemsOf(sidecarConfigParser, text), [
       "1 : two entries listen on 127.0.0.1:15101",
     ]);
+  });
+
+  test("answers names to its own machine alone", () => {
+    const at = (listen: string): string => `${sidecarYaml}dns: { listen: "${listen}" }\n`;
+    const parsed = parse(sidecarConfigParser, at("127.0.0.1:15053"));
+    assert.ok(parsed.t === "ok");
+    assert.deepEqual(parsed.config.dns, { listen: { host: "127.0.0.1", port: 15_053 } });
+    const [problem = ""] = problemsOf(sidecarConfigParser, at("0.0.0.0:53"));
+    assert.match(problem, /dns\.listen: "0\.0\.0\.0" is no loopback address/);
   });
 
   test("refuses names where addresses are needed, engines and captures there are none of", () => {
