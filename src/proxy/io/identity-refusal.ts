@@ -1,6 +1,7 @@
-import { Metadata, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import { type ErrorCode, MeshError, reasonOf } from "../../mesh/errors.ts";
 import { codeTrailer } from "../../xds/issuing.ts";
+import { type GrpcRefusal, grpcRefusal } from "./grpc-refusal.ts";
 
 const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
   MESH_TRUST_CSR_REFUSED: status.INVALID_ARGUMENT,
@@ -35,21 +36,13 @@ const publicSentences: Readonly<Partial<Record<ErrorCode, string>>> = {
     "Cannot judge join token: the agent cannot read its tokens or WorkloadGroups now; its log says why",
 };
 
-/** How a refused certificate is answered: gRPC's status, our sentence, and our code as a trailer. */
-export function refusalOf(error: unknown): {
-  readonly code: status;
-  readonly details: string;
-  readonly metadata: Metadata;
-} {
-  const metadata = new Metadata();
-  const code = error instanceof MeshError ? statuses[error.code] : undefined;
-  if (!(error instanceof MeshError) || code === undefined) {
-    // What broke on our side is for our log, not for the caller.
-    metadata.set(codeTrailer, "MESH_INTERNAL");
-    return { code: status.INTERNAL, details: "the agent could not issue", metadata };
-  }
-  metadata.set(codeTrailer, error.code);
-  return { code, details: publicSentences[error.code] ?? reasonOf(error), metadata };
+/** How a refused certificate is answered. */
+export function refusalOf(error: unknown): GrpcRefusal {
+  return grpcRefusal(error, {
+    statuses,
+    sentences: publicSentences,
+    broken: "the agent could not issue",
+  });
 }
 
 const httpStatuses: ReadonlyMap<status, number> = new Map([

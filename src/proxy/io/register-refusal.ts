@@ -1,6 +1,6 @@
-import { Metadata, status } from "@grpc/grpc-js";
-import { type ErrorCode, MeshError } from "../../mesh/errors.ts";
-import { codeTrailer } from "../../xds/issuing.ts";
+import { status } from "@grpc/grpc-js";
+import type { ErrorCode } from "../../mesh/errors.ts";
+import { type GrpcRefusal, grpcRefusal } from "./grpc-refusal.ts";
 
 const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
   MESH_REGISTRATION_OFF: status.UNIMPLEMENTED,
@@ -11,19 +11,7 @@ const statuses: Readonly<Partial<Record<ErrorCode, status>>> = {
   MESH_REGISTRATION_LIMIT: status.RESOURCE_EXHAUSTED,
 };
 
-/** How a workload is told that it is not registered: gRPC's status, our sentence, and our code as a trailer. */
-export function registrationRefusal(thrown: unknown): {
-  readonly code: status;
-  readonly details: string;
-  readonly metadata: Metadata;
-} {
-  const metadata = new Metadata();
-  const code = thrown instanceof MeshError ? statuses[thrown.code] : undefined;
-  if (!(thrown instanceof MeshError) || code === undefined) {
-    // What broke on our side is for our log, not for the caller.
-    metadata.set(codeTrailer, "MESH_INTERNAL");
-    return { code: status.INTERNAL, details: "the agent failed", metadata };
-  }
-  metadata.set(codeTrailer, thrown.code);
-  return { code, details: thrown.message, metadata };
+/** How a workload is told that it is not registered. */
+export function registrationRefusal(thrown: unknown): GrpcRefusal {
+  return grpcRefusal(thrown, { statuses, broken: "the agent failed" });
 }
