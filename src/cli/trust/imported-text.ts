@@ -1,4 +1,6 @@
-import type { Imported } from "../../trust/io/import-files.ts";
+import type { importTheRoot } from "../../app/federation/import-tasks.ts";
+
+type Imported = Awaited<ReturnType<typeof importTheRoot>>;
 
 /** What was imported, for people. */
 export function importedText(what: string, made: Imported): string {

@@ -1,5 +1,5 @@
 import type { Finding } from "../../../mesh/service.ts";
-import type { Relation } from "./foreign-bundles.ts";
+import type { Relation } from "./relation.ts";
 
 // New keys are published three to five hints before they sign anything. Source: SPIFFE Federation, section 5.
 const hintsUntilStale = 3;

@@ -7,6 +7,7 @@ import { type Bundle, bundleOf } from "../../../trust/bundle.ts";
 import type { ForeignBundle } from "../../../trust/jwks.ts";
 import { keep, readKept } from "./bundle-file.ts";
 import { federationFindings } from "./federation-findings.ts";
+import type { Relation } from "./relation.ts";
 
 export interface ForeignBundlesOptions {
   /** As the charter in force has them. */
@@ -21,23 +22,6 @@ export interface ForeignBundlesOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-}
-
-/** What is known of one of them. */
-export interface Relation {
-  readonly trustDomain: TrustDomain;
-  /** Digest of the roots in the charter. */
-  readonly since: string;
-  /** Undefined: its owner has revoked all. */
-  bundle: Bundle | undefined;
-  sequence: number;
-  hintMs: number;
-  /** Monotonic; undefined: never by this process. */
-  fetchedAtMs: number | undefined;
-  beganAtMs: number;
-  dueMs: number;
-  skipped: number;
-  failure: string | undefined;
 }
 
 // SPIRE's floor too: a hint of seconds, or a wrong one, must not make a storm; nor may one put it off for a month.

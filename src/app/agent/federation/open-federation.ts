@@ -10,7 +10,8 @@ import type { AgentTrust } from "../agent-trust.ts";
 import { type RunningBundleEndpoint, serveBundles } from "./bundle-endpoint.ts";
 import { exceptionFindings } from "./exception-findings.ts";
 import { fetchBundle } from "./fetch-bundle.ts";
-import { ForeignBundles, type Relation } from "./foreign-bundles.ts";
+import { ForeignBundles } from "./foreign-bundles.ts";
+import type { Relation } from "./relation.ts";
 
 /** An agent's dealings with trust domains outside of the mesh. */
 export interface AgentFederation extends AsyncDisposable {
