@@ -45,7 +45,7 @@ test("a silent member is named, and when it is back the rotation ends without a 
   await east.drain(true);
   const caller = await startCaller(mesh, east);
   await askUntil(caller.url, "cart of west", { allowed: ["cart of east"], mayFail: true });
-  await using load = new SteadyLoad(caller.url, { callers: 4, pauseMs: 20 });
+  await using load = new SteadyLoad(caller.url, { callers: 2, pauseMs: 50 });
   await member.agent.stop({ deadlineMs: 1000 });
   await untilDrain();
   const named: string[] = [];
@@ -75,7 +75,7 @@ test("a waived member is not waited for, and heals when it is back", async () =>
   await Promise.all([east.agent.whenWarm, member.agent.whenWarm]);
   const caller = await startCaller(mesh, east);
   await askUntil(caller.url, "cart of east", { allowed: [], mayFail: true });
-  await using load = new SteadyLoad(caller.url, { callers: 4, pauseMs: 20 });
+  await using load = new SteadyLoad(caller.url, { callers: 2, pauseMs: 50 });
   await member.agent.stop({ deadlineMs: 1000 });
   await untilDrain();
   const { bundle } = await retire({ waive: [west] });

@@ -11,7 +11,8 @@ import { startCaller } from "../support/test-mesh.ts";
 import { openRotatingMesh } from "./rotating-mesh.ts";
 
 test("the root is replaced twice while requests inside a member and between members go on", async () => {
-  await using rotating = await openRotatingMesh(["west"]);
+  await using stack = new AsyncDisposableStack();
+  const rotating = stack.use(await openRotatingMesh(["west"]));
   const { mesh, east, untilDrain, retire, hands } = rotating;
   const west = await rotating.start("west", "region-of-west");
   await Promise.all([east.agent.whenWarm, west.agent.whenWarm]);
@@ -20,7 +21,9 @@ test("the root is replaced twice while requests inside a member and between memb
   const [away, home] = [await startCaller(mesh, east), await startCaller(mesh, west)];
   await askUntil(away.url, "cart of west", { allowed: ["cart of east"], mayFail: true });
   await askUntil(home.url, "cart of west", { allowed: [], mayFail: true });
-  const loads = [away, home].map(({ url }) => new SteadyLoad(url, { callers: 4, pauseMs: 20 }));
+  const loads = [away, home].map(({ url }) =>
+    stack.use(new SteadyLoad(url, { callers: 2, pauseMs: 50 })),
+  );
   const first = await loadRoot(hands.dir);
   for (let round = 1; round <= 2; round += 1) {
     await untilDrain();
@@ -30,10 +33,7 @@ test("the root is replaced twice while requests inside a member and between memb
     assert.equal(bundle.roots.length, 1);
     await Promise.all(loads.map((load) => load.more(50)));
   }
-  for (const load of loads) {
-    await load[Symbol.asyncDispose]();
-    assert.deepEqual(load.failures, []);
-  }
+  for (const load of loads) assert.deepEqual(load.failures, []);
   const last = await loadRoot(hands.dir);
   assert.notEqual(last.root.signer.keyId, first.root.signer.keyId);
   assert.equal(last.charter.charter.succession?.length, 2);
