@@ -17,19 +17,7 @@ const west = parseMemberName("west");
 /** On the port that its sidecars know. */
 async function comeBack({ mesh }: RotatingMesh, member: TestMember): Promise<void> {
   const config = mesh.agentConfig(member.name, `region-of-${member.name}`, member.gatewayPort);
-  await mesh.startAgent(
-    { ...config, xds: { listen: member.agent.xds } },
-    process.env["DBG"]
-      ? {
-          log: {
-            debug: () => undefined,
-            info: (f, m) => console.log("I", m, JSON.stringify(f)),
-            warn: (f, m) => console.log("W", m, JSON.stringify(f)),
-            error: (f, m) => console.log("E", m, JSON.stringify(f)),
-          },
-        }
-      : {},
-  );
+  await mesh.startAgent({ ...config, xds: { listen: member.agent.xds } });
 }
 
 async function rootOfWest({ mesh }: RotatingMesh): Promise<string | undefined> {
