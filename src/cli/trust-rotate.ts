@@ -1,13 +1,11 @@
-import { join, resolve } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { CharterAnswer, RotationAnswer, RotationMemberAnswer } from "../app/api-model.ts";
-import type { SignerConfig } from "../app/config/config.ts";
-import { loadAgentConfig } from "../app/config/load-config.ts";
 import { retireRootOf } from "../app/root-rotation/retire-root.ts";
 import { type RotationHands, takeStep } from "../app/root-rotation/rotate-root.ts";
 import { MeshError } from "../mesh/errors.ts";
 import { parseMemberName } from "../mesh/ids.ts";
 import { formatCharterFile, parseCharterFile } from "../trust/charter-file.ts";
+import { rootPlaceIn } from "../trust/io/root-place.ts";
 import { agentOption, askAgent, changeAtAgent, documentOfAgent } from "./agent-api.ts";
 import { type Arguments, type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
 import { printJson } from "./print/print-json.ts";
@@ -32,12 +30,6 @@ export const trustRotate: Command = {
   options: {
     dir: { type: "string", hint: "ROOT", about: "the root's folder; all but status need it" },
     ...agentOption,
-    config: {
-      type: "string",
-      hint: "FILE",
-      about:
-        "an agent.yaml whose trust.signer says where the root's key is (default: root.key in ROOT)",
-    },
     waive: {
       type: "string",
       hint: "NAME",
@@ -83,7 +75,7 @@ async function statusOf(asked: Asked): Promise<RotationAnswer> {
 }
 
 async function take(step: Exclude<Step, "status">, asked: Asked): Promise<void> {
-  const hands = handsOf(asked);
+  const hands = await handsOf(asked);
   if (step !== "retire") {
     await takeStep(hands, { t: step });
     return;
@@ -104,14 +96,14 @@ async function take(step: Exclude<Step, "status">, asked: Asked): Promise<void> 
   });
 }
 
-function handsOf(asked: Asked): RotationHands {
+async function handsOf(asked: Asked): Promise<RotationHands> {
   const dir = asked.args.text("dir");
   if (dir === undefined) {
     throw new MeshError("MESH_USAGE", "Cannot rotate the root: --dir names the root's folder");
   }
   return {
     dir,
-    key: signerOf(asked.args) ?? { t: "file", file: join(resolve(dir), "root.key") },
+    key: await rootPlaceIn(dir),
     agent: {
       newest: async () => parseCharterFile(await documentOfAgent("/api/v1/charter", asked)),
       hand: async (signed) => {
@@ -121,17 +113,6 @@ function handsOf(asked: Asked): RotationHands {
     },
     nowMs: () => Date.now(),
   };
-}
-
-/** Throws MESH_USAGE. */
-function signerOf(args: Arguments): SignerConfig | undefined {
-  const file = args.text("config");
-  if (file === undefined) return undefined;
-  const parsed = loadAgentConfig(file);
-  const signer = parsed.t === "ok" ? parsed.config.trust.signer : undefined;
-  if (signer !== undefined) return signer;
-  const truth = parsed.t === "ok" ? "it has no trust.signer" : "isthmus check says what is wrong";
-  throw new MeshError("MESH_USAGE", `Cannot use "${file}": ${truth}`);
 }
 
 function limitMsIn(args: Arguments): number {

@@ -13,7 +13,8 @@ import { readChain } from "./issuer-files.ts";
 import { newPrivateKey } from "./new-key.ts";
 import { openSigner, type SignerPlace } from "./open-signer.ts";
 import { nextKeyPlace } from "./root-keys.ts";
-import { saveFile } from "./safe-files.ts";
+import { tokenFileFor } from "./root-place.ts";
+import { saveFile, saveFiles } from "./safe-files.ts";
 
 /** The root's folder, and where its key is: a file there unless a token holds it. */
 export interface RootPlace {
@@ -82,12 +83,26 @@ async function replaceRoot({ dir, key }: RootPlace): Promise<void> {
     await syncDir(dirname(key.file));
   }
   const [next] = await readChain(join(dir, nextCertificateFile));
+  if (key.t === "pkcs11") await nameNextKey({ dir, key, next });
   const [old] = await readChain(join(dir, certificateFile));
   if (old.spkiSha256 !== next.spkiSha256) {
     await saveFile(join(dir, retiredFile), toPem("CERTIFICATE", old.der));
   }
   await rename(join(dir, nextCertificateFile), join(dir, certificateFile));
   await syncDir(dir);
+}
+
+/** A token keeps both keys; the folder says which one is the root's. The old one is the operator's to destroy. */
+async function nameNextKey(at: {
+  readonly dir: string;
+  readonly key: Extract<SignerPlace, { readonly t: "pkcs11" }>;
+  readonly next: Certificate;
+}): Promise<void> {
+  const { keyId } = await openSigner(at.key);
+  // Broken off after this, the folder names it already.
+  if (keyId === at.next.spkiSha256) return;
+  const place = nextKeyPlace(at.key);
+  if (place.t === "pkcs11") await saveFiles(at.dir, [tokenFileFor(at.dir, place)]);
 }
 
 async function dropNext({ dir, key }: RootPlace): Promise<void> {
