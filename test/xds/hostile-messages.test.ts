@@ -149,6 +149,26 @@ suite("messages that nobody of ours writes", () => {
     });
   }
 
+  test("a definition makes no VM check without a pause, or with a timer that fires at once", () => {
+    for (const [said, wanted] of [
+      [0, { ms: 100, count: 1 }],
+      [1, { ms: 100, count: 1 }],
+      [4_294_967_295, { ms: 86_400_000, count: 100 }],
+    ] as const) {
+      const { probe } = definition.healthCheck;
+      const [periodMs, timeoutMs, failureThreshold, successThreshold] = [said, said, said, said];
+      const rules = { periodMs, timeoutMs, failureThreshold, successThreshold };
+      const bytes = definitionBytes({ ...definition, healthCheck: { probe, ...rules } });
+      assert.deepEqual(definitionIn(bytes).healthCheck, {
+        probe,
+        periodMs: wanted.ms,
+        timeoutMs: wanted.ms,
+        failureThreshold: wanted.count,
+        successThreshold: wanted.count,
+      });
+    }
+  });
+
   test("a RegisterRequest is 4 kB at most, whatever is in it", () => {
     const random = seededRandom(99);
     const long = Buffer.alloc(maxRegisterBytes + 1, 0x0a);

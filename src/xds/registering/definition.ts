@@ -150,18 +150,24 @@ function checkBytes({ probe, ...rules }: HealthCheck): Uint8Array {
   return writer.finish();
 }
 
+// As a WorkloadGroup takes them. Whoever answers in the agent's place makes no VM ask without a pause; a timer beyond
+// 24 days would fire at once.
+const times = { min: 100, max: 86_400_000 };
+const thresholds = { min: 1, max: 100 };
+
 /** Undefined: of a kind that this version does not know. */
 function checkIn(bytes: Uint8Array): HealthCheck | undefined {
   const { numbers, inner } = plainIn(bytes, Object.values(probeFields));
   const probe = probeIn(inner);
   if (probe === undefined) return undefined;
-  const number = (field: number): number => Math.max(1, numbers.get(field) ?? 1);
+  const within = (field: number, { min, max }: typeof times): number =>
+    Math.min(max, Math.max(min, numbers.get(field) ?? min));
   return {
     probe,
-    periodMs: number(5),
-    timeoutMs: number(6),
-    failureThreshold: number(7),
-    successThreshold: number(8),
+    periodMs: within(5, times),
+    timeoutMs: within(6, times),
+    failureThreshold: within(7, thresholds),
+    successThreshold: within(8, thresholds),
   };
 }
 
