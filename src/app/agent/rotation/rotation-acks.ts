@@ -27,6 +27,10 @@ export interface RotationAcksOptions {
 const handoverMs = 3000;
 // One whose renewal was not seen, because its launcher asks by token or at another agent, is tried from time to time.
 const patienceMs = 300_000;
+// Within this time proxies are back after their agent was started or hung; until then nobody knows how many there are.
+const settleMs = 15_000;
+// A proxy that was cut, or whose agent was slow, comes back within this time; a stopped one does not.
+const returnMs = 30_000;
 // A fleet's of a few days; whoever is not among them is tried from time to time.
 const maxReplaced = 16_384;
 // Each comes back and is told all it has: a fleet must not do so at once.
@@ -44,11 +48,17 @@ export class RotationAcks {
   readonly #cutAtMs = new Map<string, number>();
   /** Certificates that were replaced: when, by digest. */
   readonly #replaced = new Map<string, number>();
-  #tally: ProxyTally = { connected: 0, acknowledged: 0, old: 0, late: [] };
+  /** Node ids of the last look. */
+  #present = new Set<string>();
+  /** When (monotonic) each was first missed that was there before. */
+  readonly #departed = new Map<string, number>();
+  readonly #startedMs: number;
+  #tally: ProxyTally = { connected: 0, acknowledged: 0, old: 0, unseen: 0, late: [] };
   #record: RotationRecord | undefined;
 
   constructor(options: RotationAcksOptions) {
     this.#options = options;
+    this.#startedMs = options.clock.monotonicMs();
   }
 
   /** For the own member record; undefined: no rotation is under way. */
@@ -75,14 +85,35 @@ export class RotationAcks {
     if (charter.rotation === undefined) {
       this.#acknowledged.clear();
       this.#cutAtMs.clear();
+      this.#noteDepartures(this.#options.proxies());
       return this.#say(undefined);
     }
     const proxies = this.#options.proxies();
     const old = this.#oldOnes(proxies);
+    this.#noteDepartures(proxies);
     this.#tally = this.#count(proxies, old);
     const isReplacing = charter.rotationStep === "draining" || charter.rotationStep === "retiring";
     if (isReplacing) this.#cutSome(old);
     this.#say(this.#summed());
+  }
+
+  /** One that is between two streams lacks nothing by the counts, and may still use an old certificate. */
+  #noteDepartures(proxies: readonly ProxyRoots[]): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const present = new Set(proxies.map(({ nodeId }) => nodeId));
+    for (const nodeId of this.#present) {
+      if (!present.has(nodeId)) this.#departed.set(nodeId, nowMs);
+    }
+    for (const [nodeId, atMs] of this.#departed) {
+      if (present.has(nodeId) || nowMs - atMs >= returnMs) this.#departed.delete(nodeId);
+    }
+    this.#present = present;
+  }
+
+  /** How many may be there and are not counted. */
+  #unseen(): number {
+    const isFresh = this.#options.clock.monotonicMs() - this.#startedMs < settleMs;
+    return this.#departed.size + (isFresh ? 1 : 0);
   }
 
   #oldOnes(proxies: readonly ProxyRoots[]): readonly ProxyRoots[] {
@@ -107,7 +138,8 @@ export class RotationAcks {
       connected: proxies.length,
       acknowledged: done.length,
       old: old.length,
-      late: [...late].slice(0, maxLate),
+      unseen: this.#unseen(),
+      late: [...late, ...this.#departed.keys()].slice(0, maxLate),
     };
   }
 
@@ -145,7 +177,7 @@ export class RotationAcks {
       connected: sum(({ connected }) => connected),
       acknowledged: sum(({ acknowledged }) => acknowledged),
       // An agent that does not say may have proxies that nobody speaks for.
-      silent: this.#options.silent() + (others === undefined ? 1 : 0),
+      silent: sum(({ unseen }) => unseen) + this.#options.silent() + (others === undefined ? 1 : 0),
       old: sum(({ old }) => old) + this.#options.ownOld(),
       late: all.flatMap(({ late }) => late).slice(0, maxLate),
     };

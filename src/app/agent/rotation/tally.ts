@@ -7,6 +7,8 @@ export interface ProxyTally {
   readonly acknowledged: number;
   /** Their certificate is not of the member's present issuer. */
   readonly old: number;
+  /** They were there a moment ago, or would not be back yet after a start of their agent. */
+  readonly unseen: number;
   /** Node ids of some that are not done. */
   readonly late: readonly string[];
 }
@@ -32,6 +34,7 @@ export function tallyFrom(value: unknown): SharedTally {
     connected: count("connected"),
     acknowledged: count("acknowledged"),
     old: count("old"),
+    unseen: count("unseen"),
     late: Array.isArray(late) ? late.slice(0, maxNames).map(String) : [],
   };
 }

@@ -38,6 +38,7 @@ function world(change: Partial<RotationAcksOptions> = {}) {
   const state = {
     charter: publishing,
     proxies: [] as Proxy[],
+    // The agent was started long ago.
     nowMs: 0,
     cuts: [] as string[],
     changes: 0,
@@ -69,6 +70,7 @@ function world(change: Partial<RotationAcksOptions> = {}) {
     clock: { nowMs: () => nowMs, monotonicMs: () => state.nowMs },
     ...change,
   });
+  state.nowMs = 60_000;
   return { state, acks };
 }
 
@@ -110,7 +112,7 @@ test("RotationAcks ends a connection on a replaced certificate when that is drai
     { name: "done", hasRoots: true, isNew: true },
   ];
   acks.replaced("leaf of renewed");
-  state.nowMs = 10_000;
+  state.nowMs += 10_000;
   acks.look();
   assert.equal(state.cuts.length, 0);
   state.charter = draining;
@@ -123,7 +125,14 @@ test("RotationAcks ends a connection on a replaced certificate when that is drai
 });
 
 test("RotationAcks adds what replicas have seen, and vouches for none that does not say", () => {
-  const tally = { charter: published.number, connected: 5, acknowledged: 4, old: 2, late: ["far"] };
+  const tally = {
+    charter: published.number,
+    connected: 5,
+    acknowledged: 4,
+    old: 2,
+    unseen: 0,
+    late: ["far"],
+  };
   const both = world({ elsewhere: () => [tally] });
   both.acks.look();
   const { connected, acknowledged, old, silent, late } = both.acks.record() ?? assert.fail();
@@ -133,4 +142,28 @@ test("RotationAcks adds what replicas have seen, and vouches for none that does 
     acks.look();
     assert.equal(acks.record()?.silent, 1);
   }
+});
+
+test("RotationAcks vouches for nobody just after the agent's start, nor for a proxy that left a moment ago", () => {
+  const { state, acks } = world();
+  state.nowMs = 14_000;
+  acks.look();
+  assert.equal(acks.record()?.silent, 1);
+  state.nowMs = 15_000;
+  state.proxies = [{ name: "cut", hasRoots: true, isNew: false }];
+  acks.look();
+  assert.equal(acks.record()?.silent, 0);
+  const [cut] = state.proxies.splice(0);
+  assert.ok(cut);
+  acks.look();
+  const { connected, old, silent, late } = acks.record() ?? assert.fail();
+  assert.deepEqual([connected, old, silent, late], [0, 0, 1, ["cut"]]);
+  state.proxies = [{ ...cut, isNew: true }];
+  acks.look();
+  assert.equal(acks.record()?.silent, 0);
+  state.proxies = [];
+  acks.look();
+  state.nowMs += 30_000;
+  acks.look();
+  assert.equal(acks.record()?.silent, 0);
 });
