@@ -1,11 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { CharterAnswer, RotationAnswer, RotationMemberAnswer } from "../app/api-model.ts";
 import { retireRootOf } from "../app/root-rotation/retire-root.ts";
-import { type RotationHands, takeStep } from "../app/root-rotation/rotate-root.ts";
+import { handsIn, type RotationHands, takeStep } from "../app/root-rotation/rotate-root.ts";
 import { MeshError } from "../mesh/errors.ts";
 import { parseMemberName } from "../mesh/ids.ts";
 import { formatCharterFile, parseCharterFile } from "../trust/charter-file.ts";
-import { rootPlaceIn } from "../trust/io/root-place.ts";
 import { agentOption, askAgent, changeAtAgent, documentOfAgent } from "./agent-api.ts";
 import { type Arguments, type Command, exitCodes, jsonOption, type Terminal } from "./command.ts";
 import { printJson } from "./print/print-json.ts";
@@ -101,9 +100,7 @@ async function handsOf(asked: Asked): Promise<RotationHands> {
   if (dir === undefined) {
     throw new MeshError("MESH_USAGE", "Cannot rotate the root: --dir names the root's folder");
   }
-  return {
-    dir,
-    key: await rootPlaceIn(dir),
+  return await handsIn(dir, {
     agent: {
       newest: async () => parseCharterFile(await documentOfAgent("/api/v1/charter", asked)),
       hand: async (signed) => {
@@ -111,8 +108,7 @@ async function handsOf(asked: Asked): Promise<RotationHands> {
         await changeAtAgent<CharterAnswer>("/api/v1/charter", { ...asked, body });
       },
     },
-    nowMs: () => Date.now(),
-  };
+  });
 }
 
 function limitMsIn(args: Arguments): number {

@@ -8,6 +8,7 @@ import { prepareNextRoot, type RootPlace, settleRoots } from "../../trust/io/nex
 import { probeRoot } from "../../trust/io/probe-root.ts";
 import { lockedRoot } from "../../trust/io/root-folder.ts";
 import { openRootSigner } from "../../trust/io/root-keys.ts";
+import { rootPlaceIn } from "../../trust/io/root-place.ts";
 import type { Authority } from "../../trust/issue.ts";
 import { crossCertify } from "../../trust/root-rotation/cross-certify.ts";
 import { charterSignerOf } from "../../trust/root-rotation/issuing-root.ts";
@@ -33,6 +34,14 @@ export interface CharterHolder {
 export interface RotationHands extends RootPlace {
   readonly agent: CharterHolder;
   readonly nowMs: () => number;
+}
+
+/** Of a root's folder, whose key may be in a token. Throws as `rootPlaceIn`. */
+export async function handsIn(
+  dir: string,
+  options: { readonly agent: CharterHolder },
+): Promise<RotationHands> {
+  return { dir, key: await rootPlaceIn(dir), nowMs: () => Date.now(), ...options };
 }
 
 export type RotationStep =
