@@ -1,5 +1,5 @@
 import { verify } from "node:crypto";
-import type { Charter, SignedCharter } from "../mesh/charter.ts";
+import { type Charter, charterMember, type SignedCharter } from "../mesh/charter.ts";
 import { reasonOf } from "../mesh/errors.ts";
 import type { MeshDomain } from "../mesh/ids.ts";
 import type { Bundle } from "./bundle.ts";
@@ -70,7 +70,10 @@ export type CharterVerdict =
   | { readonly t: "newer"; readonly charter: TrustedCharter }
   /** Older or the very same: keep the current one. */
   | { readonly t: "known" }
-  /** Two documents with one number: a root signer was used twice at once. Keep ours, tell the operator. */
+  /**
+   * Not made from ours: two documents with one number, or a later one that forgets a member or a denial. A root signer
+   * was used twice at once. Keep ours, tell the operator.
+   */
   | { readonly t: "conflict"; readonly number: number }
   | { readonly t: "refused"; readonly reason: string };
 
@@ -86,7 +89,23 @@ export function judgeCharter(offered: SignedCharter, current: TrustedCharter): C
   }
   const { number } = charter.charter;
   if (number === current.charter.number) return { t: "conflict", number };
-  return number > current.charter.number ? { t: "newer", charter } : { t: "known" };
+  if (number < current.charter.number) return { t: "known" };
+  return forgets(charter.charter, current.charter)
+    ? { t: "conflict", number }
+    : { t: "newer", charter };
+}
+
+/**
+ * Entries are never taken out, and a denied one becomes another member only with other issuers. A charter without
+ * that was made by somebody who did not have ours: to follow it would drop a member, or let a denied one in again.
+ */
+function forgets(next: Charter, ours: Charter): boolean {
+  return ours.members.some(({ name, state, issuers }) => {
+    const entry = charterMember(next, name);
+    if (entry === undefined) return true;
+    const isBack = state === "denied" && entry.state !== "denied";
+    return isBack && entry.issuers.some((issuer) => issuers.includes(issuer));
+  });
 }
 
 function signedPart(bytes: Uint8Array): Buffer {

@@ -63,7 +63,7 @@ export function conflictFinding(mesh: string, number: number): Finding {
     code: "TRUST_CHARTER_CONFLICT",
     severity: "error",
     subject: mesh,
-    message: `two charters have number ${number}: the root's key was used twice at once`,
+    message: `charter ${number} was not made from the one in force: the root's key was used twice at once`,
   };
 }
 

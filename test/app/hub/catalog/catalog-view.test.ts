@@ -7,15 +7,8 @@ import type { CatalogStore } from "../../../../src/discovery/shards/store.ts";
 import { MeshError } from "../../../../src/mesh/errors.ts";
 import { parseMemberName } from "../../../../src/mesh/ids.ts";
 import { signCharter } from "../../../../src/trust/charter.ts";
-import {
-  east,
-  madeMember,
-  madeMesh,
-  madeRoot,
-  memberEntry,
-  nowMs,
-  west,
-} from "../../../trust/made.ts";
+import { withStanding } from "../../../../src/trust/charter-edit.ts";
+import { east, madeMember, madeMesh, madeRoot, nowMs, west } from "../../../trust/made.ts";
 import { cartOf, memberRecord, memoryHub, recordsOf, view, writerOf } from "./made-catalog.ts";
 
 const noSignal = new AbortController().signal;
@@ -156,18 +149,14 @@ test("viewCatalog() judges by the newest charter that any hub holds", async () =
   const store = memoryHub("hub").connect();
   await eastWriter.put(store, good);
   const { charter } = made.charter;
-  const without = {
-    ...charter,
-    number: charter.number + 1,
-    members: [memberEntry(west, made.west)],
-  };
-  const newer = await signCharter(without, made.root.signer);
+  const denying = withStanding(charter, { name: east, state: "denied", nowMs: Date.now() });
+  const newer = await signCharter(denying, made.root.signer);
   const number = charter.number + 1;
   await store.putCharter({ member: west, number, charter: newer.signed }, noSignal);
   const seen = await view(made, [store], { members: [east] });
   assert.equal(seen.charter.number, number);
   assert.deepEqual(seen.hubs[0]?.charters, [number]);
-  assert.equal(seen.hubs[0]?.shards[0]?.standing, "unlisted");
+  assert.equal(seen.hubs[0]?.shards[0]?.standing, "denied");
   assert.deepEqual(codesIn(seen), ["error CATALOG_HEAD_REFUSED"]);
 });
 
