@@ -3,8 +3,8 @@ import { denyByAgent, denyInFolder, type FolderCharter } from "../../app/member/
 import { MeshError } from "../../mesh/errors.ts";
 import { agentOption, changeAtAgent, documentOfAgent } from "../agent-api.ts";
 import { type Arguments, type Command, exitCodes, jsonOption, type Terminal } from "../command.ts";
+import { optionalConfig } from "../config-option.ts";
 import { printJson } from "../print/print-json.ts";
-import { optionalConfig } from "../service.ts";
 import { agentConfigIn } from "../token/agent-config-option.ts";
 
 export const memberDeny: Command = {

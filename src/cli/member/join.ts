@@ -1,8 +1,8 @@
 import { runAgent } from "../../app/agent/run-agent.ts";
 import { type JoinedMember, joinMesh } from "../../app/member/join/join-mesh.ts";
 import { type Arguments, type Command, exitCodes, jsonOption } from "../command.ts";
+import { exitCodeOf } from "../config-option.ts";
 import { printJson } from "../print/print-json.ts";
-import { exitCodeOf } from "../service.ts";
 
 export const join: Command = {
   name: "join",

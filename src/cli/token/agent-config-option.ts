@@ -1,7 +1,7 @@
 import type { AgentConfig } from "../../app/config/config.ts";
 import { loadAgentConfig } from "../../app/config/load-config.ts";
 import type { Arguments, Option, Terminal } from "../command.ts";
-import { printProblems } from "../hub-options.ts";
+import { printProblems } from "../print/print-problems.ts";
 
 /** Of commands that work on the state folder of an agent. */
 export const agentConfigOption: Readonly<Record<"config", Option>> = {

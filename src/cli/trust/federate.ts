@@ -6,8 +6,7 @@ import { printJson } from "../print/print-json.ts";
 
 export const trustFederate: Command = {
   name: "trust federate",
-  usage:
-    "TRUST-DOMAIN --dir ROOT --bundle FILE [--url URL --profile P] [--allow ID=NS/SA]… | --remove",
+  usage: "TRUST-DOMAIN --dir ROOT (--bundle FILE [--url URL] [--allow ID=NS/SA]… | --remove)",
   about:
     "Lets identities of a foreign trust domain be known: another mesh's member, or SPIRE. Its roots count for its\n" +
     "own names alone, and none of its identities may call anything that --allow does not say. Said again, it\n" +

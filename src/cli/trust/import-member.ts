@@ -1,8 +1,8 @@
 import { importTheMember } from "../../app/federation/import-tasks.ts";
 import { type Command, exitCodes, jsonOption } from "../command.ts";
 import { printJson } from "../print/print-json.ts";
-import { trustIssueMember } from "../trust-issue-member.ts";
 import { importedText } from "./imported-text.ts";
+import { trustIssueMember } from "./issue-member.ts";
 
 const {
   dir,
