@@ -1,20 +1,35 @@
 import type { Command } from "./command.ts";
-import type { CommandEntry } from "./commands.ts";
+import type { CommandEntry, CommandSection } from "./commands.ts";
 
-/** The overview, or that of one group such as `trust`. */
-export function overview(commands: readonly CommandEntry[], group?: string): string {
-  const listed = commands.filter(
-    ({ name, isHidden }) =>
-      isHidden !== true && (group === undefined || name.startsWith(`${group} `)),
-  );
-  const width = Math.max(...listed.map(({ name }) => name.length));
-  const head =
-    group === undefined
-      ? "isthmus: one service mesh out of many clusters, clouds and VM sites\n"
-      : `isthmus ${group}\n`;
-  const rows = listed.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
-  const tail = "\nisthmus COMMAND --help says more about each.";
-  return `${head}\n${rows.join("\n")}\n${tail}\n`;
+/** All commands, by what one wants to do. */
+export function overview(sections: readonly CommandSection[]): string {
+  const shown = sections.map(({ title, commands }) => ({
+    title,
+    listed: commands.filter(isShown),
+  }));
+  const width = widthOf(shown.flatMap(({ listed }) => listed));
+  const parts = shown.map(({ title, listed }) => `${title}\n${rowsOf(listed, width)}`);
+  return `isthmus: one service mesh out of many clusters, clouds and VM sites\n\n${parts.join("\n\n")}\n${tail}`;
+}
+
+/** Those of one group, such as `trust`. */
+export function groupOverview(group: string, commands: readonly CommandEntry[]): string {
+  const listed = commands.filter((entry) => isShown(entry) && entry.name.startsWith(`${group} `));
+  return `isthmus ${group}\n\n${rowsOf(listed, widthOf(listed))}\n${tail}`;
+}
+
+const tail = "\nisthmus COMMAND --help says more about each.\n";
+
+function isShown({ isHidden }: CommandEntry): boolean {
+  return isHidden !== true;
+}
+
+function widthOf(listed: readonly CommandEntry[]): number {
+  return Math.max(...listed.map(({ name }) => name.length));
+}
+
+function rowsOf(listed: readonly CommandEntry[], width: number): string {
+  return listed.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join("\n");
 }
 
 export function helpOf(command: Command): string {

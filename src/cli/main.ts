@@ -4,8 +4,8 @@ import { type ErrorCode, MeshError, reasonOf } from "../mesh/errors.ts";
 import { redactText } from "../telemetry/redact.ts";
 import { argumentsFor } from "./arguments.ts";
 import { exitCodes, type Terminal } from "./command.ts";
-import { type CommandEntry, commands } from "./commands.ts";
-import { helpOf, overview } from "./help.ts";
+import { type CommandEntry, commands, sections } from "./commands.ts";
+import { groupOverview, helpOf, overview } from "./help.ts";
 import { processTerminal } from "./terminal.ts";
 
 // The bundle is one file, so this is what a worker thread of an engine starts with.
@@ -58,12 +58,12 @@ function unknown(
   { terminal, isHelp }: { readonly terminal: Terminal; readonly isHelp: boolean },
 ): number {
   if (words.length === 0) {
-    terminal.out(overview(commands));
+    terminal.out(overview(sections));
     return isHelp ? exitCodes.done : exitCodes.usage;
   }
   const group = longestGroup(words);
   if (group === words.join(" ")) {
-    terminal.out(overview(commands, group));
+    terminal.out(groupOverview(group, commands));
     return isHelp ? exitCodes.done : exitCodes.usage;
   }
   const typed = words.slice(0, (group?.split(" ").length ?? 0) + 1).join(" ");

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { commands } from "../../src/cli/commands.ts";
+import { commands, sections } from "../../src/cli/commands.ts";
 import { run } from "./fake-terminal.ts";
 
 for (const { name, load } of commands) {
@@ -22,6 +22,16 @@ test("isthmus alone lists every command that is for people, and is wrong usage",
   for (const { name, isHidden } of commands) {
     assert.equal(new RegExp(`^ {2}${name} `, "m").test(printed.out), isHidden !== true, name);
   }
+});
+
+test("isthmus --help lists commands under headings, and fits a terminal of 80 columns", async () => {
+  const lines = (await run(["--help"])).out.split("\n");
+  for (const line of lines) assert.ok(line.length <= 80, line);
+  const headings = lines.slice(1).filter((line) => /^\S/.test(line));
+  assert.deepEqual(
+    headings.slice(0, -1),
+    sections.map(({ title }) => title),
+  );
 });
 
 test("isthmus --help is what was asked for", async () => {
