@@ -12,6 +12,7 @@ import {
 import { realTimers } from "../../../src/app/real-time.ts";
 import { makeGateway, makeMember, makeRoot, makeWorkload } from "../../../src/app/trust-tasks.ts";
 import { createMemoryHub, type MemoryHub } from "../../../src/discovery/io/catalog/memory-store.ts";
+import type { CatalogStore } from "../../../src/discovery/shards/store.ts";
 import { formatHostPort, type HostPort } from "../../../src/mesh/address.ts";
 import {
   parseMemberName,
@@ -47,18 +48,25 @@ export class TestMesh implements AsyncDisposable {
   readonly trust: Map<string, Omit<AgentConfig["trust"], "dir">> = new Map();
   /** Of launchers that are started from now on; absent: their default. */
   checkEveryMs: number | undefined;
+  /** The hubs of agents that are started from now on; absent: the one in this process. */
+  stores: (() => readonly CatalogStore[]) | undefined;
   readonly #opened = new AsyncDisposableStack();
 
   private constructor(dir: string, log: Log) {
     this.dir = dir;
     this.log = log;
-    this.#opened.defer(() => rm(dir, { recursive: true, force: true }));
   }
 
   static async open(log: Log = silentLog): Promise<TestMesh> {
     const mesh = new TestMesh(await mkdtemp(join(tmpdir(), "isthmus-app-")), log);
+    mesh.defer(() => rm(mesh.dir, { recursive: true, force: true }));
     await makeRoot({ mesh: "acme.mesh", dir: join(mesh.dir, "root") });
     return mesh;
+  }
+
+  /** Parts of a mesh whose folder another process made, and removes. */
+  static at(dir: string, log: Log = silentLog): TestMesh {
+    return new TestMesh(dir, log);
   }
 
   /** Charter entry and folder of a member; call for all members before the first agent starts. */
@@ -119,7 +127,7 @@ export class TestMesh implements AsyncDisposable {
   }
 
   async startAgent(config: AgentConfig, parts: Partial<AgentParts> = {}): Promise<RunningAgent> {
-    const stores = [this.hub.connect()];
+    const stores = this.stores?.() ?? [this.hub.connect()];
     const agent = await startAgent(config, { stores, log: this.log, ...parts });
     this.#opened.use(agent);
     return agent;
@@ -267,7 +275,7 @@ export async function startMember(
 /** The sidecar of a caller; returns the base URL under which it reaches `cart`. */
 export async function startCaller(
   mesh: TestMesh,
-  member: Pick<TestMember, "name" | "agent">,
+  member: { readonly name: string; readonly agent: Pick<RunningAgent, "xds"> },
   workload = "frontend-1",
   {
     host = "127.0.0.1",
