@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import type { Problem } from "../../src/discovery/sources/fields.ts";
-import { readObject } from "../../src/discovery/sources/read-object.ts";
+import type { Problem } from "../../src/discovery/sources/objects/fields.ts";
+import { readObject } from "../../src/discovery/sources/objects/read-object.ts";
 import type { Charter } from "../../src/mesh/charter.ts";
 import { MeshError } from "../../src/mesh/errors.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../src/mesh/ids.ts";

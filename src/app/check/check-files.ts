@@ -5,8 +5,8 @@ import {
   listManifestFiles,
   readManifestFile,
 } from "../../discovery/io/sources/manifest-files.ts";
-import { createInventory, type Inventory } from "../../discovery/sources/inventory.ts";
-import { readManifest } from "../../discovery/sources/manifest.ts";
+import { createInventory, type Inventory } from "../../discovery/sources/inventory/inventory.ts";
+import { readManifest } from "../../discovery/sources/manifests/manifest.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { Finding } from "../../mesh/service.ts";
 import { loadMember } from "../../trust/io/member-files.ts";

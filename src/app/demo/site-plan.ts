@@ -1,7 +1,7 @@
 import { parseDocument } from "yaml";
 import { shopCalls } from "../../../examples/shop/app.ts";
-import { relocate } from "../../discovery/sources/relocate.ts";
-import { splitDocuments } from "../../discovery/sources/yaml-documents.ts";
+import { relocate } from "../../discovery/sources/manifests/relocate.ts";
+import { splitDocuments } from "../../discovery/sources/yaml/yaml-documents.ts";
 import type { HostPort } from "../../mesh/address.ts";
 import { nameOf, parseNamespace, parseServiceId, type ServiceId } from "../../mesh/ids.ts";
 import { hostOf } from "../../mesh/names.ts";

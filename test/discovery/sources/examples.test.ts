@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { relocate } from "../../../src/discovery/sources/relocate.ts";
+import { relocate } from "../../../src/discovery/sources/manifests/relocate.ts";
 import type { FolderReading } from "./support/manifests.ts";
 import { readFolder } from "./support/manifests.ts";
 

@@ -1,8 +1,8 @@
 import { type JsonMap, mapIn, textIn } from "../../../mesh/json-map.ts";
-import type { Problem } from "../fields.ts";
-import { pathText } from "../fields.ts";
-import type { KubeObject, ObjectKey } from "../kube-objects.ts";
-import { readObject } from "../read-object.ts";
+import type { Problem } from "../objects/fields.ts";
+import { pathText } from "../objects/fields.ts";
+import type { KubeObject, ObjectKey } from "../objects/kube-objects.ts";
+import { readObject } from "../objects/read-object.ts";
 import type { SourceFinding } from "../source-finding.ts";
 import { printable } from "../source-finding.ts";
 

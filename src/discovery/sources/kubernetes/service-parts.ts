@@ -1,8 +1,8 @@
 import type { ServiceId } from "../../../mesh/ids.ts";
 import { namespaceOf } from "../../../mesh/ids.ts";
-import type { KubeEndpoint, KubeSlice, ObjectKey, ServicePart } from "../kube-objects.ts";
-import { serviceOf } from "../kube-objects.ts";
-import type { SourcedObject } from "../manifest.ts";
+import type { SourcedObject } from "../manifests/manifest.ts";
+import type { KubeEndpoint, KubeSlice, ObjectKey, ServicePart } from "../objects/kube-objects.ts";
+import { serviceOf } from "../objects/kube-objects.ts";
 import type { NamedFacts } from "./named-facts.ts";
 
 /** What endpoints do not say themselves. */

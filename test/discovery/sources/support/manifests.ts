@@ -1,5 +1,5 @@
-import { createInventory } from "../../../../src/discovery/sources/inventory.ts";
-import { readManifest } from "../../../../src/discovery/sources/manifest.ts";
+import { createInventory } from "../../../../src/discovery/sources/inventory/inventory.ts";
+import { readManifest } from "../../../../src/discovery/sources/manifests/manifest.ts";
 import type { SourceFinding } from "../../../../src/discovery/sources/source-finding.ts";
 import type { LocalService } from "../../../../src/mesh/service.ts";
 
