@@ -17,7 +17,7 @@ const findingCodes = new Set(
   globSync("src/**/*.ts", { exclude: ["src/xds/gen/**"] }).flatMap((file) =>
     [
       ...readFileSync(file, "utf8").matchAll(
-        /"((?:SOURCE|CATALOG|TRUST|GATEWAY|PROXY|CONFIG|HUB|IMPORT|EXPORT|REGISTRATION|MCS|KUBERNETES(?!_SERVICE_))_[A-Z_]+)"/g,
+        /"((?:SOURCE|CATALOG|TRUST|GATEWAY|PROXY|CONFIG|HUB|IMPORT|EXPORT|FEDERATION|REGISTRATION|MCS|KUBERNETES(?!_SERVICE_))_[A-Z_]+)"/g,
       ),
     ].map(([, code = ""]) => code),
   ),
