@@ -4,21 +4,21 @@ import type { Telemetry } from "../../telemetry/registry.ts";
 import type { AgentConfig } from "../config/config.ts";
 import type { AgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
 import type { MemberLease } from "../kubernetes/member-lease.ts";
-import type { AgentCore } from "./agent-core.ts";
-import type { AgentProxies } from "./agent-proxies.ts";
-import type { AgentTrust } from "./agent-trust.ts";
+import type { AgentCore } from "./core/agent-core.ts";
 import type { OpenedDesk } from "./desk/open-desk.ts";
-import type { DiskWatch } from "./disk-watch.ts";
-import type { EngineWatch } from "./engine-watch.ts";
 import type { AgentFederation } from "./federation/open-federation.ts";
+import type { DiskWatch } from "./files/disk-watch.ts";
+import type { SecretWatch } from "./files/secret-watch.ts";
 import type { IssuerRenewal } from "./issuer/issuer-renewal.ts";
 import type { RenewalAlarms } from "./issuer/renewal-alarms.ts";
-import type { ProxyWatch } from "./proxy-watch.ts";
+import type { AgentProxies } from "./proxies/agent-proxies.ts";
+import type { EngineWatch } from "./proxies/engine-watch.ts";
+import type { ProxyWatch } from "./proxies/proxy-watch.ts";
 import type { ReplicaWatch } from "./replicas/replica-watch.ts";
 import type { AgentRotation } from "./rotation/open-rotation.ts";
 import { rotationFindings } from "./rotation/rotation-status.ts";
-import type { SecretWatch } from "./secret-watch.ts";
 import type { ExportWatch } from "./sidecars/export-watch.ts";
+import type { AgentTrust } from "./trust/agent-trust.ts";
 
 /** A running agent as its HTTP port and its metrics look at it. */
 export interface AgentView {

@@ -13,32 +13,32 @@ import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-k
 import type { Imports } from "../kubernetes/imports.ts";
 import { type MemberLease, openMemberLease } from "../kubernetes/member-lease.ts";
 import { realClock } from "../real-time.ts";
-import { AgentCore } from "./agent-core.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
-import { type AgentProxies, serveProxies } from "./agent-proxies.ts";
 import { agentRoutes, healthRoutes } from "./agent-routes.ts";
-import { type AgentTrust, openAgentTrust } from "./agent-trust.ts";
 import type { AgentView } from "./agent-view.ts";
+import { AgentCore } from "./core/agent-core.ts";
 import { createAdmission } from "./desk/admission.ts";
 import { openDesk } from "./desk/open-desk.ts";
-import { watchDisk } from "./disk-watch.ts";
-import { createEngineWatch } from "./engine-watch.ts";
 import { type AgentFederation, openFederation } from "./federation/open-federation.ts";
+import { watchDisk } from "./files/disk-watch.ts";
+import { watchSecrets } from "./files/secret-watch.ts";
 import { openIdentity } from "./identity/open-identity.ts";
 import { openIssuer } from "./issuer/open-issuer.ts";
 import { createRenewalAlarms } from "./issuer/renewal-alarms.ts";
-import { type OpenedSources, openSources } from "./open-sources.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
-import { createProxyWatch, type ProxyWatch } from "./proxy-watch.ts";
+import { type AgentProxies, serveProxies } from "./proxies/agent-proxies.ts";
+import { createEngineWatch } from "./proxies/engine-watch.ts";
+import { createProxyWatch, type ProxyWatch } from "./proxies/proxy-watch.ts";
 import { openRegistration } from "./registration/open-registration.ts";
 import { type ReplicaWatch, watchReplicas } from "./replicas/replica-watch.ts";
 import { type AgentRotation, openRotation } from "./rotation/open-rotation.ts";
-import { watchSecrets } from "./secret-watch.ts";
 import { createExportWatch } from "./sidecars/export-watch.ts";
 import { createKnownPods } from "./sidecars/known-pods.ts";
 import { PodClaims, type PodClaimsOptions } from "./sidecars/pod-claims.ts";
 import { openProofFile } from "./sidecars/proof-file.ts";
 import { createSidecarProofs } from "./sidecars/sidecar-proofs.ts";
+import { type OpenedSources, openSources } from "./sources/open-sources.ts";
+import { type AgentTrust, openAgentTrust } from "./trust/agent-trust.ts";
 
 /** What the world around an agent is made of; tests and the demo pass their own. */
 export interface AgentParts {

@@ -5,8 +5,8 @@ import type { ConfigProblem } from "../config/config-parser.ts";
 import { loadAgentConfig } from "../config/load-config.ts";
 import { runService } from "../lifecycle.ts";
 import { startAgent } from "./agent.ts";
+import { openHubs } from "./hubs/open-hubs.ts";
 import { keepHeapLean } from "./lean-heap.ts";
-import { openHubs } from "./open-hubs.ts";
 
 /** How a service ended: its exit code, or why it never started. */
 export type Ran =

@@ -10,7 +10,7 @@ import { readManifest } from "../../discovery/sources/manifests/manifest.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import type { Finding } from "../../mesh/service.ts";
 import { loadMember } from "../../trust/io/member-files.ts";
-import { differencesFrom, gatewayFindings } from "../agent/trust-findings.ts";
+import { differencesFrom, gatewayFindings } from "../agent/trust/trust-findings.ts";
 import type { AgentConfig, EngineKind, GatewayConfig, SidecarConfig } from "../config/config.ts";
 import type { Parsed } from "../config/config-parser.ts";
 import { loadAgentConfig, loadGatewayConfig, loadSidecarConfig } from "../config/load-config.ts";

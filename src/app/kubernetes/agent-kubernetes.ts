@@ -13,7 +13,7 @@ import type { MemberName, TrustDomain } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
-import type { AgentCore } from "../agent/agent-core.ts";
+import type { AgentCore } from "../agent/core/agent-core.ts";
 import type { KubernetesConfig } from "../config/kubernetes/kubernetes-config.ts";
 import { accessOf } from "./api-access.ts";
 import { type Imports, type ImportsOptions, startImports } from "./imports.ts";

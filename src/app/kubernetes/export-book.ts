@@ -5,7 +5,7 @@ import {
   remoteConstituent,
 } from "../../discovery/mcs/constituents.ts";
 import { type MemberName, type Namespace, namespaceOf, type ServiceId } from "../../mesh/ids.ts";
-import type { AgentCore } from "../agent/agent-core.ts";
+import type { AgentCore } from "../agent/core/agent-core.ts";
 
 /** What members export, out of all that an agent knows. */
 export function exportBookOf(

@@ -15,7 +15,7 @@ import type { MemberName, Namespace, ServiceId } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import type { Finding } from "../../mesh/service.ts";
 import type { Telemetry } from "../../telemetry/registry.ts";
-import type { AgentCore } from "../agent/agent-core.ts";
+import type { AgentCore } from "../agent/core/agent-core.ts";
 import type { DnsConfig, McsConfig } from "../config/kubernetes/mcs-config.ts";
 import { exportBookOf } from "./export-book.ts";
 import { createImportWait } from "./import-wait.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { openSources } from "../../../src/app/agent/open-sources.ts";
+import { openSources } from "../../../src/app/agent/sources/open-sources.ts";
 import { agentRights, type Part } from "../../../src/app/install/agent-rights.ts";
 import type { Manifest } from "../../../src/app/install/manifest.ts";
 import { readManifests } from "../../../src/app/install/manifest-files.ts";

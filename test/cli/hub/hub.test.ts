@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { type RunningAgent, startAgent } from "../../../src/app/agent/agent.ts";
-import { openHubs } from "../../../src/app/agent/open-hubs.ts";
+import { openHubs } from "../../../src/app/agent/hubs/open-hubs.ts";
 import { loadAgentConfig } from "../../../src/app/config/load-config.ts";
 import { silentLog } from "../../app/support/test-mesh.ts";
 import { until } from "../../support/redis/redis-process.ts";

@@ -5,8 +5,8 @@ import { formatHostPort, isIp } from "../../../mesh/address.ts";
 import type { MemberName } from "../../../mesh/ids.ts";
 import type { GatewayAnswer, MemberAnswer } from "../../api-model.ts";
 import { version } from "../../version.ts";
-import type { AgentCore } from "../agent-core.ts";
 import type { AgentView } from "../agent-view.ts";
+import type { AgentCore } from "../core/agent-core.ts";
 
 /** `isthmus members` */
 export function membersOf(view: AgentView): readonly MemberAnswer[] {

@@ -2,8 +2,8 @@ import { MeshError } from "../../../mesh/errors.ts";
 import type { ProxyAnswer, ProxyConfigAnswer } from "../../api-model.ts";
 import type { HttpQuery } from "../../http-server.ts";
 import { didYouMean } from "../../nearest.ts";
-import type { ConnectedProxy } from "../agent-proxies.ts";
 import type { AgentView } from "../agent-view.ts";
+import type { ConnectedProxy } from "../proxies/agent-proxies.ts";
 
 /** `isthmus proxy list` */
 export function proxiesOf({ proxies, clock }: AgentView): readonly ProxyAnswer[] {

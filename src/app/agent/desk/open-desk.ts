@@ -2,8 +2,8 @@ import type { Log } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import { saveCharter } from "../../../trust/io/member-files.ts";
 import type { AgentConfig } from "../../config/config.ts";
-import type { AgentCore } from "../agent-core.ts";
-import type { AgentTrust } from "../agent-trust.ts";
+import type { AgentCore } from "../core/agent-core.ts";
+import type { AgentTrust } from "../trust/agent-trust.ts";
 import { type CharterDesk, createCharterDesk } from "./charter-desk.ts";
 import { createRootSigner } from "./root-signer.ts";
 

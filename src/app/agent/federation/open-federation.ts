@@ -6,7 +6,7 @@ import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import type { RootsOf } from "../../../trust/federation/foreign-verifier.ts";
 import type { AgentConfig } from "../../config/config.ts";
-import type { AgentTrust } from "../agent-trust.ts";
+import type { AgentTrust } from "../trust/agent-trust.ts";
 import { type RunningBundleEndpoint, serveBundles } from "./bundle-endpoint.ts";
 import { exceptionFindings } from "./exception-findings.ts";
 import { fetchBundle } from "./fetch-bundle.ts";

@@ -13,7 +13,7 @@ import { registerRenewal } from "../../../proxy/io/renewal-service.ts";
 import type { Telemetry } from "../../../telemetry/registry.ts";
 import type { BundleResponse } from "../../../xds/joining.ts";
 import type { RenewResponse } from "../../../xds/renewal.ts";
-import type { AgentTrust } from "../agent-trust.ts";
+import type { AgentTrust } from "../trust/agent-trust.ts";
 import { type ProvingParts, proveClaimant } from "./prove-claimant.ts";
 
 export interface IdentityServiceOptions extends Omit<ProvingParts, "trustDomain"> {

@@ -1,10 +1,10 @@
 import type { Clock, Log } from "../../../mesh/ports.ts";
 import type { AgentConfig } from "../../config/config.ts";
-import type { AgentCore } from "../agent-core.ts";
-import type { AgentTrust } from "../agent-trust.ts";
-import type { DiskWatch } from "../disk-watch.ts";
-import type { OpenedSources } from "../open-sources.ts";
+import type { AgentCore } from "../core/agent-core.ts";
+import type { DiskWatch } from "../files/disk-watch.ts";
 import type { ProxyAnswers } from "../policies/import-policies.ts";
+import type { OpenedSources } from "../sources/open-sources.ts";
+import type { AgentTrust } from "../trust/agent-trust.ts";
 import { Registration } from "./registration.ts";
 
 /** Undefined: the sources of this agent name all workloads. */

@@ -1,8 +1,8 @@
 import { type Server, type ServerUnaryCall, type sendUnaryData, status } from "@grpc/grpc-js";
 import type { SpiffeId } from "../../../mesh/ids.ts";
 import type { Peer } from "../../../mesh/ports.ts";
+import type { Served } from "../proxies/served-by.ts";
 import { type SharedTally, tallyFrom } from "../rotation/tally.ts";
-import type { Served } from "../served-by.ts";
 import { claimsIn } from "../sidecars/claims-in.ts";
 import type { SidecarClaim, SidecarProofs } from "../sidecars/sidecar-proofs.ts";
 import {

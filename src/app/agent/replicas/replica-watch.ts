@@ -7,8 +7,8 @@ import type { MemberName, SpiffeId } from "../../../mesh/ids.ts";
 import type { Clock, IdentitySource, Log } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
 import { spiffeIdOf } from "../../launcher/spiffe-id-of.ts";
+import type { Served } from "../proxies/served-by.ts";
 import type { SharedTally } from "../rotation/tally.ts";
-import type { Served } from "../served-by.ts";
 import type { SidecarClaim } from "../sidecars/sidecar-proofs.ts";
 import type { RegisteredKnowledge } from "./registered-share.ts";
 import {

@@ -1,11 +1,11 @@
 import type { Clock, Peer } from "../../../mesh/ports.ts";
 import { fromPem } from "../../../trust/pem.ts";
 import { issuerOutdated } from "../../../trust/root-rotation/issuing-root.ts";
-import type { AgentCore } from "../agent-core.ts";
-import type { AgentProxies } from "../agent-proxies.ts";
-import type { AgentTrust } from "../agent-trust.ts";
-import type { ProxyWatch } from "../proxy-watch.ts";
+import type { AgentCore } from "../core/agent-core.ts";
+import type { AgentProxies } from "../proxies/agent-proxies.ts";
+import type { ProxyWatch } from "../proxies/proxy-watch.ts";
 import type { ReplicaWatch } from "../replicas/replica-watch.ts";
+import type { AgentTrust } from "../trust/agent-trust.ts";
 import { RotationAcks } from "./rotation-acks.ts";
 
 /** An agent's part in a rotation of the root. */

@@ -7,8 +7,8 @@ import {
   type Readiness,
 } from "../../../trust/root-rotation/readiness.ts";
 import type { AgentConfig } from "../../config/config.ts";
-import type { AgentCore } from "../agent-core.ts";
-import type { AgentTrust } from "../agent-trust.ts";
+import type { AgentCore } from "../core/agent-core.ts";
+import type { AgentTrust } from "../trust/agent-trust.ts";
 import type { AgentRotation } from "./open-rotation.ts";
 
 /** What an agent knows of a rotation. */

@@ -3,12 +3,12 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { type AgentTrust, openAgentTrust } from "../../../../src/app/agent/agent-trust.ts";
 import { fetchBundle } from "../../../../src/app/agent/federation/fetch-bundle.ts";
 import {
   type AgentFederation,
   openFederation,
 } from "../../../../src/app/agent/federation/open-federation.ts";
+import { type AgentTrust, openAgentTrust } from "../../../../src/app/agent/trust/agent-trust.ts";
 import type { AgentConfig } from "../../../../src/app/config/config.ts";
 import type { Charter } from "../../../../src/mesh/charter.ts";
 import type { BundleEndpoint } from "../../../../src/mesh/federation.ts";

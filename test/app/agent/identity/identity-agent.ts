@@ -2,12 +2,12 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { AgentTrust } from "../../../../src/app/agent/agent-trust.ts";
-import { openAgentTrust } from "../../../../src/app/agent/agent-trust.ts";
 import {
   type OpenIdentityParts,
   openIdentity,
 } from "../../../../src/app/agent/identity/open-identity.ts";
+import type { AgentTrust } from "../../../../src/app/agent/trust/agent-trust.ts";
+import { openAgentTrust } from "../../../../src/app/agent/trust/agent-trust.ts";
 import type { AgentConfig } from "../../../../src/app/config/config.ts";
 import type { TokenIssuerConfig } from "../../../../src/app/config/token-issuers-config.ts";
 import type { HostPort } from "../../../../src/mesh/address.ts";
