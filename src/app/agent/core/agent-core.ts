@@ -1,73 +1,30 @@
-import type { CatalogEvent } from "../../../discovery/follow/catalog-event.ts";
-import { type Catalog, createCatalog } from "../../../discovery/io/catalog/catalog-client.ts";
+import type { Catalog } from "../../../discovery/io/catalog/catalog-client.ts";
 import { createMeshView, type MeshView } from "../../../discovery/merge/mesh-view.ts";
 import type { GroupStanding } from "../../../discovery/policies/group-answer.ts";
-import type { RotationRecord } from "../../../discovery/shards/rotation-record.ts";
-import type { SnapshotStore } from "../../../discovery/shards/snapshot-store.ts";
-import type { CatalogStore } from "../../../discovery/shards/store.ts";
-import type { SourceChange, WorkloadSource } from "../../../discovery/source.ts";
-import { defaultMaxClientHelloBytes } from "../../../gateway/door/listener.ts";
-import type { ResolveHost } from "../../../gateway/io/resolve-host.ts";
-import { MemberResources } from "../../../gateway/sets/member-resources.ts";
+import type { SourceChange } from "../../../discovery/source.ts";
+import type { MemberResources } from "../../../gateway/sets/member-resources.ts";
 import type { SignedCharter } from "../../../mesh/charter.ts";
 import { reasonOf } from "../../../mesh/errors.ts";
 import type { ServiceId } from "../../../mesh/ids.ts";
-import type { Clock, Log, Random } from "../../../mesh/ports.ts";
 import type { Finding } from "../../../mesh/service.ts";
-import { type ConnectTimeout, nextConnectTimeout } from "../../../proxy/connect-timeout.ts";
-import type { Withheld } from "../../../proxy/seal.ts";
-import { defaultProxySettings } from "../../../proxy/settings.ts";
-import type { Telemetry } from "../../../telemetry/registry.ts";
 import type { CharterVerdict } from "../../../trust/charter.ts";
-import type { AgentConfig } from "../../config/config.ts";
-import type { MemberLease } from "../../kubernetes/member-lease.ts";
-import { realTimers } from "../../real-time.ts";
-import { version } from "../../version.ts";
 import { GatewayDrains } from "../gateways/gateway-drains.ts";
 import { Leaving } from "../leaving/leaving.ts";
 import { LoadIntake } from "../load/load-intake.ts";
-import { ImportPolicies, type ProxyAnswers } from "../policies/import-policies.ts";
-import type { Registration } from "../registration/registration.ts";
-import type { SidecarClaim, SidecarProofs } from "../sidecars/sidecar-proofs.ts";
+import { ImportPolicies } from "../policies/import-policies.ts";
+import type { SidecarClaim } from "../sidecars/sidecar-proofs.ts";
 import { createOwnSources, type OwnSources } from "../sources/own-sources.ts";
-import type { AgentTrust } from "../trust/agent-trust.ts";
+import { AdaptiveTimeout } from "./adaptive-timeout.ts";
+import type { AgentCoreOptions } from "./agent-core-options.ts";
 import { Knowledge } from "./knowledge.ts";
 import { createLocalState, type LocalState } from "./local-state.ts";
-import { Neighbours } from "./neighbours.ts";
+import type { Neighbours } from "./neighbours.ts";
+import { openCatalog } from "./open-catalog.ts";
+import { openNeighbours } from "./open-neighbours.ts";
+import { openResources } from "./open-resources.ts";
 import { createServiceBuilder, type ServiceBuilder } from "./service-builder.ts";
-
-export interface AgentCoreOptions {
-  readonly config: AgentConfig;
-  readonly trust: AgentTrust;
-  readonly stores: readonly CatalogStore[];
-  readonly snapshots: SnapshotStore;
-  readonly proofs: SidecarProofs;
-  /** Absent: the agent is alone, or the hubs say which replica writes. */
-  readonly leadership?: MemberLease;
-  readonly sources: readonly WorkloadSource[];
-  /** Workloads that register themselves; absent: none do. */
-  readonly registration?: Registration;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  readonly telemetry: Telemetry;
-  /** A new charter is in force: whoever is connected must be judged again. */
-  readonly onCharter: () => void;
-  /** The agent knows enough to serve, or all there is to know. */
-  readonly onKnowledge: () => void;
-  /** What is known of a service is another. */
-  readonly onService?: (id: ServiceId) => void;
-  /** Whether imports of the own cluster are known, as far as they are waited for. Default: there are none. */
-  readonly areImportsKnown?: () => boolean;
-  /** There are new proofs to be kept. */
-  readonly onProofs: () => void;
-  /** What proxies made of all they were sent. */
-  readonly proxyAnswers: () => ProxyAnswers;
-  /** How far proxies have followed a rotation of the root; undefined: none is under way. */
-  readonly rotation?: () => RotationRecord | undefined;
-  /** How names of gateways are resolved; default: as the system does. */
-  readonly resolve?: ResolveHost;
-}
+import { takeCatalogEvent } from "./take-catalog-event.ts";
+import { withheldFinding } from "./withheld-finding.ts";
 
 const tickMs = 1000;
 // A fleet that restarts must not move the zones' weights with every stream.
@@ -89,60 +46,28 @@ export class AgentCore implements AsyncDisposable {
   readonly #builder: ServiceBuilder;
   readonly #knowledge: Knowledge;
   #ticks = 0;
-  #timeout: ConnectTimeout = { timeoutMs: defaultProxySettings.connectTimeoutMs };
+  readonly #timeout: AdaptiveTimeout;
   #tick: NodeJS.Timeout | undefined;
 
   constructor(options: AgentCoreOptions) {
-    const { config, trust, clock, random, log } = options;
-    const { name: self, cloud, region, network } = config.member;
+    const { config, trust, clock, log } = options;
+    const self = config.member.name;
     this.#options = options;
-    this.resources = new MemberResources({
-      place: { member: self, cloud, region, network },
-      gateway: {
-        member: self,
-        mesh: config.mesh,
-        maxClientHelloBytes: config.gateway.maxClientHelloBytes ?? defaultMaxClientHelloBytes,
-      },
-      settings: defaultProxySettings,
-      trust: trust.view(),
-      doors: config.gateway.addresses,
-    });
+    this.resources = openResources(config, trust);
     const charter = (): ReturnType<typeof trust.charter>["charter"] => trust.charter().charter;
     const { registration } = options;
     this.local = createLocalState(options.proofs, (id, service) =>
       registration === undefined ? [] : registration.endpointsOf(id, service),
     );
-    this.catalog = createCatalog({
-      member: self,
-      charter: charter(),
-      signedCharter: trust.charter().signed,
-      stores: options.stores,
-      sign: trust.identities.sign,
-      verify: trust.verifier.verifySignature,
-      checkClaim: trust.checkClaim,
-      clock,
-      timers: realTimers,
-      random,
-      log,
-      software: version,
-      leaseMs: config.catalog.leaseMs,
-      isReplica: config.catalog.replicas !== undefined,
-      ...(options.leadership === undefined ? {} : { elect: options.leadership.elect }),
-      snapshots: options.snapshots,
-      onEvent: (event) => this.#take(event),
-    });
-    this.neighbours = new Neighbours({
-      self,
-      charter,
-      recordOf: (member) => this.catalog.shard(member)?.memberRecord(),
-      checkClaim: trust.checkClaim,
-      identity: trust.identities.agent,
-      verifyPeer: trust.verifier.verifyPeer,
-      clock,
-      random,
-      log,
-      expireAfterMs: config.catalog.expireAfterMs,
-      ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
+    this.catalog = openCatalog(options, (event) =>
+      takeCatalogEvent(event, {
+        core: this,
+        build: (ids) => this.#builder.add(ids),
+        buildSoon: () => this.#builder.flushSoon(),
+      }),
+    );
+    this.neighbours = openNeighbours(options, {
+      catalog: this.catalog,
       onChange: (members) => this.#builder.add(this.mesh.touchMembers(members)),
     });
     this.mesh = createMeshView({
@@ -195,6 +120,13 @@ export class AgentCore implements AsyncDisposable {
     this.policies = new ImportPolicies({
       isBuilt: () => this.#builder.isIdle(),
       proxies: options.proxyAnswers,
+    });
+    this.#timeout = new AdaptiveTimeout({
+      worstRttMs: () => this.neighbours.worstRttMs(),
+      isFailover: () => this.neighbours.isFailover(),
+      onChange: (connectTimeoutMs) => this.resources.setSettings({ connectTimeoutMs }),
+      clock,
+      log,
     });
     this.#sources = createOwnSources({
       sources: options.sources,
@@ -327,29 +259,6 @@ export class AgentCore implements AsyncDisposable {
     this.#builder.add(this.mesh.applyLocal(change));
   }
 
-  #take(event: CatalogEvent): void {
-    switch (event.t) {
-      case "shard":
-        this.#builder.add(this.mesh.applyShard(event.member, event.change));
-        // When all that was read from the hub is applied, and before it is asked for more.
-        this.#builder.flushSoon();
-        if (!event.change.isMemberChanged) return;
-        this.neighbours.refresh();
-        return this.drains.refresh();
-      case "lease":
-        this.neighbours.setLease(event.member, event.lease);
-        return this.drains.refresh();
-      case "gone":
-        this.#builder.add(this.mesh.dropMember(event.member));
-        this.load.forget(event.member);
-        this.neighbours.forget(event.member);
-        return this.drains.refresh();
-      case "charters":
-        for (const signed of event.charters) this.offerCharter(signed);
-        return;
-    }
-  }
-
   /** What the member says of itself may be another now. */
   publishMember(): void {
     const bundleDigest = this.#options.trust.charter().bundle.digest;
@@ -384,32 +293,9 @@ export class AgentCore implements AsyncDisposable {
       this.leaving.look();
       this.#ticks += 1;
       if (this.#ticks % ticksPerCallers === 0) this.resources.refreshCallers();
-      this.#adjustTimeouts();
+      this.#timeout.adjust();
     } catch (thrown) {
       this.#options.log.error({ err: thrown, reason: reasonOf(thrown) }, "Tick failed");
     }
   }
-
-  /** A change rebuilds every connection pool. */
-  #adjustTimeouts(): void {
-    const before = this.#timeout.timeoutMs;
-    this.#timeout = nextConnectTimeout(this.#timeout, {
-      rttMs: this.neighbours.worstRttMs(),
-      nowMs: this.#options.clock.monotonicMs(),
-      isFailover: this.neighbours.isFailover(),
-    });
-    const { timeoutMs } = this.#timeout;
-    if (timeoutMs === before) return;
-    this.#options.log.info({ actionMs: timeoutMs }, "Connect timeout changed");
-    this.resources.setSettings({ connectTimeoutMs: timeoutMs });
-  }
-}
-
-function withheldFinding({ name, type, reason }: Withheld): Finding {
-  return {
-    code: "PROXY_RESOURCE_WITHHELD",
-    severity: "error",
-    subject: name,
-    message: `this ${type} breaks a rule of its protocol and is not sent: ${reason}`,
-  };
 }
