@@ -20,7 +20,9 @@ export async function holdFolder(dir: string, remedy: string): Promise<AsyncDisp
   } catch (cause) {
     const isTaken = codeOf(cause) === "EADDRINUSE";
     const truth = isTaken ? `another process of isthmus works with it; ${remedy}` : reasonOf(cause);
-    throw new MeshError("MESH_FOLDER_IN_USE", `Cannot use folder "${dir}": ${truth}`, { cause });
+    // The name that is taken says nothing to people.
+    const because = isTaken ? {} : { cause };
+    throw new MeshError("MESH_FOLDER_IN_USE", `Cannot use folder "${dir}": ${truth}`, because);
   }
   server.unref();
   return {

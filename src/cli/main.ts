@@ -102,6 +102,10 @@ function exitCodeOf(thrown: unknown): number {
   return code ?? exitCodes.failed;
 }
 
+function isOfGrpc(thrown: unknown): boolean {
+  return thrown instanceof Error && "details" in thrown && "metadata" in thrown;
+}
+
 /** The sentence, then why, then where to read on; the stack only where we are at fault. */
 function explanationOf(thrown: unknown): string {
   if (!(thrown instanceof MeshError)) {
@@ -109,7 +113,8 @@ function explanationOf(thrown: unknown): string {
     return `Cannot go on: ${stack ?? reasonOf(thrown)}`;
   }
   const causes: string[] = [];
-  for (let cause = thrown.cause; cause !== undefined; ) {
+  // gRPC's sentence is in ours, without what its library puts around it.
+  for (let cause = thrown.cause; cause !== undefined && !isOfGrpc(cause); ) {
     const reason = reasonOf(cause);
     // Most messages end with what their cause says.
     if (!thrown.message.includes(reason)) causes.push(`  because: ${reason}`);

@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import { parseIpRange } from "../../mesh/address.ts";
+import { type Charter, charterMember } from "../../mesh/charter.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import { parseServiceId, type ServiceId, trustDomainOf } from "../../mesh/ids.ts";
+import { type MemberName, parseServiceId, type ServiceId, trustDomainOf } from "../../mesh/ids.ts";
 import type { Secret } from "../../mesh/secret.ts";
 import { readClaims } from "../../trust/charter-codec.ts";
 import type { MemberClaims } from "../../trust/charter-edit.ts";
@@ -62,10 +63,11 @@ export async function makeToken(
   const from = listed(words.from, { option: "from", max: maxRanges });
   for (const range of from) parseIpRange(range);
   const { dir } = config.trust;
-  const [chain, { bundle }] = await Promise.all([
+  const [chain, { charter, bundle }] = await Promise.all([
     readChain(join(dir, "member.pem")),
     loadCharterOf(dir),
   ]);
+  if (grant.t === "member") checkIsNew(grant.claims.name, charter, nowMs);
   const { spkiSha256: rootSpkiSha256 } = presentRoot(chain, bundle);
   const trustDomain = trustDomainOf(config.member.name, config.mesh);
   const wish = { grant, uses, from, ttlMs, rootSpkiSha256, trustDomain };
@@ -112,6 +114,18 @@ function grantOf({ member, isVm, group, services }: TokenWords): JoinGrant {
     group: parseServiceId(group),
     services: named.map((text): ServiceId => parseServiceId(text)),
   };
+}
+
+/** The charter that this agent saved last; what it does not know yet is refused when somebody joins. */
+function checkIsNew(name: MemberName, charter: Charter, nowMs: number): void {
+  const entry = charterMember(charter, name);
+  if (entry === undefined) return;
+  const { state, issuersEndMs = Infinity } = entry;
+  if (state !== "denied")
+    throw wrong(`the charter has member "${name}" already; names are not shared`);
+  if (issuersEndMs < nowMs) return;
+  const end = issuersEndMs === Infinity ? "its issuers end" : new Date(issuersEndMs).toISOString();
+  throw wrong(`the charter denies member "${name}"; until ${end} take another name`);
 }
 
 /** What no charter takes must not be found out when somebody joins. */

@@ -70,7 +70,17 @@ function answerTo<Request, Response>(
 
 /** The agent's own sentence where it has one, without gRPC's number before it. */
 function sentenceOf(cause: unknown): string {
-  return isServiceError(cause) ? cause.details : reasonOf(cause);
+  return isServiceError(cause) ? withoutNoise(cause.details) : reasonOf(cause);
+}
+
+/** What the gRPC library wraps around the reason why there is no connection. */
+function withoutNoise(details: string): string {
+  if (details.includes("wrong version number")) return "what listens there speaks no TLS";
+  if (details.startsWith("Deadline exceeded")) return `no answer for ${timeoutMs / 1000} s`;
+  const [, reason] = /^No connection established\. Last error: (.*)$/s.exec(details) ?? [];
+  if (reason === undefined) return details;
+  const plain = reason.replace(/\s*\. Resolution note: \s*$/s, "").replace(/^Error: /, "");
+  return `no connection: ${plain.trim().replace(/\.$/, "")}`;
 }
 
 function codeIn(cause: unknown): ErrorCode {

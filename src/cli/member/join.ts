@@ -1,6 +1,6 @@
 import { runAgent } from "../../app/agent/run-agent.ts";
 import { type JoinedMember, joinMesh } from "../../app/member/join/join-mesh.ts";
-import { type Arguments, type Command, exitCodes, jsonOption } from "../command.ts";
+import { type Arguments, type Command, exitCodes, jsonOption, type Terminal } from "../command.ts";
 import { exitCodeOf } from "../config-option.ts";
 import { printJson } from "../print/print-json.ts";
 
@@ -41,7 +41,7 @@ export const join: Command = {
   },
   positionals: { min: 0, max: 0 },
   run: async (args, terminal) => {
-    const joined = await joinMesh(wordsIn(args));
+    const joined = await joinMesh(wordsIn(args, terminal));
     if (args.has("json")) printJson(joined, terminal);
     // The agent's log is what standard output is for then.
     else (args.has("start") ? terminal.err : terminal.out)(page(joined, args.has("start")));
@@ -50,7 +50,7 @@ export const join: Command = {
   },
 };
 
-function wordsIn(args: Arguments): Parameters<typeof joinMesh>[0] {
+function wordsIn(args: Arguments, { err }: Terminal): Parameters<typeof joinMesh>[0] {
   return {
     agent: args.text("agent") ?? "",
     tokenFile: args.text("token-file"),
@@ -60,6 +60,7 @@ function wordsIn(args: Arguments): Parameters<typeof joinMesh>[0] {
     gateways: args.texts("gateway"),
     xds: args.text("xds"),
     http: args.text("http"),
+    warn: (sentence) => err(`${sentence}\n`),
   };
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import type { RunningAgent } from "../../../src/app/agent/agent.ts";
@@ -35,7 +35,7 @@ async function tokenFor({ mesh, config }: Signing, name: string): Promise<string
     nowMs: Date.now(),
   });
   const file = join(mesh.dir, `${name}.token`);
-  await writeFile(file, `${text.reveal()}\n`);
+  await writeFile(file, `${text.reveal()}\n`, { mode: 0o600 });
   return file;
 }
 
@@ -49,6 +49,7 @@ function wordsFor({ mesh, agent }: Signing, more: Partial<JoinWords>): JoinWords
     gateways: ["127.0.0.1:25443"],
     xds: undefined,
     http: undefined,
+    warn: (sentence) => assert.fail(sentence),
     ...more,
   };
 }
@@ -115,7 +116,39 @@ suite("joinMesh()", () => {
     // One token, one key.
     const other = { ...words, dir: join(mesh.dir, "other") };
     await assert.rejects(joinMesh(other), { code: "MESH_JOIN_TOKEN_USED" });
-    const taken = await tokenFor(signing, "east").catch((thrown: unknown) => thrown);
-    assert.ok(taken instanceof Error || typeof taken === "string");
+    await assert.rejects(tokenFor(signing, "east"), {
+      code: "MESH_USAGE",
+      message: /has .*"east"/,
+    });
+  });
+
+  test("names the file that holds no token, and says when everybody may read one that does", async () => {
+    await using mesh = await TestMesh.open();
+    const signing = await signingAgent(mesh);
+    const tokenFile = await tokenFor(signing, "west");
+    const half = join(mesh.dir, "half.token");
+    await writeFile(half, (await readFile(tokenFile, "utf8")).slice(0, 60), { mode: 0o600 });
+    await assert.rejects(joinMesh(wordsFor(signing, { tokenFile: half })), {
+      code: "MESH_JOIN_TOKEN_MALFORMED",
+      message: /half\.token/,
+    });
+    await chmod(tokenFile, 0o644);
+    const warnings: string[] = [];
+    const warn = (sentence: string): void => void warnings.push(sentence);
+    await joinMesh(wordsFor(signing, { tokenFile, warn }));
+    assert.match(warnings.join(), /^Everybody .*west\.token": chmod 600/);
+  });
+
+  test("does not work in one folder twice at once", async () => {
+    await using mesh = await TestMesh.open();
+    const signing = await signingAgent(mesh);
+    const words = wordsFor(signing, { tokenFile: await tokenFor(signing, "west") });
+    const ends = await Promise.allSettled([joinMesh(words), joinMesh(words)]);
+    const failed = ends.filter((one) => one.status === "rejected").map(({ reason }) => reason);
+    assert.deepEqual(
+      failed.map(({ code }) => code),
+      ["MESH_FOLDER_IN_USE"],
+    );
+    assert.equal((await joinMesh(words)).from, "folder");
   });
 });

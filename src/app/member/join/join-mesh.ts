@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { type HostPort, parseHostPort } from "../../../mesh/address.ts";
 import { MeshError } from "../../../mesh/errors.ts";
 import { parseMemberName } from "../../../mesh/ids.ts";
-import { Secret } from "../../../mesh/secret.ts";
 import { joinedBefore, memberRequest, saveGrant } from "../../../trust/io/joined-files.ts";
 import type { MemberFiles } from "../../../trust/io/member-files.ts";
-import { readText, saveFile } from "../../../trust/io/safe-files.ts";
+import { saveFile } from "../../../trust/io/safe-files.ts";
 import type { JoinHub } from "../../../xds/joining.ts";
 import { loadAgentConfig } from "../../config/load-config.ts";
+import { holdFolder } from "../../held-folder.ts";
 import { joinMember } from "../../join/show-token.ts";
+import { readTokenFile } from "../../join/token-file.ts";
 import { configText } from "./config-text.ts";
 
 /** What an operator types; words are judged here. */
@@ -25,6 +26,8 @@ export interface JoinWords {
   readonly gateways: readonly string[];
   readonly xds: string | undefined;
   readonly http: string | undefined;
+  /** Hears a sentence of what is not as it should be, and does not stop it. */
+  readonly warn: (sentence: string) => void;
 }
 
 export interface JoinedMember {
@@ -45,7 +48,7 @@ export interface JoinedMember {
 /**
  * Makes a folder from which the agent of a new member runs: key, intermediate, charter, configuration. May be
  * run again at any time; an interrupted join goes on with its key. Throws MESH_USAGE, MESH_JOIN_…,
- * MESH_UNREACHABLE, MESH_TRUST_… and MESH_FILE_….
+ * MESH_UNREACHABLE, MESH_FOLDER_IN_USE, MESH_TRUST_… and MESH_FILE_….
  */
 export async function joinMesh(words: JoinWords): Promise<JoinedMember> {
   const agents = agentsIn(words.agent);
@@ -56,6 +59,7 @@ export async function joinMesh(words: JoinWords): Promise<JoinedMember> {
   };
   const dir = join(words.dir, "trust");
   await mkdir(words.dir, { recursive: true });
+  await using _held = await holdFolder(words.dir, "wait for its end, then run this again");
   const before = await joinedBefore(dir);
   const bought = before === undefined ? await buy(words, { agents, dir }) : undefined;
   const files = before ?? bought?.files;
@@ -82,7 +86,7 @@ export async function joinMesh(words: JoinWords): Promise<JoinedMember> {
 }
 
 async function buy(
-  { tokenFile, member }: JoinWords,
+  { tokenFile, member, warn }: JoinWords,
   { agents, dir }: { readonly agents: readonly HostPort[]; readonly dir: string },
 ): Promise<{ readonly files: MemberFiles; readonly hubs: readonly JoinHub[] }> {
   if (tokenFile === undefined) {
@@ -91,7 +95,13 @@ async function buy(
       "Cannot join: --token-file is missing, and this folder never joined",
     );
   }
-  const token = new Secret((await readText(tokenFile)).trim());
+  const token = await readTokenFile(tokenFile, warn);
+  if (token === undefined) {
+    throw new MeshError(
+      "MESH_USAGE",
+      `Cannot join: "${tokenFile}" is empty, and this folder never joined`,
+    );
+  }
   const name = member === undefined ? {} : { member: parseMemberName(member) };
   const csr = await memberRequest(dir);
   const { answer } = await joinMember({ agents, token, csr, ...name });

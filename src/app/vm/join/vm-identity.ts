@@ -2,8 +2,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { HostPort } from "../../../mesh/address.ts";
 import { MeshError } from "../../../mesh/errors.ts";
-import type { Identity } from "../../../mesh/ports.ts";
-import { Secret } from "../../../mesh/secret.ts";
+import type { Identity, Log } from "../../../mesh/ports.ts";
+import type { Secret } from "../../../mesh/secret.ts";
 import { type GroupId, readGroupId } from "../../../mesh/workload-group.ts";
 import { createCsr } from "../../../trust/csr.ts";
 import { identityOf } from "../../../trust/identity.ts";
@@ -12,6 +12,7 @@ import { newPrivateKey } from "../../../trust/io/new-key.ts";
 import { readKeyFile, readText, saveFile } from "../../../trust/io/safe-files.ts";
 import { privateKeyPemOf, readPrivateKey } from "../../../trust/keys.ts";
 import { joinVm } from "../../join/show-token.ts";
+import { readTokenFile } from "../../join/token-file.ts";
 import { type StateFolder, writing } from "./state-folder.ts";
 
 /** Who this VM is. */
@@ -29,6 +30,7 @@ export interface VmIdentityOptions {
   readonly tokenFile: string | undefined;
   readonly group: GroupId | undefined;
   readonly nowMs: number;
+  readonly log: Pick<Log, "warn">;
   readonly signal: AbortSignal;
 }
 
@@ -42,11 +44,12 @@ export async function vmIdentity(options: VmIdentityOptions): Promise<VmIdentity
   if (own !== undefined && own.notAfterMs > options.nowMs) {
     return { identity: own, group: undefined, from: "folder" };
   }
-  const { tokenFile } = options;
-  const text = tokenFile === undefined ? "" : (await readText(tokenFile)).trim();
+  const { tokenFile, log } = options;
+  const warn = (sentence: string): void => log.warn({}, sentence);
   // An empty file is what the unit shows when nobody has put a token where it looks.
-  if (text === "") throw withoutToken(own);
-  return await buy(new Secret(text), options);
+  const token = tokenFile === undefined ? undefined : await readTokenFile(tokenFile, warn);
+  if (token === undefined) throw withoutToken(own);
+  return await buy(token, options);
 }
 
 /** Undefined: there is none yet. What is there and cannot be used is told: it may be half of something. */
