@@ -48,7 +48,8 @@ export async function startFleets(of: {
   for (let index = 0; index < fleetCount; index += 1) {
     const fleet = of.opened.use(new ToldProcess<ToSidecars, FromSidecars>(of.run(fleetFile)));
     const ready = fleet.hear("ready");
-    const count = of.sidecars / fleetCount;
+    // The first ones have one more, where it does not come out even.
+    const count = Math.ceil((of.sidecars - index) / fleetCount);
     fleet.tell({ t: "start", order: { agent, count, identities, zone: "a", expected } });
     ({ names } = await ready);
     fleets.push(fleet);
