@@ -1,6 +1,6 @@
 // Builds dist/isthmus.mjs: the program and its packages as one module of plain JavaScript. Node strips no
 // types inside node_modules, so this is what an installed package and an image run; it also starts faster.
-import { mkdirSync, renameSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isBundleFresh } from "../bin/bundle-freshness.mjs";
@@ -40,5 +40,15 @@ await build({
   platform: "node",
   target: "node24",
 });
+asciiOnly(`${outfile}.next.mjs`);
 renameSync(`${outfile}.next.mjs`, outfile);
 console.log(`dist/isthmus.mjs ${(statSync(outfile).size / 1e6).toFixed(1)} MB`);
+
+/**
+ * A process keeps its program's text: V8 with two bytes for each character when a single one is beyond ASCII, and that
+ * was 8 MB. The bundler escapes such characters in code, and leaves them in comments.
+ */
+function asciiOnly(file) {
+  const escaped = (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  writeFileSync(file, readFileSync(file, "utf8").replace(/[^\0-\x7f]/g, escaped));
+}
