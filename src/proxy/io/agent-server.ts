@@ -123,8 +123,10 @@ export class AgentServer implements AsyncDisposable {
       });
       this.#makeRoom();
       this.#unproven.set(remote, socket);
-      this.#waiting.push(socket);
-      if (this.#waiting.length === 1) setImmediate(() => this.#beginHandshakes());
+      socket.setTimeout(handshakeTimeoutMs, () => socket.destroy());
+      // TLS that is given the hello reads into as much memory as that took, 2 kB; TLS that has to fetch it takes 64 kB,
+      // and either keeps it as long as the connection lives.
+      socket.once("readable", () => this.#enqueue(socket));
     });
     this.#tcp.maxConnections = maxConnections;
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
@@ -223,6 +225,12 @@ export class AgentServer implements AsyncDisposable {
     this.#unproven.delete(oldest[0]);
     onRefused?.("others came after it and it had proven nothing");
     oldest[1].destroy();
+  }
+
+  #enqueue(socket: Socket): void {
+    socket.setTimeout(0);
+    this.#waiting.push(socket);
+    if (this.#waiting.length === 1) setImmediate(() => this.#beginHandshakes());
   }
 
   #beginHandshakes(): void {

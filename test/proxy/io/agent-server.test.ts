@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectHttp2, type IncomingHttpHeaders } from "node:http2";
+import {
+  type AddressInfo,
+  connect as connectTcp,
+  createServer as createTcpServer,
+  type Socket,
+} from "node:net";
 import { describe, mock, test } from "node:test";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { status } from "@grpc/grpc-js";
@@ -135,6 +141,39 @@ describe("AgentServer", () => {
     assert.equal((await stream.next()).resources.length, 0);
     assert.ok(agent.lines.length < 50, "the log is flooded");
     for (const half of halves) half.destroy();
+  });
+
+  test("takes a hello that comes in pieces, and what comes after it in larger ones", async () => {
+    await using agent = await startAgent();
+    const { host, port } = agent.server.address;
+    const slow = createTcpServer((near) => {
+      const far = connectTcp({ host, port, noDelay: true });
+      far.on("error", () => near.destroy());
+      near.on("error", () => far.destroy());
+      near.once("data", (hello) => {
+        far.write(hello.subarray(0, 1));
+        // The agent has it before it has the rest.
+        setTimeout(() => {
+          far.write(hello.subarray(1));
+          near.pipe(far).pipe(near);
+        }, 50);
+      });
+    });
+    slow.listen(0, "127.0.0.1");
+    await once(slow, "listening");
+    const between = slow.address() as AddressInfo;
+    const socket = tlsTo(agent, { ...shown(await sidecarOf(agent)), host, port: between.port });
+    const session = connectHttp2("https://agent", { createConnection: () => socket });
+    const call = session.request({
+      ":method": "POST",
+      ":path": renewPath,
+      "content-type": "application/grpc",
+    });
+    call.end(Buffer.alloc(200_000, 1));
+    const [headers] = (await once(call, "response")) as [IncomingHttpHeaders];
+    assert.equal(headers[":status"], 200);
+    session.destroy();
+    slow.close();
   });
 
   test("lets the oldest silent connections go when many come, and keeps those that proved themselves", async () => {
