@@ -21,10 +21,12 @@ const quietCollections = 3;
  */
 export function keepHeapLean(whenLoaded: Promise<void>): void {
   const collect = collector();
+  // To load the program has let the young space grow, and what is tried last makes it small again.
+  collect("last-resort");
   const young = boundYoungSpace();
   const bursts = createBursts();
   setInterval(() => {
-    if (bursts.isOver()) collect();
+    if (bursts.isOver()) collect("regular");
   }, windowMs).unref();
   new PerformanceObserver((list) => {
     bursts.count(list.getEntries().length);
@@ -79,8 +81,10 @@ function createBursts(): Bursts {
 }
 
 /** Only a new context is given the function; it collects for all of them. */
-function collector(): () => void {
+function collector(): (flavor: "regular" | "last-resort") => void {
   setFlagsFromString("--expose-gc");
   const found: unknown = runInNewContext("gc");
-  return typeof found === "function" ? () => void Reflect.apply(found, undefined, []) : () => {};
+  if (typeof found !== "function") return () => {};
+  return (flavor) =>
+    void Reflect.apply(found, undefined, [{ type: "major", execution: "sync", flavor }]);
 }
