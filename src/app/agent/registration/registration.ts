@@ -6,10 +6,7 @@ import {
 } from "../../../discovery/registration/registered-book.ts";
 import { registeredEndpoints } from "../../../discovery/registration/registered-endpoints.ts";
 import { registeredIn, registeredJson } from "../../../discovery/registration/registered-json.ts";
-import type { ClaimVerdict } from "../../../mesh/claim.ts";
-import { MeshError } from "../../../mesh/errors.ts";
-import type { ServiceId, SpiffeId, TrustDomain } from "../../../mesh/ids.ts";
-import type { Clock, Log } from "../../../mesh/ports.ts";
+import type { ServiceId, SpiffeId } from "../../../mesh/ids.ts";
 import type { Endpoint, Finding, LocalService } from "../../../mesh/service.ts";
 import type { GroupDefinition, WorkloadGroup } from "../../../mesh/workload-group.ts";
 import type {
@@ -24,49 +21,17 @@ import type { RegisteredShare } from "../replicas/registered-share.ts";
 import { type InstanceTwins, watchTwins } from "./instance-twins.ts";
 import { type ArrivalRules, groupFor, judgeArrival } from "./judge-arrival.ts";
 import { LeaveWitnesses, leaveMark } from "./leave-witnesses.ts";
+import { PacedFlush } from "./paced-flush.ts";
+import { addressMoved, groupGone, registrationLimit } from "./refusals.ts";
 import { openRegistrationFile, type RegistrationFile } from "./registration-file.ts";
 import { registrationFindings } from "./registration-findings.ts";
 import { RegistrationGroups } from "./registration-groups.ts";
-import { type TakenOverOptions, takenOver } from "./taken-over.ts";
-
-export interface RegistrationOptions {
-  readonly snapshotDir: string;
-  /** Hears of each write there and how it ended. */
-  readonly watchWrite: (file: string, write: Promise<void>) => Promise<void>;
-  /** Whether other agents of this member may have streams of workloads, too. */
-  readonly hasReplicas: boolean;
-  readonly trustDomain: () => TrustDomain;
-  /** Whether the charter lets this member use the address. */
-  readonly checkAddress: (address: string) => ClaimVerdict;
-  /** Whether a cluster knows the address as one of its pods'. */
-  readonly isPods: (address: string) => boolean;
-  /** The endpoints of these services may be others. */
-  readonly onServices: (ids: Iterable<ServiceId>) => void;
-  readonly service: (id: ServiceId) => LocalService | undefined;
-  /** Registered endpoints with no sidecar that was proven to stand before them. */
-  readonly unproven: () => ReadonlyMap<ServiceId, readonly Endpoint[]>;
-  /** How far this agent's proxies are. */
-  readonly proxies: TakenOverOptions;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-/** A workload's stream at this agent. */
-interface Line {
-  readonly line: WorkloadLine;
-  readonly certificate: string;
-  /** Of the registration that it began with. */
-  sequence: number;
-  told: string;
-}
+import type { RegistrationOptions } from "./registration-options.ts";
+import { ReplicaLives } from "./replica-lives.ts";
+import { takenOver } from "./taken-over.ts";
+import { type OpenLine, WorkloadLines } from "./workload-lines.ts";
 
 const tickMs = 1000;
-// A certificate is one workload; some machines run a few of them under one.
-const maxPerCertificate = 4;
-// Five hundred that come at once change one service; its endpoints are not listed five hundred times.
-const paceMs = 100;
-// Silence of a replica for so long means that it is gone, with the streams that it had.
-const replicaGoneMs = 60_000;
 
 /** The workloads that register themselves with this member: what its sources' groups and services make of them. */
 export class Registration implements RegistrationDesk, AsyncDisposable {
@@ -75,23 +40,21 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   readonly #options: RegistrationOptions;
   readonly #groups = new RegistrationGroups();
   readonly #book: RegisteredBook;
-  readonly #lines = new Map<string, Line>();
+  readonly #lines = new WorkloadLines();
   readonly #rules: ArrivalRules;
   readonly #twins: InstanceTwins;
   readonly #witnesses: LeaveWitnesses;
-  readonly #lives = new Map<string, number>();
+  readonly #lives: ReplicaLives;
   readonly #tick: NodeJS.Timeout;
-  readonly #startedAtMs: number;
   #file: RegistrationFile | undefined;
-  #flushing: NodeJS.Timeout | undefined;
-  #flushedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #flush: PacedFlush;
   #revision = 0;
   #isClosing = false;
 
   private constructor(options: RegistrationOptions) {
     const { clock } = options;
     this.#options = options;
-    this.#startedAtMs = clock.monotonicMs();
+    this.#lives = new ReplicaLives(clock, options);
     this.#twins = watchTwins(clock);
     this.#witnesses = new LeaveWitnesses(options);
     this.#book = createRegisteredBook({
@@ -100,6 +63,7 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
       ...clock,
     });
     this.#rules = { ...options, book: this.#book, selection: this.#groups.selection, ...clock };
+    this.#flush = new PacedFlush(clock, () => this.#passOn());
     this.#tick = setInterval(() => this.#pass(), tickMs);
   }
 
@@ -150,16 +114,15 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   open(registrant: Registrant, line: WorkloadLine): RegisteredWorkload {
     const { arrival, displaced } = judgeArrival(registrant, this.#rules);
     const { key } = arrival;
-    this.#checkCertificate(registrant, key);
-    if (!this.#book.makeRoom(key)) throw limit("this agent has no room for more of its account");
+    this.#lines.checkRoom(registrant.certificate, key);
+    if (!this.#book.makeRoom(key))
+      throw registrationLimit("this agent has no room for more of its account");
     for (const other of displaced) this.#displace(other);
-    const older = this.#lines.get(key);
-    if (older !== undefined) this.#twins.note(key, registrant);
+    if (this.#lines.get(key) !== undefined) this.#twins.note(key, registrant);
     const { sequence } = this.#book.arrive(arrival);
     const { certificate } = registrant;
-    const own: Line = { line, certificate, sequence, told: "" };
-    this.#lines.set(key, own);
-    older?.line.end(replaced());
+    const own: OpenLine = { line, certificate, sequence, told: "" };
+    this.#lines.open(key, own);
     this.#tell(key);
     this.#changed();
     const { group, name, address } = arrival;
@@ -190,12 +153,12 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   /** Takes what another agent of this member knows. */
   merge({ life, entries = [], taken }: Omit<RegisteredShare, "version">): void {
     const { clock } = this.#options;
-    this.#lives.set(life, clock.monotonicMs());
+    this.#lives.hear(life);
     this.#witnesses.hear(life, taken);
     this.#book.merge(entries.flatMap((one) => registeredIn(one, clock.monotonicMs()) ?? []));
-    for (const [key, own] of this.#lines) this.#defend(key, own);
+    for (const [key, own] of this.#lines.all()) this.#defend(key, own);
     if (entries.length === 0) return;
-    this.#flush();
+    this.#flush.now();
     this.#witnesses.look(this.#book.all());
   }
 
@@ -220,7 +183,7 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
     clearInterval(this.#tick);
-    clearTimeout(this.#flushing);
+    this.#flush[Symbol.dispose]();
     this.#witnesses[Symbol.dispose]();
     await this.#file?.close();
   }
@@ -241,39 +204,33 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
 
   /** Those whose agent is gone, and that have not come to another, wait here. */
   #adopt(): void {
-    const { clock, hasReplicas } = this.#options;
-    const nowMs = clock.monotonicMs();
-    this.#book.adopt((life) => {
-      const seenAtMs = this.#lives.get(life) ?? this.#startedAtMs;
-      return !hasReplicas || nowMs - seenAtMs >= replicaGoneMs;
-    });
+    this.#book.adopt((life) => this.#lives.isGone(life));
   }
 
   /** Another agent may have given this workload up, while its stream is here all the time. */
-  #defend(key: string, own: Line): void {
+  #defend(key: string, own: OpenLine): void {
     const entry = this.#book.get(key);
     if (entry === undefined || entry.holder === this.life) return;
     if (entry.stream.t === "live" && entry.sequence > own.sequence) {
-      this.#lines.delete(key);
-      return own.line.end(replaced());
+      return this.#lines.replace(key);
     }
     own.sequence = this.#book.arrive(entry).sequence;
   }
 
-  #say(key: string, own: Line, { health, reason }: HealthChange): void {
-    if (this.#lines.get(key) !== own || health === "unknown") return;
+  #say(key: string, own: OpenLine, { health, reason }: HealthChange): void {
+    if (!this.#lines.isCurrent(key, own) || health === "unknown") return;
     this.#book.say(key, { stated: health, reason });
     this.#changed();
   }
 
   async #leave(
     key: string,
-    own: Line,
+    own: OpenLine,
     { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<readonly string[]> {
-    if (this.#lines.get(key) !== own) return [];
+    if (!this.#lines.isCurrent(key, own)) return [];
     this.#book.leave(key);
-    this.#flush();
+    this.#flush.now();
     const limit = AbortSignal.any([signal, AbortSignal.timeout(waitMs)]);
     const entry = this.#book.get(key);
     const [late, others] = await Promise.all([
@@ -283,7 +240,7 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     const missing = [...late, ...others];
     const fields = { group: entry?.group, name: entry?.name, names: missing };
     this.#options.log.info(fields, "Workload has left");
-    if (this.#lines.get(key) === own) {
+    if (this.#lines.isCurrent(key, own)) {
       this.#lines.delete(key);
       this.#book.forget(key);
       this.#changed();
@@ -291,8 +248,8 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     return missing;
   }
 
-  #ended(key: string, own: Line): void {
-    if (this.#lines.get(key) !== own) return;
+  #ended(key: string, own: OpenLine): void {
+    if (!this.#lines.isCurrent(key, own)) return;
     this.#lines.delete(key);
     // What ends because this agent does says nothing of the workload.
     if (this.#isClosing) return;
@@ -303,21 +260,10 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     this.#changed();
   }
 
-  #checkCertificate({ certificate }: Registrant, key: string): void {
-    if (this.#lines.has(key)) return;
-    let count = 0;
-    for (const own of this.#lines.values()) if (own.certificate === certificate) count += 1;
-    if (count < maxPerCertificate) return;
-    throw limit(`its certificate has ${maxPerCertificate} workloads here already`);
-  }
-
   /** Its address was given to another machine. */
   #displace(key: string): void {
     this.#book.forget(key);
-    const truth = "its address is another workload's now";
-    const own = this.#lines.get(key);
-    this.#lines.delete(key);
-    own?.line.end(new MeshError("MESH_REGISTRATION_ADDRESS", `Cannot stay registered: ${truth}`));
+    this.#lines.end(key, addressMoved());
   }
 
   #tell(key: string): void {
@@ -325,46 +271,24 @@ export class Registration implements RegistrationDesk, AsyncDisposable {
     const entry = this.#book.get(key);
     if (own === undefined || entry === undefined) return;
     const group = this.#groups.selection.group(entry.group);
-    if (group?.serviceAccount !== entry.serviceAccount) {
-      const truth = `WorkloadGroup ${entry.group} is gone, or has another service account`;
-      return own.line.end(new MeshError("MESH_REGISTRATION_GROUP", `Cannot register: ${truth}`));
-    }
-    const definition = this.#groups.definitionOf(group);
-    const content = JSON.stringify(definition);
-    if (content === own.told) return;
-    own.told = content;
-    own.line.tell(definition);
+    if (group?.serviceAccount !== entry.serviceAccount) return own.line.end(groupGone(entry.group));
+    this.#lines.tell(own, this.#groups.definitionOf(group));
   }
 
   #changed(): void {
     const revision = this.#book.revision();
     if (revision !== this.#revision) this.#file?.touch();
     this.#revision = revision;
-    if (this.#isClosing || this.#flushing !== undefined) return;
-    const sinceMs = this.#options.clock.monotonicMs() - this.#flushedAtMs;
-    if (sinceMs >= paceMs) return this.#flush();
-    this.#flushing = setTimeout(() => this.#flush(), paceMs - sinceMs);
+    if (!this.#isClosing) this.#flush.soon();
   }
 
-  #flush(): void {
-    clearTimeout(this.#flushing);
-    this.#flushing = undefined;
+  /** Whether the endpoints of any service may be others. */
+  #passOn(): boolean {
     const groups = this.#book.takeChanged();
-    if (groups.size === 0) return;
-    this.#flushedAtMs = this.#options.clock.monotonicMs();
+    if (groups.size === 0) return false;
     this.#options.onServices(
       new Set([...groups].flatMap((id) => this.#groups.selection.servicesOf(id))),
     );
+    return true;
   }
-}
-
-function limit(truth: string): MeshError {
-  return new MeshError("MESH_REGISTRATION_LIMIT", `Cannot register: ${truth}`);
-}
-
-function replaced(): MeshError {
-  return new MeshError(
-    "MESH_REGISTRATION_REPLACED",
-    "Cannot stay registered: another stream with the same instance secret has taken over",
-  );
 }
