@@ -130,6 +130,11 @@ export const sections: readonly CommandSection[] = [
         summary: "put a member out of the mesh",
         load: async () => (await import("./member/deny.ts")).memberDeny,
       },
+      {
+        name: "member allow",
+        summary: "take a denial back",
+        load: async () => (await import("./member/allow.ts")).memberAllow,
+      },
     ],
   },
   {

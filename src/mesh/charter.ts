@@ -22,6 +22,8 @@ export interface CharterMember {
    * write it down.
    */
   readonly issuersEndMs?: number;
+  /** Number of the charter that took a denial back. Absent: it was never denied, or still is. */
+  readonly readmitted?: number;
 }
 
 /** The root-signed, numbered document that says who the members are. Higher numbers replace lower ones. */

@@ -147,13 +147,15 @@ function readMember(value: unknown): CharterMember {
   const state = oneOf(standings, textAt(value, "state"));
   const isEndKnown = fieldOf(value, "issuersEndMs") !== undefined;
   const ends = isEndKnown ? { issuersEndMs: integerAt(value, "issuersEndMs") } : {};
-  return { ...readClaims(value), issuers, state, ...ends };
+  const isBack = fieldOf(value, "readmitted") !== undefined;
+  const back = isBack ? { readmitted: integerAt(value, "readmitted") } : {};
+  return { ...readClaims(value), issuers, state, ...ends, ...back };
 }
 
 /** What a member may claim, as it stands in its entry. Throws MESH_TRUST_CHARTER_REFUSED and MESH_…_INVALID. */
 export function readClaims(
   value: unknown,
-): Omit<CharterMember, "issuers" | "state" | "issuersEndMs"> {
+): Omit<CharterMember, "issuers" | "state" | "issuersEndMs" | "readmitted"> {
   const gatewayRanges = textsAt(value, "gatewayRanges", maxListed);
   for (const range of gatewayRanges) parseIpRange(range);
   const mayExport = textsAt(value, "mayExport", maxListed);

@@ -24,7 +24,7 @@ export function firstCharter(options: {
 }
 
 /** What an operator says of a member; the rest of its entry follows from issuing. */
-export type MemberClaims = Omit<CharterMember, "issuers" | "state" | "issuersEndMs">;
+export type MemberClaims = Omit<CharterMember, "issuers" | "state" | "issuersEndMs" | "readmitted">;
 
 /**
  * Adds a member, or with `renew` replaces what is known of one and adds the issuer to those it has:
@@ -59,7 +59,8 @@ export function withMember(
   const isEndKnown = old === undefined || old.issuersEndMs !== undefined;
   const issuersEndMs = Math.max(old?.issuersEndMs ?? 0, entry.issuerEndsMs);
   const ends = isEndKnown ? { issuersEndMs } : {};
-  const member: CharterMember = { ...entry.claims, issuers, state, ...ends };
+  const back = old?.readmitted === undefined ? {} : { readmitted: old.readmitted };
+  const member: CharterMember = { ...entry.claims, issuers, state, ...ends, ...back };
   const others = charter.members.filter((one) => one.name !== name);
   return raised(charter, { members: [...others, member], nowMs: entry.nowMs });
 }
@@ -85,6 +86,21 @@ export function withStanding(
     member.name === entry.name ? { ...member, state: entry.state } : member,
   );
   return raised(charter, { members, nowMs: entry.nowMs });
+}
+
+/**
+ * Takes a denial back: the member's issuers count again. Its entry says from which charter on, so that nobody
+ * takes this for a charter whose maker had not heard of the denial. Throws MESH_NOT_FOUND.
+ */
+export function withoutDenial(
+  charter: Charter,
+  { name, nowMs }: { readonly name: MemberName; readonly nowMs: number },
+): Charter {
+  const active = withStanding(charter, { name, state: "active", nowMs });
+  const members = active.members.map((member) =>
+    member.name === name ? { ...member, readmitted: active.number } : member,
+  );
+  return { ...active, members };
 }
 
 function raised(

@@ -96,15 +96,16 @@ export function judgeCharter(offered: SignedCharter, current: TrustedCharter): C
 }
 
 /**
- * Entries are never taken out, and a denied one becomes another member only with other issuers. A charter without
- * that was made by somebody who did not have ours: to follow it would drop a member, or let a denied one in again.
+ * Entries are never taken out, and a denied one is back only where its entry says so, by the number of a later charter
+ * than ours, or as another member with other issuers. A charter without that was made by somebody who did not have ours: to follow it would drop a member, or let a denied one in again.
  */
 function forgets(next: Charter, ours: Charter): boolean {
   return ours.members.some(({ name, state, issuers }) => {
     const entry = charterMember(next, name);
     if (entry === undefined) return true;
     const isBack = state === "denied" && entry.state !== "denied";
-    return isBack && entry.issuers.some((issuer) => issuers.includes(issuer));
+    if (!isBack || (entry.readmitted ?? 0) > ours.number) return false;
+    return entry.issuers.some((issuer) => issuers.includes(issuer));
   });
 }
 

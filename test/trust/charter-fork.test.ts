@@ -2,10 +2,11 @@
 // who was denied is back.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Charter } from "../../src/mesh/charter.ts";
+import { type Charter, charterMember } from "../../src/mesh/charter.ts";
 import { parseMemberName } from "../../src/mesh/ids.ts";
 import { judgeCharter, signCharter } from "../../src/trust/charter.ts";
-import { withMember, withStanding } from "../../src/trust/charter-edit.ts";
+import { encodeCharter, parseCharter } from "../../src/trust/charter-codec.ts";
+import { withMember, withoutDenial, withStanding } from "../../src/trust/charter-edit.ts";
 import { east, madeMember, madeMesh, memberEntry, nowMs, west } from "./made.ts";
 
 const made = await madeMesh();
@@ -65,4 +66,26 @@ test("judgeCharter() follows no later charter in which a denied member is back, 
     reused.members.some(({ name }) => name === east),
     true,
   );
+});
+
+test("judgeCharter() follows a charter that takes a denial back knowingly, however many it missed", async () => {
+  const denied = withStanding(first, { name: west, state: "denied", nowMs });
+  const back = parseCharter(encodeCharter(withoutDenial(denied, { name: west, nowMs })));
+  assert.equal(await verdict(denied, back), "newer");
+  const later = withStanding(await joined(back, north), { name: east, state: "leaving", nowMs });
+  assert.equal(await verdict(denied, later), "newer");
+  assert.equal(charterMember(later, west)?.state, "active");
+  // Denied again: who does not know of the second denial does not undo it by the first one's end.
+  const again = withStanding(back, { name: west, state: "denied", nowMs });
+  assert.equal(await verdict(again, later), "conflict");
+  const issuer = await madeMember(made.root, { member: west });
+  const { issuers: _, state: __, readmitted: ___, ...claims } = memberEntry(west, issuer);
+  const renewed = withMember(back, {
+    claims,
+    issuerSpkiSha256: issuer.signer.keyId,
+    issuerEndsMs: nowMs + dayMs,
+    renew: true,
+    nowMs,
+  });
+  assert.equal(await verdict(denied, renewed), "newer");
 });

@@ -1,8 +1,8 @@
 import { type Charter, charterMember } from "../../mesh/charter.ts";
 import { MeshError } from "../../mesh/errors.ts";
-import { type MemberName, parseMemberName } from "../../mesh/ids.ts";
+import { parseMemberName } from "../../mesh/ids.ts";
 import type { TrustedCharter } from "../../trust/charter.ts";
-import { withStanding } from "../../trust/charter-edit.ts";
+import { withoutDenial, withStanding } from "../../trust/charter-edit.ts";
 import { formatCharterFile, parseCharterFile } from "../../trust/charter-file.ts";
 import { loadCharterOf, loadRoot } from "../../trust/io/member-files.ts";
 import { raisedWith, raiseInFolder } from "../../trust/io/root-folder.ts";
@@ -16,63 +16,73 @@ export interface FolderCharter {
   readonly file: string;
 }
 
+/** What can be said of a member's standing. */
+export type StandingVerb = "deny" | "allow";
+
 /**
- * Denies a member with the key in the root's folder, and writes the charter there. `newest`: the `charter.json` of
- * an agent, whose charters may be newer than the folder's. Throws as `raiseInFolder`.
+ * Denies a member, or allows it again, with the key in the root's folder, and writes the charter there. `newest`: the
+ * `charter.json` of an agent, whose charters may be newer than the folder's. Throws as `raiseInFolder`.
  */
-export async function denyInFolder(
-  words: DenyWords & { readonly dir: string },
+export async function standInFolder(
+  words: StandingWords & { readonly dir: string },
 ): Promise<FolderCharter> {
-  const { dir, name, newest } = words;
-  const edit = denying(parseMemberName(name), Date.now());
+  const { dir, newest } = words;
+  const edit = editFor(words);
   return folderCharter(await raiseInFolder({ dir, edit, newest: parseCharterFile(newest) }));
 }
 
 /**
- * Denies a member with the key that `trust.signer` of an agent names: who may read it may deny. Throws
+ * The same with the key that `trust.signer` of an agent names: who may read it may deny. Throws
  * MESH_TRUST_SIGNER_MISSING, MESH_USAGE and as `raisedWith`.
  */
-export async function denyByAgent(
+export async function standByAgent(
   { trust, member }: AgentConfig,
-  { name: written, newest }: DenyWords,
+  words: StandingWords,
 ): Promise<FolderCharter> {
-  const name = parseMemberName(written);
+  const { verb, name, newest } = words;
   if (trust.signer === undefined) {
     throw new MeshError(
       "MESH_TRUST_SIGNER_MISSING",
-      `Cannot deny member "${name}": this agent.yaml has no trust.signer; name the root's folder by --dir`,
+      `Cannot ${verb} member "${name}": this agent.yaml has no trust.signer; name the root's folder by --dir`,
     );
   }
-  if (name === member.name) {
+  if (parseMemberName(name) === member.name) {
     throw new MeshError(
       "MESH_USAGE",
-      `Cannot deny member "${name}": it is this agent's own; do it at another member's`,
+      `Cannot ${verb} member "${name}": it is this agent's own; do it at another member's`,
     );
   }
   const own = await loadCharterOf(trust.dir);
-  const edit = denying(name, Date.now());
+  const edit = editFor(words);
   return folderCharter(
     await raisedWith(trust.signer, { own, edit, newest: parseCharterFile(newest) }),
   );
 }
 
-interface DenyWords {
+interface StandingWords {
+  readonly verb: StandingVerb;
   readonly name: string;
   /** `charter.json` */
   readonly newest: string;
 }
 
-/** Leaves a charter that denies it as it is. Throws MESH_NOT_FOUND. */
-function denying(name: MemberName, nowMs: number): (charter: Charter) => Charter {
+/** Leaves a charter that says so already as it is. Throws MESH_ID_INVALID; the edit MESH_NOT_FOUND. */
+function editFor({ verb, name: written }: StandingWords): (charter: Charter) => Charter {
+  const name = parseMemberName(written);
+  const nowMs = Date.now();
   return (charter) => {
     const entry = charterMember(charter, name);
-    if (entry?.state === "denied") return charter;
-    if (entry !== undefined) return withStanding(charter, { name, state: "denied", nowMs });
-    const known = charter.members.map((one) => one.name);
-    throw new MeshError(
-      "MESH_NOT_FOUND",
-      `Cannot deny member "${name}": the charter does not have it${didYouMean(name, known)}`,
-    );
+    if (entry === undefined) {
+      const known = charter.members.map((one) => one.name);
+      throw new MeshError(
+        "MESH_NOT_FOUND",
+        `Cannot ${verb} member "${name}": the charter does not have it${didYouMean(name, known)}`,
+      );
+    }
+    if ((entry.state === "denied") === (verb === "deny")) return charter;
+    return verb === "deny"
+      ? withStanding(charter, { name, state: "denied", nowMs })
+      : withoutDenial(charter, { name, nowMs });
   };
 }
 

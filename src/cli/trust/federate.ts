@@ -1,7 +1,7 @@
 import { federateInFolder, unfederateInFolder } from "../../app/federation/federate-tasks.ts";
 import { agentOption, documentOfAgent } from "../agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "../command.ts";
-import { handOver } from "../member/deny.ts";
+import { handOver } from "../member/standing.ts";
 import { printJson } from "../print/print-json.ts";
 
 export const trustFederate: Command = {

@@ -1,7 +1,7 @@
 import { charterInFolder } from "../../app/member/root-tasks.ts";
 import { agentOption } from "../agent-api.ts";
 import { type Command, exitCodes, jsonOption } from "../command.ts";
-import { handOver } from "../member/deny.ts";
+import { handOver } from "../member/standing.ts";
 import { printJson } from "../print/print-json.ts";
 
 export const trustPublish: Command = {

@@ -62,6 +62,10 @@ test("isthmus member deny denies a member by trust.signer, and all learn it over
     (await run(["member", "deny", "east", ...at])).err,
     /its own agent's|this agent's own/,
   );
+  const allowed = await run(["member", "allow", "north", ...at]);
+  assert.match(allowed.out, /^Allowed north again: charter 6 is in force/, allowed.err);
+  await until(`${west.httpUrl}/api/v1/members`, standingOf("north", "active"));
+  assert.match((await run(["member", "allow", "north", ...at])).out, /charter 6 is in force/);
   // The other one may not use the root, and whoever only reaches the port may not either.
   const other = await configFile(mesh, "west");
   const refused = await run(["member", "deny", "east", "-c", other, "--agent", west.httpUrl]);
