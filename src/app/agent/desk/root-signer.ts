@@ -28,16 +28,32 @@ export function createRootSigner(place: SignerPlace, subject: string): RootSigne
       throw thrown;
     }
   };
+  let looking: Promise<void> | undefined;
+  /** A rotation has taken the old root out, and left the key of the new one there. */
+  const lookAgain = (isRoot: (keyId: string) => boolean): Promise<void> => {
+    looking ??= open(isRoot)
+      .then(
+        () => undefined,
+        // `open` keeps why.
+        () => undefined,
+      )
+      .finally(() => {
+        looking = undefined;
+      });
+    return looking;
+  };
   return {
     open,
     findings: (isRoot) => {
       const isForeign = opened !== undefined && !isRoot(opened.keyId);
-      const reason =
-        failure ?? (isForeign ? "it is not the key of a root in the charter" : undefined);
+      if (isForeign) void lookAgain(isRoot);
+      const reason = failure ?? (isForeign ? foreign : undefined);
       return reason === undefined ? [] : [unusableFinding(subject, reason)];
     },
   };
 }
+
+const foreign = "it is not the key of a root in the charter";
 
 function unusableFinding(subject: string, reason: string): Finding {
   const message = `trust.signer: the root cannot be used, so no charter can be raised here: ${reason}`;

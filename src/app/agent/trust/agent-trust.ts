@@ -112,6 +112,8 @@ export async function openAgentTrust(
   };
   const adopt = (next: TrustedCharter): void => {
     current = next;
+    // It has all that ours had; whoever made the other one is told there.
+    problems.delete("conflict");
     log.info({ charter: next.charter.number }, "New charter in force");
     saving = saving.then(save);
   };
