@@ -3,7 +3,7 @@ import { closeByConfig, closeFlow, isAbandoned, proxyOf, refuse } from "./flow.t
 import { failAttempt } from "./upstream.ts";
 
 // Connect timeouts are 0.5 s and up: a tenth of a second late is early enough.
-const tickMs = 100;
+export const tickMs = 100;
 // Idle limits are minutes.
 const ticksPerIdleSweep = 5;
 
@@ -13,8 +13,12 @@ export class Sweep {
 
   constructor(context: EngineContext) {
     let tick = 0;
+    let lastMs = context.clock.monotonicMs();
     this.#timer = setInterval(() => {
       context.coarseMs = context.clock.monotonicMs();
+      const lateMs = context.coarseMs - lastMs - tickMs;
+      lastMs = context.coarseMs;
+      if (lateMs > tickMs) putOff(context, lateMs);
       sweepWaiting(context);
       if (++tick % ticksPerIdleSweep === 0) sweepOpen(context);
     }, tickMs);
@@ -23,6 +27,15 @@ export class Sweep {
   close(): void {
     clearInterval(this.#timer);
   }
+}
+
+/**
+ * While this process did nothing, nobody was silent: what they said lies unread behind this very timer. And to try
+ * the next host then would be one more handshake just when there is no time for the first.
+ */
+function putOff({ greeting, connecting }: EngineContext, byMs: number): void {
+  for (const flow of greeting) flow.deadlineMs += byMs;
+  for (const flow of connecting) flow.deadlineMs += byMs;
 }
 
 /** Sets may change while they are walked: a flow that leaves is skipped, one that comes back is early. */
