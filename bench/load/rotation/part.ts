@@ -183,5 +183,5 @@ function watch(): void {
 }
 
 function tell(message: FromPart): void {
-  process.send?.(message);
+  if (process.connected) process.send?.(message);
 }
