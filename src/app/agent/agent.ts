@@ -1,44 +1,39 @@
-import { openSnapshotDir } from "../../discovery/io/catalog/snapshot-dir.ts";
 import type { CatalogStore } from "../../discovery/shards/store.ts";
 import type { WorkloadSource } from "../../discovery/source.ts";
 import type { ResolveHost } from "../../gateway/io/resolve-host.ts";
-import { type HostPort, isIp } from "../../mesh/address.ts";
-import type { MemberName, Namespace } from "../../mesh/ids.ts";
+import type { HostPort } from "../../mesh/address.ts";
+import type { MemberName } from "../../mesh/ids.ts";
 import type { Clock, Log, Random } from "../../mesh/ports.ts";
 import { createTelemetry, type Telemetry } from "../../telemetry/registry.ts";
-import type { AgentConfig, GatewayService } from "../config/config.ts";
-import { holdFolder } from "../held-folder.ts";
-import { type RunningHttp, startHttp } from "../http-server.ts";
-import { type AgentKubernetes, openAgentKubernetes } from "../kubernetes/agent-kubernetes.ts";
+import type { AgentConfig } from "../config/config.ts";
 import type { Imports } from "../kubernetes/imports.ts";
-import { type MemberLease, openMemberLease } from "../kubernetes/member-lease.ts";
 import { realClock } from "../real-time.ts";
 import { collectAgentMetrics } from "./agent-metrics.ts";
-import { agentRoutes, healthRoutes } from "./agent-routes.ts";
 import type { AgentView } from "./agent-view.ts";
+import { openCluster } from "./cluster/open-cluster.ts";
+import { openLease } from "./cluster/open-lease.ts";
 import { AgentCore } from "./core/agent-core.ts";
 import { createAdmission } from "./desk/admission.ts";
 import { openDesk } from "./desk/open-desk.ts";
 import { type AgentFederation, openFederation } from "./federation/open-federation.ts";
-import { watchDisk } from "./files/disk-watch.ts";
-import { watchSecrets } from "./files/secret-watch.ts";
+import { openStateFolder } from "./files/open-state-folder.ts";
 import { openIdentity } from "./identity/open-identity.ts";
 import { openIssuer } from "./issuer/open-issuer.ts";
 import { createRenewalAlarms } from "./issuer/renewal-alarms.ts";
+import { openWatches } from "./open-watches.ts";
 import type { ProxyAnswers } from "./policies/import-policies.ts";
 import { type AgentProxies, serveProxies } from "./proxies/agent-proxies.ts";
 import { createEngineWatch } from "./proxies/engine-watch.ts";
-import { createProxyWatch, type ProxyWatch } from "./proxies/proxy-watch.ts";
+import type { ProxyWatch } from "./proxies/proxy-watch.ts";
 import { openRegistration } from "./registration/open-registration.ts";
 import { type ReplicaWatch, watchReplicas } from "./replicas/replica-watch.ts";
 import { type AgentRotation, openRotation } from "./rotation/open-rotation.ts";
-import { createExportWatch } from "./sidecars/export-watch.ts";
-import { createKnownPods } from "./sidecars/known-pods.ts";
-import { PodClaims, type PodClaimsOptions } from "./sidecars/pod-claims.ts";
-import { openProofFile } from "./sidecars/proof-file.ts";
+import { serveHttp } from "./serve-http.ts";
+import { loadProofs } from "./sidecars/load-proofs.ts";
+import { openPodClaims } from "./sidecars/open-pod-claims.ts";
 import { createSidecarProofs } from "./sidecars/sidecar-proofs.ts";
-import { type OpenedSources, openSources } from "./sources/open-sources.ts";
-import { type AgentTrust, openAgentTrust } from "./trust/agent-trust.ts";
+import { openSources } from "./sources/open-sources.ts";
+import { openAgentTrust } from "./trust/agent-trust.ts";
 
 /** What the world around an agent is made of; tests and the demo pass their own. */
 export interface AgentParts {
@@ -80,9 +75,6 @@ const noAnswers: ProxyAnswers = {
   refusing: new Set(),
 };
 
-// Half a minute counts as gone: a few looks in it are enough.
-const lookMs = 5000;
-
 /**
  * Starts the control plane of one member; resolves when its ports listen and its name is claimed.
  * Throws MESH_LISTEN_FAILED, MESH_CONFIG_INVALID (the charter says otherwise),
@@ -100,23 +92,16 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   opened.defer(() => ending.abort(new Error("the agent is closing")));
   const trust = await openAgentTrust(config, { clock, random, log, signal: ending.signal });
   opened.defer(() => trust.whenSaved());
-  const { snapshotDir } = config.catalog;
-  const disk = watchDisk(snapshotDir, await openSnapshotDir(snapshotDir, log));
-  // Two would write under one instance's name, each taking the member over from the other.
-  opened.use(await holdFolder(snapshotDir, "give this one a catalog.snapshotDir of its own"));
-  const secrets = await watchSecrets(config.catalog.hubs ?? [], log);
+  const { disk, secrets } = opened.use(await openStateFolder(config.catalog, log));
   const proofs = createSidecarProofs();
-  const proofFile = openProofFile({
-    dir: snapshotDir,
-    all: () => {
-      // Before the sources are read, every proof seems to be of nothing.
-      if (core.isWarm()) proofs.retain(core.local.services.values(), clock.monotonicMs());
-      return proofs.all();
-    },
-    log,
+  const proofFile = await loadProofs(proofs, {
+    dir: config.catalog.snapshotDir,
+    // Before the sources are read, every proof seems to be of nothing.
+    services: () => (core.isWarm() ? core.local.services.values() : undefined),
     watch: disk.watch,
+    clock,
+    log,
   });
-  for (const claim of await proofFile.load()) proofs.add(claim);
   opened.defer(() => proofFile.close());
 
   const wanted = parts.sources === undefined ? config.sources : [];
@@ -139,7 +124,6 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
 
   const doors: {
     proxies?: AgentProxies;
-    http?: RunningHttp;
     imports?: Imports | undefined;
     proxyWatch?: ProxyWatch;
     replicas?: ReplicaWatch;
@@ -205,7 +189,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   if (cluster !== undefined) opened.use(cluster);
   doors.imports = cluster?.imports;
-  const claims = claimsAgainst(sources, { onProof: (proven) => core.prove(proven), clock, log });
+  const claims = openPodClaims(sources, { onProof: (proven) => core.prove(proven), clock, log });
   const proxies = await serveProxies({
     ...config.xds,
     trust,
@@ -261,31 +245,10 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
   });
   opened.use(replicas);
   doors.replicas = replicas;
-  const pods = createKnownPods(sources.clusters.map(({ source }) => source.cluster));
-  const proxyWatch = createProxyWatch({
-    hasGateway: config.gateway.addresses.length > 0 || config.gateway.service !== undefined,
-    servedElsewhere: () => replicas.served(),
-    isWarm: () => core.isWarm(),
-    services: () => core.local.services.values(),
-    proxies: () => proxies.proxies(),
-    isInjected: pods.isInjected,
-    clock,
-  });
-  const exportWatch = createExportWatch({
-    isWarm: () => core.isWarm(),
-    services: () => core.local.services.values(),
-    sidecarOf: pods.sidecarOf,
-    refusalOf: (namespace) => refusedBy(trust, { self: config.member.name, namespace }),
-    clock,
-  });
+  const { proxyWatch, exportWatch } = opened.use(
+    openWatches(config, { trust, core, proxies, replicas, sources, disk, secrets, clock }),
+  );
   doors.proxyWatch = proxyWatch;
-  const watching = setInterval(() => {
-    proxyWatch.look();
-    exportWatch.look();
-    void disk.look();
-    void secrets.look();
-  }, lookMs);
-  opened.defer(() => clearInterval(watching));
   const view: AgentView = {
     config,
     core,
@@ -310,14 +273,7 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     startedAtMs,
   };
   collectAgentMetrics(view);
-  const routes = agentRoutes(view);
-  const http = await startHttp({ listen: config.http.listen, routes, log });
-  opened.defer(() => http.close());
-  if (config.http.health !== undefined) {
-    const listen = config.http.health;
-    const health = await startHttp({ listen, routes: healthRoutes(view), log });
-    opened.defer(() => health.close());
-  }
+  const http = opened.use(await serveHttp(view));
   await core.start(parts.signal ?? ending.signal);
   log.info({ address: http.url, charter: trust.charter().charter.number }, "Agent runs");
 
@@ -335,75 +291,5 @@ export async function startAgent(config: AgentConfig, parts: AgentParts): Promis
     whenWarm: warm.promise,
     stop,
     [Symbol.asyncDispose]: () => stop({ deadlineMs: 0 }),
-  };
-}
-
-/** Claims of sidecars, judged again whenever pods of a cluster have changed. */
-function claimsAgainst(
-  { clusters }: OpenedSources,
-  parts: Omit<PodClaimsOptions, "books">,
-): PodClaims {
-  const claims = new PodClaims({
-    ...parts,
-    books: clusters.map(({ source }) => source.cluster.pods),
-  });
-  for (const { source } of clusters) source.onKind("Pod", () => claims.look());
-  return claims;
-}
-
-async function openLease(
-  { kubernetes }: AgentConfig,
-  parts: { readonly clock: Clock; readonly random: Random; readonly log: Log },
-): Promise<MemberLease | undefined> {
-  const lease = kubernetes?.lease;
-  if (kubernetes === undefined || lease === undefined) return undefined;
-  return await openMemberLease({ ...kubernetes, lease }, parts);
-}
-
-async function openCluster(
-  { kubernetes, gateway: { service } }: AgentConfig,
-  parts: Omit<
-    Parameters<typeof openAgentKubernetes>[1],
-    "trustDomain" | "bundlePem" | "refusalOf" | "core" | "gateway"
-  > & {
-    readonly trust: AgentTrust;
-    readonly core: AgentCore;
-  },
-): Promise<AgentKubernetes | undefined> {
-  if (kubernetes === undefined) return undefined;
-  const { trust, ...rest } = parts;
-  const trustDomain = trust.view().ownTrustDomain;
-  const bundlePem = (): string => trust.charter().bundle.pem;
-  const refusalOf = (namespace: Namespace): string | undefined => {
-    const reason = refusedBy(trust, { self: parts.self, namespace });
-    return reason === undefined ? undefined : `the other members do not take it: ${reason}`;
-  };
-  const gateway = service === undefined ? {} : { gateway: gatewayParts(service, parts) };
-  const own = { trustDomain, bundlePem, refusalOf, ...gateway };
-  return await openAgentKubernetes(kubernetes, { ...own, ...rest });
-}
-
-/** Why the charter does not let the member export from a namespace. */
-function refusedBy(
-  trust: AgentTrust,
-  { self, namespace }: { readonly self: MemberName; readonly namespace: Namespace },
-): string | undefined {
-  const verdict = trust.checkClaim(self, { t: "export", namespace });
-  return verdict.t === "ok" ? undefined : verdict.reason;
-}
-
-function gatewayParts(
-  service: GatewayService,
-  parts: { readonly self: MemberName; readonly trust: AgentTrust; readonly core: AgentCore },
-): NonNullable<Parameters<typeof openAgentKubernetes>[1]["gateway"]> {
-  return {
-    service,
-    onAddresses: (addresses) => parts.core.drains.own.setAddresses(addresses),
-    refusalOf: (host) => {
-      // What a name stands for is judged by those who resolve it.
-      if (!isIp(host)) return undefined;
-      const verdict = parts.trust.checkClaim(parts.self, { t: "address", address: host });
-      return verdict.t === "ok" ? undefined : verdict.reason;
-    },
   };
 }
