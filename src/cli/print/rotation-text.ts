@@ -1,5 +1,6 @@
 import type { RotationAnswer, RotationMemberAnswer } from "../../app/api-model.ts";
 import type { Terminal } from "../command.ts";
+import { instant } from "../token/token-words.ts";
 import { type Cell, type Column, table } from "./table.ts";
 
 const columns: readonly Column[] = [
@@ -24,11 +25,12 @@ export function rotationText(
   answer: RotationAnswer,
   terminal: Pick<Terminal, "columns" | "isColourful">,
 ): string {
-  const { step, charterNumber, from = "", to = "" } = answer;
+  const { step, charterNumber, from = "", to = "", startedMs } = answer;
   if (step === "idle") return `No rotation of the root is under way; charter ${charterNumber}\n`;
   const way = answer.isUndone === true ? "Goes back" : "Rotates";
+  const since = startedMs === undefined ? "" : `, since ${instant(startedMs)}`;
   const head =
-    `${way} from root ${from.slice(0, 16)} to ${to.slice(0, 16)}: ${step}, charter ${charterNumber}\n` +
+    `${way} from root ${from.slice(0, 16)} to ${to.slice(0, 16)}: ${step}, charter ${charterNumber}${since}\n` +
     `next: ${nextStep[step]}\n\n`;
   return head + table(columns, answer.members.map(row), terminal);
 }

@@ -74,7 +74,7 @@ function reasonsOf(
   if (!word.isLive) return ["it is silent"];
   const { proxies } = word;
   if (word.charter === undefined || proxies === undefined) {
-    return ["its agent is of a version that does not acknowledge"];
+    return ["it has said nothing of the roots yet, or its agent is of a version that never does"];
   }
   const reasons: string[] = [];
   if (word.charter < charter.number) {
