@@ -1,12 +1,10 @@
-import { setImmediate } from "node:timers";
 import { type Server, status } from "@grpc/grpc-js";
-import type { Clock, Log, Peer } from "../../mesh/ports.ts";
+import type { Peer } from "../../mesh/ports.ts";
 import { Admission, type AdmissionLimits } from "../../xds/admission.ts";
 import { decodeDeltaRequest } from "../../xds/codec.ts";
 import { CommonContents } from "../../xds/common-map.ts";
-import { type DeltaLimits, DeltaSession } from "../../xds/delta.ts";
+import { DeltaSession } from "../../xds/delta.ts";
 import type { HeldResource } from "../../xds/ledger.ts";
-import type { NodeClaim } from "../../xds/node.ts";
 import type { XdsType } from "../../xds/resource.ts";
 import { Responses } from "../../xds/responses.ts";
 import { SotwSession, sotwResponses } from "../../xds/sotw.ts";
@@ -14,12 +12,11 @@ import { decodeSotwRequest } from "../../xds/sotw-codec.ts";
 import { StrangeNames } from "../../xds/strange-names.ts";
 import type { Decoded } from "../../xds/wire-fields.ts";
 import { FairLine } from "../fair-line.ts";
-import { type Entry, PeerCount, type PeerLimits } from "../peer-limits.ts";
+import { PeerCount, type PeerLimits } from "../peer-limits.ts";
 import { PeerPace } from "../peer-pace.ts";
+import type { AdsOptions, Door } from "./ads-options.ts";
 import {
-  type Admitted,
   type AdsCall,
-  type AdsObserver,
   AdsStream,
   type AnyRequest,
   type OpenStream,
@@ -27,35 +24,8 @@ import {
   type StreamHost,
   type StreamOptions,
 } from "./ads-stream.ts";
-
-/** One way into the agent, and what is known of whoever comes through it. */
-export interface Door {
-  /** Who stands behind a connection, by `call.getPeer()`; undefined: nobody we know. */
-  readonly peerOf: (remote: string) => Peer | undefined;
-  /** Without it a stream from nobody is refused. For benchmarks and local sockets. */
-  readonly allowsAnonymous?: boolean;
-}
-
-export interface AdsOptions extends Door {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Decides what a new stream sees. The node is a claim; the peer is proven. */
-  readonly admit: (node: NodeClaim, peer: Peer | undefined) => Admitted;
-  /** Streams wait until then; call `wake()` when it turns true. */
-  readonly isWarm: () => boolean;
-  /** Destroys a connection that takes no bytes: a status could not reach its client either. */
-  readonly cut?: (remote: string) => void;
-  readonly observer?: AdsObserver;
-  readonly admission?: Partial<AdmissionLimits>;
-  readonly limits?: Partial<DeltaLimits>;
-  /** Streams that one peer may hold open, waiting ones included. */
-  readonly peerLimits?: Partial<PeerLimits>;
-  /** Names that one peer may ask for; each that it repeats counts again. */
-  readonly namePace?: {
-    readonly perIdentity: AdmissionLimits;
-    readonly perCertificate: AdmissionLimits;
-  };
-}
+import { AnonymousStreams } from "./anonymous-streams.ts";
+import { FlushLine } from "./flush-line.ts";
 
 // A handshake and a first configuration of 1,000 clusters cost about 5 ms: a fleet that returns at once
 // takes at most three quarters of a core.
@@ -79,14 +49,6 @@ const defaultNamePace = {
   perIdentity: { perSecond: 400_000, burst: 8_000_000 },
   perCertificate: { perSecond: 20_000, burst: 500_000 },
 } as const;
-// Programs of one machine that prove nothing: they must leave room, and the pace of admission, to all others.
-const maxAnonymous = 256;
-const anonymousPace: AdmissionLimits = { perSecond: 20, burst: 256 };
-// Streams flushed in one turn of the event loop: answers and health checks go between. Each costs 12 µs, and 15 µs
-// more when the turn has ended and Node writes. With 64, the last of 100 sidecars waited until the answers of
-// the first were read.
-const flushSlice = 256;
-
 const service = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 
 /** One stream that was let in. */
@@ -112,15 +74,13 @@ export class AdsServer implements Disposable {
   readonly #deltaResponses = new Responses();
   readonly #sotwResponses = sotwResponses();
   readonly #perPeer: PeerCount;
-  readonly #anonymousPace: Admission;
-  #anonymous = 0;
+  readonly #anonymous: AnonymousStreams;
   readonly #streams = new Set<OpenStream>();
   /** What each stream counts for, to be given back. */
   readonly #leave = new Map<OpenStream, () => void>();
   /** Since their first requests. */
   readonly #waiting = new FairLine<OpenStream>(maxWaiting);
-  #ready: OpenStream[] = [];
-  #isFlushPlanned = false;
+  readonly #flushes = new FlushLine();
   #nextAdmission: NodeJS.Timeout | undefined;
   readonly #sweep: NodeJS.Timeout;
 
@@ -138,7 +98,7 @@ export class AdsServer implements Disposable {
       log,
       observer: options.observer ?? {},
       admit: options.admit,
-      schedule: (stream) => this.#schedule(stream),
+      schedule: (stream) => this.#flushes.schedule(stream),
       enqueue: (stream) => this.#enqueue(stream),
       forget: (stream) => this.#forget(stream),
       mayLog: () => logs.take(clock.monotonicMs()),
@@ -151,7 +111,7 @@ export class AdsServer implements Disposable {
       },
       debtOf: ({ leafSha256 }) => byCertificate.charge(leafSha256, 0, clock.monotonicMs()),
     };
-    this.#anonymousPace = new Admission(anonymousPace, clock.monotonicMs());
+    this.#anonymous = new AnonymousStreams(clock.monotonicMs());
     this.#perPeer = new PeerCount("streams", { ...defaultPeerLimits, ...options.peerLimits });
     this.#sweep = setInterval(() => this.#endStuck(), sweepEveryMs);
     this.#sweep.unref();
@@ -248,7 +208,8 @@ export class AdsServer implements Disposable {
     if (peer === undefined && door.allowsAnonymous !== true) {
       return stream.end(status.UNAUTHENTICATED, "the connection proved no identity");
     }
-    const entry = peer === undefined ? this.#enterAnonymous() : this.#perPeer.enter(peer);
+    const nowMs = this.#options.clock.monotonicMs();
+    const entry = peer === undefined ? this.#anonymous.enter(nowMs) : this.#perPeer.enter(peer);
     if (entry.t === "ok") {
       this.#leave.set(stream, entry.leave);
       // Or it would owe nothing as soon as it comes again.
@@ -257,18 +218,6 @@ export class AdsServer implements Disposable {
       this.#options.observer?.onLimit?.();
       stream.end(status.RESOURCE_EXHAUSTED, entry.reason);
     }
-  }
-
-  #enterAnonymous(): Entry {
-    const isPaced = this.#anonymousPace.take(this.#options.clock.monotonicMs());
-    if (this.#anonymous >= maxAnonymous || !isPaced) {
-      return { t: "refused", reason: "too many streams that prove nothing" };
-    }
-    this.#anonymous += 1;
-    const leave = (): void => {
-      this.#anonymous -= 1;
-    };
-    return { t: "ok", leave };
   }
 
   #enqueue(stream: OpenStream): void {
@@ -288,28 +237,6 @@ export class AdsServer implements Disposable {
       this.#nextAdmission = undefined;
       this.#letIn();
     }, this.#admission.waitMs(nowMs));
-  }
-
-  #schedule(stream: OpenStream): void {
-    if (stream.isScheduled) return;
-    stream.isScheduled = true;
-    this.#ready.push(stream);
-    this.#planFlush();
-  }
-
-  // In a later turn: all edits made in this one go out together.
-  #planFlush(): void {
-    if (this.#isFlushPlanned) return;
-    this.#isFlushPlanned = true;
-    setImmediate(() => {
-      this.#isFlushPlanned = false;
-      const slice = this.#ready.splice(0, flushSlice);
-      for (const stream of slice) {
-        stream.isScheduled = false;
-        stream.flush();
-      }
-      if (this.#ready.length > 0) this.#planFlush();
-    });
   }
 
   #forget(stream: OpenStream): void {

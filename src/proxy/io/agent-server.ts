@@ -1,7 +1,5 @@
-import { constants } from "node:crypto";
 import { once } from "node:events";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
-import { setImmediate } from "node:timers";
 import {
   createServer as createTlsServer,
   type TLSSocket,
@@ -10,13 +8,14 @@ import {
 import { type ConnectionInjector, Server, ServerCredentials } from "@grpc/grpc-js";
 import { formatHostPort, type HostPort } from "../../mesh/address.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
-import { keyExchangeList } from "../../mesh/key-exchanges.ts";
 import { peerChain } from "../../mesh/peer-chain.ts";
-import type { Clock, Identity, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
+import type { Clock, IdentitySource, Log, Peer, VerifyPeer } from "../../mesh/ports.ts";
 import { Admission } from "../../xds/admission.ts";
 import { addressOf } from "../identity/remote-address.ts";
 import { PeerCount, type PeerLimits } from "../peer-limits.ts";
+import { agentTls } from "./agent-tls.ts";
 import { grpcOptions } from "./grpc-options.ts";
+import { HandshakeQueue } from "./handshake-queue.ts";
 import type { HttpsCalls } from "./identity/https-calls.ts";
 import { UnprovenCalls } from "./unproven-calls.ts";
 
@@ -51,8 +50,6 @@ interface Connection {
   peer: Peer;
 }
 
-// A peer that has not finished its handshake by then is stuck or hostile.
-const handshakeTimeoutMs = 10_000;
 // Beyond the largest member we measured, and far below what the process may open.
 const maxConnections = 20_000;
 // A fleet that returns at once fits; whoever opens connections and says nothing keeps nobody out, and
@@ -61,9 +58,6 @@ const defaultMaxUnproven = 4096;
 // An expired certificate ends its connection this soon; the client comes back with its new one.
 const sweepEveryMs = 5000;
 const refusalLogs = { perSecond: 1, burst: 20 };
-// Handshakes begun in one turn of the event loop. Half a millisecond each: 1,000 hellos of a fleet that
-// returns at once stopped everything else for a second.
-const handshakesPerTurn = 8;
 
 // A quarter of what the port takes: an identity may stand for a whole deployment, and still leaves room for
 // the others. A certificate is one workload, with a worker for each core and what it just left behind.
@@ -84,10 +78,8 @@ export class AgentServer implements AsyncDisposable {
   readonly #connections = new Map<string, Connection>();
   /** Those still in their handshake too: the port is not closed before all are gone. */
   readonly #sockets = new Set<Socket>();
-  /** Accepted and not judged yet, by remote address, oldest first. */
-  readonly #unproven = new Map<string, Socket>();
-  /** Accepted and not yet in their handshake. */
-  #waiting: Socket[] = [];
+  /** Accepted and not judged yet. */
+  readonly #unproven: HandshakeQueue;
   readonly #stopRenewal: () => void;
   readonly #sweep: NodeJS.Timeout;
   readonly #logs: Admission;
@@ -107,33 +99,26 @@ export class AgentServer implements AsyncDisposable {
     if (registerUnproven !== undefined) this.#unprovenCalls = new UnprovenCalls(registerUnproven);
     const protocols = options.https === undefined ? ["h2"] : ["http/1.1", "h2"];
     this.#tls = createTlsServer({
-      ...contextOf(identity.current()),
-      ...serverOptions,
+      ...agentTls(identity.current()),
       // Not as a list: Node copies that for each connection into a pool of 64 kB, which then lives as long as it.
       // Who offers both is a browser or a curl, and no gRPC.
       ALPNCallback: ({ protocols: offered }) => protocols.find((each) => offered.includes(each)),
     });
+    this.#unproven = new HandshakeQueue({
+      max: options.maxUnproven ?? defaultMaxUnproven,
+      begin: (socket) => this.#tls.emit("connection", socket),
+      onDropped: (reason) => options.onRefused?.(reason),
+    });
     this.#tcp = createTcpServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
       this.#sockets.add(socket);
-      const remote = remoteOf(socket);
       socket.on("error", () => socket.destroy());
-      socket.once("close", () => {
-        this.#sockets.delete(socket);
-        if (this.#unproven.get(remote) === socket) this.#unproven.delete(remote);
-      });
-      this.#makeRoom();
-      this.#unproven.set(remote, socket);
-      socket.setTimeout(handshakeTimeoutMs, () => socket.destroy());
-      // TLS that is given the hello reads into as much memory as that took, 2 kB; TLS that has to fetch it takes 64 kB,
-      // and either keeps it as long as the connection lives.
-      socket.once("readable", () => this.#enqueue(socket));
+      socket.once("close", () => this.#sockets.delete(socket));
+      this.#unproven.enter(remoteOf(socket), socket);
     });
     this.#tcp.maxConnections = maxConnections;
     this.#tls.on("secureConnection", (socket) => this.#accept(socket));
     this.#tls.on("tlsClientError", (error) => this.#refused(undefined, reasonOf(error)));
-    this.#stopRenewal = identity.onChange((next) =>
-      this.#tls.setSecureContext({ ...contextOf(next), ...serverOptions }),
-    );
+    this.#stopRenewal = identity.onChange((next) => this.#tls.setSecureContext(agentTls(next)));
     this.#sweep = setInterval(() => this.#closeExpired(), sweepEveryMs);
     this.#sweep.unref();
   }
@@ -217,36 +202,13 @@ export class AgentServer implements AsyncDisposable {
     if (typeof bound === "object" && bound !== null) this.#address = { host, port: bound.port };
   }
 
-  /** Whoever waits longest goes first, as at a gateway. */
-  #makeRoom(): void {
-    const [oldest] = this.#unproven;
-    const { maxUnproven = defaultMaxUnproven, onRefused } = this.#options;
-    if (oldest === undefined || this.#unproven.size < maxUnproven) return;
-    this.#unproven.delete(oldest[0]);
-    onRefused?.("others came after it and it had proven nothing");
-    oldest[1].destroy();
-  }
-
-  #enqueue(socket: Socket): void {
-    socket.setTimeout(0);
-    this.#waiting.push(socket);
-    if (this.#waiting.length === 1) setImmediate(() => this.#beginHandshakes());
-  }
-
-  #beginHandshakes(): void {
-    for (const socket of this.#waiting.splice(0, handshakesPerTurn)) {
-      if (!socket.destroyed) this.#tls.emit("connection", socket);
-    }
-    if (this.#waiting.length > 0) setImmediate(() => this.#beginHandshakes());
-  }
-
   #accept(socket: TLSSocket): void {
     socket.on("error", () => socket.destroy());
     const remote = remoteOf(socket);
     const chain = peerChain(socket);
     // It still counts among those that have proven nothing, and goes before others when there are too many.
     if (chain.length === 0 && this.#serveUnproven(socket)) return;
-    this.#unproven.delete(remote);
+    this.#unproven.proven(remote);
     socket.once("close", () => {
       if (this.#connections.get(remote)?.socket === socket) this.#connections.delete(remote);
     });
@@ -308,25 +270,4 @@ export class AgentServer implements AsyncDisposable {
 
 function remoteOf(socket: Socket): string {
   return `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
-}
-
-const serverOptions = {
-  minVersion: "TLSv1.3",
-  ecdhCurve: keyExchangeList,
-  requestCert: true,
-  // Judged by `verifyPeer`, which knows the charter.
-  rejectUnauthorized: false,
-  handshakeTimeout: handshakeTimeoutMs,
-  // A resumed session shows no chain, and would outlive a removed issuer.
-  secureOptions: constants.SSL_OP_NO_TICKET,
-} as const;
-
-function contextOf(identity: Identity): { cert: string; key: string; ca: string[] } {
-  return {
-    cert: identity.certChainPem,
-    key: identity.privateKeyPem.reveal(),
-    // None, not even the system's: `verifyPeer` judges. With a root that OpenSSL accepts, Node shows a
-    // server the leaf alone and hides the chain.
-    ca: [],
-  };
 }
