@@ -4,6 +4,7 @@ import { type Charter, charterMember } from "../../mesh/charter.ts";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
 import { type MemberName, parseServiceId, type ServiceId, trustDomainOf } from "../../mesh/ids.ts";
 import type { Secret } from "../../mesh/secret.ts";
+import { readGroupId } from "../../mesh/workload-group.ts";
 import { readClaims } from "../../trust/charter-codec.ts";
 import type { MemberClaims } from "../../trust/charter-edit.ts";
 import { readChain } from "../../trust/io/issuer-files.ts";
@@ -14,7 +15,9 @@ import type { JoinGrant, JoinTokenRecord, StoredToken } from "../../trust/join/j
 import { presentRoot } from "../../trust/join/present-root.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { durationOf } from "../config/config-parser.ts";
+import { didYouMean } from "../nearest.ts";
 import { type MemberClaimWords, memberClaims } from "../trust-tasks.ts";
+import { groupsInFiles } from "./groups-in-files.ts";
 
 /** What an operator types of a new token; words are judged here. */
 export interface TokenWords {
@@ -32,6 +35,8 @@ export interface CreatedToken {
   readonly record: JoinTokenRecord;
   /** Hex. */
   readonly rootSpkiSha256: string;
+  /** A sentence for whoever made it; undefined: nothing is wrong as far as files tell. */
+  readonly warning: string | undefined;
 }
 
 // Time to copy it and type a command.
@@ -72,7 +77,20 @@ export async function makeToken(
   const trustDomain = trustDomainOf(config.member.name, config.mesh);
   const wish = { grant, uses, from, ttlMs, rootSpkiSha256, trustDomain };
   const made = await createJoinToken(config.catalog.snapshotDir, { wish, nowMs });
-  return { ...made, rootSpkiSha256 };
+  return { ...made, rootSpkiSha256, warning: await missingGroup(config, grant) };
+}
+
+/** The group may come later; whoever mistyped it should not learn it from a VM. */
+async function missingGroup(
+  { sources }: AgentConfig,
+  grant: JoinGrant,
+): Promise<string | undefined> {
+  if (grant.t !== "vm") return undefined;
+  const groups = await groupsInFiles(sources);
+  const group = readGroupId(grant.group);
+  if (groups === undefined || (group !== undefined && groups.has(group))) return undefined;
+  const hint = didYouMean(grant.group, groups);
+  return `There is no WorkloadGroup "${grant.group}" in this agent's sources now, so nobody can join by this token${hint}`;
 }
 
 /** The tokens of an agent, newest first; files that cannot be read are named. Throws MESH_FILE_UNREADABLE. */

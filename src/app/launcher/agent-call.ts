@@ -80,7 +80,9 @@ function withoutNoise(details: string): string {
   const [, reason] = /^No connection established\. Last error: (.*)$/s.exec(details) ?? [];
   if (reason === undefined) return details;
   const plain = reason.replace(/\s*\. Resolution note: \s*$/s, "").replace(/^Error: /, "");
-  return `no connection: ${plain.trim().replace(/\.$/, "")}`;
+  const isOfTime = /certificate (is not yet valid|has expired)/.test(plain);
+  const hint = isOfTime ? "; compare this machine's clock with the agent's" : "";
+  return `no connection: ${plain.trim().replace(/\.$/, "")}${hint}`;
 }
 
 function codeIn(cause: unknown): ErrorCode {

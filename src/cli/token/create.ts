@@ -60,6 +60,7 @@ export const tokenCreate: Command = {
     const made = await makeToken(config, { words: wordsIn(args), nowMs: Date.now() });
     if (args.has("json")) printJson(jsonOf(made), terminal);
     else print(made, terminal);
+    if (made.warning !== undefined) terminal.err(`${made.warning}\n`);
     return exitCodes.done;
   },
 };

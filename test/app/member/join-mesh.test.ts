@@ -151,4 +151,13 @@ suite("joinMesh()", () => {
     );
     assert.equal((await joinMesh(words)).from, "folder");
   });
+
+  test("says which folder it cannot make, and why", async () => {
+    await using mesh = await TestMesh.open();
+    const signing = await signingAgent(mesh);
+    const file = join(mesh.dir, "a-file");
+    await writeFile(file, "");
+    const words = wordsFor(signing, { dir: join(file, "new") });
+    await assert.rejects(joinMesh(words), { code: "MESH_FILE_UNWRITABLE", message: /a-file\/new/ });
+  });
 });

@@ -187,4 +187,25 @@ describe("isthmus token", () => {
       assert.match(printed.err, /broken\.yaml:1: trust: it is missing/);
     }
   });
+
+  test("create says when the sources have no such group, where files tell", async () => {
+    const none = await run([...vm, "--config", config()]);
+    // The folder of its sources is not there: nothing can be told.
+    assert.doesNotMatch(none.err, /no WorkloadGroup/);
+    const services = join(dir, "services");
+    await mkdir(services);
+    const printed = await run([...vm, "--config", config(), "--json"]);
+    assert.equal(printed.code, 0);
+    assert.match(printed.err, /no WorkloadGroup "shop\/carts"/);
+    const group = (name: string): string => `apiVersion: isthmus.dev/v1alpha1
+kind: WorkloadGroup
+metadata: { name: ${name}, namespace: shop }
+spec: { serviceAccount: cart, ports: [{ name: http, port: 8080 }] }
+`;
+    await writeFile(join(services, "g.yaml"), group("cart"));
+    assert.match((await run([...vm, "--config", config()])).err, /did you mean "shop\/cart"/);
+    await writeFile(join(services, "g.yaml"), group("carts"));
+    assert.doesNotMatch((await run([...vm, "--config", config()])).err, /no WorkloadGroup/);
+    await rm(services, { recursive: true });
+  });
 });

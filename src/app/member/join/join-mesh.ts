@@ -12,6 +12,7 @@ import { loadAgentConfig } from "../../config/load-config.ts";
 import { holdFolder } from "../../held-folder.ts";
 import { joinMember } from "../../join/show-token.ts";
 import { readTokenFile } from "../../join/token-file.ts";
+import { writing } from "../../vm/join/state-folder.ts";
 import { configText } from "./config-text.ts";
 
 /** What an operator types; words are judged here. */
@@ -58,7 +59,7 @@ export async function joinMesh(words: JoinWords): Promise<JoinedMember> {
     http: words.http === undefined ? undefined : parseHostPort(words.http),
   };
   const dir = join(words.dir, "trust");
-  await mkdir(words.dir, { recursive: true });
+  await writing(words.dir, () => mkdir(words.dir, { recursive: true }));
   await using _held = await holdFolder(words.dir, "wait for its end, then run this again");
   const before = await joinedBefore(dir);
   const bought = before === undefined ? await buy(words, { agents, dir }) : undefined;
@@ -103,9 +104,9 @@ async function buy(
     );
   }
   const name = member === undefined ? {} : { member: parseMemberName(member) };
-  const csr = await memberRequest(dir);
+  const csr = await writing(dir, () => memberRequest(dir));
   const { answer } = await joinMember({ agents, token, csr, ...name });
-  const files = await saveGrant(dir, { grant: answer, nowMs: Date.now() });
+  const files = await writing(dir, () => saveGrant(dir, { grant: answer, nowMs: Date.now() }));
   return { files, hubs: answer.hubs ?? [] };
 }
 

@@ -89,6 +89,8 @@ const remedies: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full; nothing was replaced, run it again when there is room",
   EDQUOT: "the disk quota is used up; nothing was replaced, run it again when there is room",
   EROFS: "the file system is read-only",
+  // What Node makes of EROFS where it makes several folders at once.
+  ENOENT: "no folder can be made there; is the file system read-only?",
   EACCES: asOther,
   EPERM: asOther,
   EEXIST: "there is a file of that name; --dir names a folder",
