@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RefusalReason } from "../../src/dataplane/counters.ts";
 import type { Engine } from "../../src/dataplane/io/engine.ts";
 import type { Log } from "../../src/mesh/ports.ts";
@@ -28,6 +30,9 @@ const sni = "outbound_.80_._.cart.shop.svc.cluster.local";
 const rawSni = "outbound_.81_._.cart.shop.svc.cluster.local";
 const probeSni = "probe.east.acme.mesh";
 const maxPendingHellos = 100;
+const sayAndReset = `const [port, hello] = process.argv.slice(1);
+const socket = require("node:net").connect(Number(port), "127.0.0.1");
+socket.write(Buffer.from(hello, "base64"), () => socket.resetAndDestroy());`;
 
 describe("a gateway under bad input", () => {
   let trust: TestTrust;
@@ -128,6 +133,18 @@ describe("a gateway under bad input", () => {
     await endOf(cut);
     assert.equal(engine.status().counters.refused["hello-cut"], before + 1);
     await refusedAs("hello-timeout", half);
+  });
+
+  test("answers no hello whose sender gave up before it was accepted", async () => {
+    const hello = await realHello(probeSni);
+    const before = engine.status().counters.refused["handshake-failed"];
+    // This process accepts nothing meanwhile.
+    execFileSync(process.execPath, ["-e", sayAndReset, String(port), hello.toString("base64")]);
+    const deadlineMs = performance.now() + 5_000;
+    while (engine.status().counters.refused["handshake-failed"] === before) {
+      assert.ok(performance.now() < deadlineMs, "it is still waited for");
+      await nextTurn();
+    }
   });
 
   test("takes a hello in 1-byte pieces and one of 16 KiB in small records", async () => {

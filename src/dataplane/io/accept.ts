@@ -132,6 +132,9 @@ function startTls(flow: Flow, { validation, handshakeTimeoutMs, alpn }: Downstre
   const { context, raw } = flow;
   const model = context.config.secret.get(validation.secret)?.model;
   if (model === undefined) return refuse(flow, "no-validation", { resource: validation.secret });
+  // Reset while it waited to be accepted: an answer would cost a signature just when there is no time for those who
+  // still wait, and Node never hears that nobody took it.
+  if (raw.remoteAddress === undefined) return refuse(flow, "handshake-failed");
   const nowMs = context.clock.monotonicMs();
   makeRoom(context, nowMs);
   const timeoutMs = handshakeTimeoutMs ?? context.limits.handshakeTimeoutMs;
