@@ -28,6 +28,9 @@ export interface SvidCheckOptions extends IdentityAgents {
 // A fleet of 2,000 asks seven times a second, each a handshake of a millisecond.
 export const defaultCheckEveryMs = 300_000;
 
+// Whatever an agent says.
+const longestMs = 3_600_000;
+
 /** Hands calls on to whoever listens by then. */
 export interface DueCalls {
   readonly call: () => void;
@@ -61,7 +64,11 @@ export async function checkSvid(options: SvidCheckOptions): Promise<void> {
     await wait(ms, undefined, { signal, ref: false }).catch(() => undefined);
     if (signal.aborted) return;
     try {
-      if (await mustRenew(options)) options.onDue();
+      const { mustRenew, withinMs = 0 } = await ask(options);
+      if (!mustRenew) continue;
+      // Its whole fleet hears it about now.
+      await wait(Math.min(withinMs, longestMs) * random(), undefined, { signal, ref: false });
+      options.onDue();
     } catch (thrown) {
       // Renewals and streams say loudly enough that the agent is away.
       if (!signal.aborted) log.debug({ reason: reasonOf(thrown) }, "Agent could not be asked");
@@ -70,14 +77,14 @@ export async function checkSvid(options: SvidCheckOptions): Promise<void> {
 }
 
 /** The first of the agents that answers. Throws what the last one failed with. */
-async function mustRenew(options: SvidCheckOptions): Promise<boolean> {
+async function ask(options: SvidCheckOptions): Promise<CheckResponse> {
   const { agent: first, otherAgents = [], identity, signal } = options;
   const bundleDigest = parseBundle(identity.current().bundlePem).digest;
   let failure: unknown;
   for (const agent of [first, ...otherAgents]) {
     try {
       const client = openAgentChannel({ ...options, agent, spiffeIdOf });
-      const answer = await callAgent<CheckRequest, CheckResponse>(
+      return await callAgent<CheckRequest, CheckResponse>(
         { agent, client },
         {
           path: checkPath,
@@ -88,7 +95,6 @@ async function mustRenew(options: SvidCheckOptions): Promise<boolean> {
           signal,
         },
       );
-      return answer.mustRenew;
     } catch (thrown) {
       failure = thrown;
     }

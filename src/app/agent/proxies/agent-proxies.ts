@@ -154,7 +154,8 @@ export async function serveProxies(options: AgentProxiesOptions): Promise<AgentP
         log,
       });
       identity.register(grpc, peerOf);
-      registerChecks(grpc, { peerOf, mustRenew: options.mustRenew });
+      const { mustRenew } = options;
+      registerChecks(grpc, { peerOf, mustRenew, proxies: () => ads.holders().length });
     },
     registerUnproven: identity.registerUnproven,
     https: identity.https,
