@@ -49,33 +49,19 @@ export interface AgentView {
 
 /** All that an operator should know of. */
 export function findingsOf(view: AgentView): readonly Finding[] {
-  const {
-    core,
-    alarms,
-    desk,
-    federation,
-    issuer,
-    replicas,
-    proxyWatch,
-    exportWatch,
-    engines,
-    disk,
-    secrets,
-    cluster,
-  } = view;
   const all = [
-    core,
-    alarms,
-    desk,
-    federation,
-    issuer,
-    replicas,
-    proxyWatch,
-    exportWatch,
-    engines,
-    disk,
-    secrets,
-    cluster,
+    view.core,
+    view.alarms,
+    view.desk,
+    view.federation,
+    view.issuer,
+    view.replicas,
+    view.proxyWatch,
+    view.exportWatch,
+    view.engines,
+    view.disk,
+    view.secrets,
+    view.cluster,
   ];
   return [...all.flatMap((one) => one?.findings() ?? []), ...rotationFindings(view)];
 }

@@ -2,18 +2,7 @@ import { importTheMember } from "../../app/federation/import-tasks.ts";
 import { type Command, exitCodes, jsonOption } from "../command.ts";
 import { printJson } from "../print/print-json.ts";
 import { importedText } from "./imported-text.ts";
-import { trustIssueMember } from "./issue-member.ts";
-
-const {
-  dir,
-  out,
-  cloud,
-  region,
-  network,
-  "gateway-range": range,
-  export: exported,
-  renew,
-} = trustIssueMember.options;
+import { memberOptions, memberWords } from "./member-options.ts";
 
 export const trustImportMember: Command = {
   name: "trust import member",
@@ -32,35 +21,16 @@ export const trustImportMember: Command = {
     },
     key: { type: "string", hint: "F", about: "its key, PKCS#8 on P-256, 0600", required: true },
     exception: { type: "string", hint: "WHY", about: "why an unconstrained root is taken" },
-    ...Object.fromEntries(
-      Object.entries({
-        dir,
-        out,
-        cloud,
-        region,
-        network,
-        "gateway-range": range,
-        export: exported,
-        renew,
-      }).flatMap(([name, option]) => (option === undefined ? [] : [[name, option]])),
-    ),
+    ...memberOptions,
     ...jsonOption,
   },
   positionals: { min: 1, max: 1 },
   run: async (args, terminal) => {
     const made = await importTheMember({
-      name: args.positionals[0] ?? "",
-      dir: args.text("dir") ?? "",
-      out: args.text("out") ?? "",
+      ...memberWords(args),
       chainFile: args.text("chain") ?? "",
       keyFile: args.text("key") ?? "",
       exception: args.text("exception"),
-      cloud: args.text("cloud"),
-      region: args.text("region"),
-      network: args.text("network"),
-      gatewayRanges: args.texts("gateway-range"),
-      mayExport: args.texts("export"),
-      renew: args.has("renew"),
     });
     if (args.has("json")) printJson(made, terminal);
     else terminal.out(importedText("member's issuer", made));

@@ -1,5 +1,7 @@
 import { makeMember } from "../../app/trust-tasks.ts";
 import { type Command, exitCodes, jsonOption } from "../command.ts";
+import { printJson } from "../print/print-json.ts";
+import { memberOptions, memberWords } from "./member-options.ts";
 
 export const trustIssueMember: Command = {
   name: "trust issue member",
@@ -9,44 +11,13 @@ export const trustIssueMember: Command = {
     "member.key, bundle.pem, charter.json. What is said here is all that the member may ever claim.\n" +
     "Other agents learn the new charter from the catalog.",
   options: {
-    dir: { type: "string", hint: "D", about: "the root's folder", required: true },
-    out: { type: "string", hint: "E", about: "an empty or new folder", required: true },
-    cloud: { type: "string", hint: "C", about: "aws, azure, gcp, … (default: onprem)" },
-    region: { type: "string", hint: "R", about: "default: a region of its own" },
-    network: {
-      type: "string",
-      hint: "N",
-      about: "members of one network reach each other's workloads directly (default: NAME)",
-    },
-    "gateway-range": {
-      type: "string",
-      hint: "CIDR",
-      about: "where its gateways and endpoints may be (default: any routable address)",
-      multiple: true,
-    },
-    export: {
-      type: "string",
-      hint: "NS",
-      about: "a namespace it may export; * is all (default: none)",
-      multiple: true,
-    },
-    renew: { type: "boolean", about: "replace the entry and the issuer of a member that exists" },
+    ...memberOptions,
     ...jsonOption,
   },
   positionals: { min: 1, max: 1 },
   run: async (args, terminal) => {
-    const made = await makeMember({
-      name: args.positionals[0] ?? "",
-      dir: args.text("dir") ?? "",
-      out: args.text("out") ?? "",
-      cloud: args.text("cloud"),
-      region: args.text("region"),
-      network: args.text("network"),
-      gatewayRanges: args.texts("gateway-range"),
-      mayExport: args.texts("export"),
-      renew: args.has("renew"),
-    });
-    if (args.has("json")) terminal.out(`${JSON.stringify(made, null, 2)}\n`);
+    const made = await makeMember(memberWords(args));
+    if (args.has("json")) printJson(made, terminal);
     else {
       const until = new Date(made.notAfterMs).toISOString().slice(0, 10);
       const exported = args.texts("export").join(", ") || "nothing (see --export)";

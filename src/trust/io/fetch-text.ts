@@ -1,5 +1,6 @@
 import { request } from "node:https";
 import { MeshError, reasonOf } from "../../mesh/errors.ts";
+import { responseText } from "./response-text.ts";
 
 export interface FetchTextOptions {
   /** Who may have signed the server's certificate, PEM; absent: the authorities that Node trusts. */
@@ -30,23 +31,9 @@ function get(url: string, { caPem, maxBytes, timeoutMs }: FetchTextOptions): Pro
       signal: AbortSignal.timeout(timeoutMs),
       ...(caPem === undefined ? {} : { ca: caPem }),
     });
-    const refuse = (truth: string): void => {
-      asked.destroy();
-      reject(new Error(truth));
-    };
     asked.on("error", reject);
     asked.on("response", (response) => {
-      const { statusCode } = response;
-      if (statusCode !== 200) return refuse(`it answers with status ${statusCode}`);
-      const chunks: Buffer[] = [];
-      let length = 0;
-      response.on("data", (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > maxBytes) refuse(`it has more than ${maxBytes} bytes`);
-        else chunks.push(chunk);
-      });
-      response.on("error", reject);
-      response.on("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+      responseText(response, maxBytes).then(resolve, reject);
     });
     asked.end();
   });

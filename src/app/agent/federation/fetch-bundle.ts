@@ -5,6 +5,7 @@ import type { BundleEndpoint } from "../../../mesh/federation.ts";
 import type { TrustDomain } from "../../../mesh/ids.ts";
 import { peerChain } from "../../../mesh/peer-chain.ts";
 import { type RootsOf, verifyByDomain } from "../../../trust/federation/foreign-verifier.ts";
+import { responseText } from "../../../trust/io/response-text.ts";
 import { type ForeignBundle, parseJwks } from "../../../trust/jwks.ts";
 
 export interface FetchOptions {
@@ -54,18 +55,7 @@ function fetchText(endpoint: BundleEndpoint, options: FetchOptions): Promise<str
     });
   });
   asking.on("response", (response) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    response.on("error", reject);
-    response.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      chunks.push(chunk);
-      if (bytes > maxBytes) asking.destroy(new Error(`it is larger than ${maxBytes} bytes`));
-    });
-    response.on("end", () => {
-      if (response.statusCode === 200) resolve(Buffer.concat(chunks).toString("utf8"));
-      else reject(new Error(`it answers with status ${response.statusCode ?? 0}`));
-    });
+    responseText(response, maxBytes).then(resolve, reject);
   });
   return promise;
 }
