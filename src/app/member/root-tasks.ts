@@ -4,7 +4,7 @@ import { parseMemberName } from "../../mesh/ids.ts";
 import type { TrustedCharter } from "../../trust/charter.ts";
 import { withoutDenial, withStanding } from "../../trust/charter-edit.ts";
 import { formatCharterFile, parseCharterFile } from "../../trust/charter-file.ts";
-import { loadCharterOf, loadRoot } from "../../trust/io/member-files.ts";
+import { loadCharterOf } from "../../trust/io/member-files.ts";
 import { raisedWith, raiseInFolder } from "../../trust/io/root-folder.ts";
 import type { AgentConfig } from "../config/config.ts";
 import { didYouMean } from "../nearest.ts";
@@ -86,10 +86,9 @@ function editFor({ verb, name: written }: StandingWords): (charter: Charter) => 
   };
 }
 
-/** Throws as reading the root does. */
+/** Of the root's folder, or one to which its `charter.json` and `bundle.pem` were carried. Throws as `loadCharterOf`. */
 export async function charterInFolder(dir: string): Promise<FolderCharter> {
-  const { charter } = await loadRoot(dir);
-  return folderCharter(charter);
+  return folderCharter(await loadCharterOf(dir));
 }
 
 function folderCharter({ charter, signed }: TrustedCharter): FolderCharter {

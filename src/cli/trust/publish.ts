@@ -11,7 +11,12 @@ export const trustPublish: Command = {
     "Hands the charter of a root's folder to an agent on this machine, which gives it to all members over its\n" +
     "hubs. The agent needs no signer: it verifies the charter as one from a hub.",
   options: {
-    dir: { type: "string", hint: "ROOT", about: "the root's folder", required: true },
+    dir: {
+      type: "string",
+      hint: "ROOT",
+      about: "the root's folder, or one with its charter.json and bundle.pem",
+      required: true,
+    },
     ...agentOption,
     ...jsonOption,
   },

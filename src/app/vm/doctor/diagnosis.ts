@@ -23,6 +23,7 @@ export const diagnosisCodes = [
   "VM_GROUP",
   "VM_SIDECAR",
   "VM_FIRST_CONFIG",
+  "VM_APPLICATION",
   "VM_DESTINATIONS",
   "VM_NAMES",
   "VM_RESOLVER",

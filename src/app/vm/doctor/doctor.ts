@@ -3,6 +3,7 @@ import type { HostPort } from "../../../mesh/address.ts";
 import { loadSidecarConfig } from "../../config/load-config.ts";
 import type { Diagnosis } from "./diagnosis.ts";
 import { lookAtAgent } from "./look-at-agent.ts";
+import { lookAtApplication } from "./look-at-application.ts";
 import { lookAtCertificate, lookAtFiles } from "./look-at-files.ts";
 import { lookAtNames } from "./look-at-names.ts";
 import { lookAtSidecar } from "./look-at-sidecar.ts";
@@ -27,7 +28,9 @@ export async function diagnoseVm(options: {
   const files = await lookAtFiles(dir);
   const looked = await Promise.all([
     ...agents.map((agent) => lookAtAgent({ agent, identity, group })),
-    ...(config === undefined ? [] : [lookAtSidecar(dir, config.admin), lookAtNames(config)]),
+    ...(config === undefined
+      ? []
+      : [lookAtSidecar(dir, config.admin), lookAtApplication(config.inbound), lookAtNames(config)]),
   ]);
   return [...files, certificate, ...looked.flat()];
 }

@@ -93,6 +93,13 @@ test("with the root's folder any agent takes the denial, and what agents raised 
   const old = await run(["trust", "publish", "--dir", copy, "--agent", west.httpUrl]);
   assert.match(old.err, /MESH_TRUST_CHARTER_CONFLICT/);
   assert.equal((await run(["trust", "publish", "--dir", root, "--agent", west.httpUrl])).code, 0);
+  // The key stays where it is: these two files are what is carried to a member.
+  const carried = join(mesh.dir, "carried");
+  await mkdir(carried);
+  for (const name of ["charter.json", "bundle.pem"])
+    await cp(join(root, name), join(carried, name));
+  const published = await run(["trust", "publish", "--dir", carried, "--agent", west.httpUrl]);
+  assert.equal(published.code, 0, published.err);
   // A second use of the same root at once is told for what it is.
   await run(["trust", "issue", "member", "a", "--dir", copy, "--out", join(mesh.dir, "a")]);
   await run(["trust", "issue", "member", "b", "--dir", copy, "--out", join(mesh.dir, "b")]);

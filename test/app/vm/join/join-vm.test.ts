@@ -198,7 +198,8 @@ suite("a VM that joins", () => {
         )
         .join(", ");
     };
-    assert.equal(await codes(), "warning VM_SIDECAR", "nothing but that no sidecar runs");
+    const sound = "warning VM_SIDECAR, warning VM_APPLICATION";
+    assert.equal(await codes(), sound, "nothing but that neither sidecar nor application runs");
     assert.match(await codes({ agents: "127.0.0.1:9" }), /^error VM_AGENT_REACHABLE/);
     assert.match(await codes({ agents: "no-such-host.invalid:1" }), /^error VM_AGENT_NAME/);
     assert.match(await codes({ nowMs: Date.now() + 20 * 3_600_000 }), /^warning VM_CERTIFICATE/);
