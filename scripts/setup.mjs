@@ -2,7 +2,7 @@
 // whatever Node >= 20 the machine has and before any package exists: plain JavaScript, no dependencies.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -25,6 +25,10 @@ function installPackages() {
   // Packages that npm itself installed last, by hand, are as good.
   const installed = join(root, "node_modules/.package-lock.json");
   if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(wanted).mtimeMs) {
+    // npm would empty what the link leads to, under whoever else uses it.
+    if (lstatSync(join(root, "node_modules"), { throwIfNoEntry: false })?.isSymbolicLink()) {
+      stop("Cannot install packages: node_modules is a link; run npm start where it leads to");
+    }
     // Errors only: some packages warn that they want a newer Node, and isthmus brings its own.
     step("Installing packages (about 600 MB with Node 24, once)", npm(), [
       "ci",
