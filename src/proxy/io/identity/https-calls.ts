@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { MeshError, reasonOf } from "../../../mesh/errors.ts";
 import type { Log, Peer } from "../../../mesh/ports.ts";
@@ -29,6 +30,7 @@ export class HttpsCalls {
       (request, response) => void this.#answer(request, response),
     );
     this.#server.maxRequestsPerSocket = 1;
+    this.#server.on("clientError", refuseUnread);
   }
 
   /** Takes the connection over, for a few seconds. */
@@ -82,6 +84,21 @@ export interface Caller {
   readonly address: string;
   /** Whom its certificate proves. */
   readonly peer: Peer | undefined;
+}
+
+/**
+ * As Node answers what is no request, but reads on until the caller ends or its time is over: a connection that is
+ * closed over bytes that nobody has read is reset, and the answer lost with it.
+ */
+function refuseUnread(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (socket.writableEnded) return;
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const isTooLong = error.code === "HPE_HEADER_OVERFLOW";
+  const status = isTooLong ? "431 Request Header Fields Too Large" : "400 Bad Request";
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
 }
 
 function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
