@@ -12,6 +12,7 @@ import { signerOf } from "../signer.ts";
 import { readChain } from "./issuer-files.ts";
 import { newPrivateKey } from "./new-key.ts";
 import { openSigner, type SignerPlace } from "./open-signer.ts";
+import { openOrMakeTokenKey } from "./pkcs11/pkcs11-signer.ts";
 import { nextKeyPlace } from "./root-keys.ts";
 import { tokenFileFor } from "./root-place.ts";
 import { saveFile, saveFiles } from "./safe-files.ts";
@@ -35,7 +36,7 @@ const retiredFile = "root.retired.pem";
 
 /**
  * Makes the next root, or goes on where that was broken off: the key first, which nobody knows yet, then its
- * certificate. In a token the operator has made the key. Throws as the signer and the file system do.
+ * certificate. Throws as the signer and the file system do.
  */
 export async function prepareNextRoot(
   { dir, key }: RootPlace,
@@ -52,7 +53,7 @@ export async function prepareNextRoot(
 }
 
 async function openOrMake(place: SignerPlace): Promise<Signer> {
-  if (place.t === "pkcs11") return await openSigner(place);
+  if (place.t === "pkcs11") return await openOrMakeTokenKey(place);
   const known = await openSigner(place).catch(ignoreMissing);
   if (known !== undefined) return known;
   const key = newPrivateKey();
