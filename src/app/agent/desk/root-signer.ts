@@ -29,6 +29,8 @@ export function createRootSigner(place: SignerPlace, subject: string): RootSigne
     }
   };
   let looking: Promise<void> | undefined;
+  /** What the last look found; a key that was not looked at again may just have been retired. */
+  let seen: Signer | undefined;
   /** A rotation has taken the old root out, and left the key of the new one there. */
   const lookAgain = (isRoot: (keyId: string) => boolean): Promise<void> => {
     looking ??= open(isRoot)
@@ -39,6 +41,7 @@ export function createRootSigner(place: SignerPlace, subject: string): RootSigne
       )
       .finally(() => {
         looking = undefined;
+        seen = opened;
       });
     return looking;
   };
@@ -47,7 +50,7 @@ export function createRootSigner(place: SignerPlace, subject: string): RootSigne
     findings: (isRoot) => {
       const isForeign = opened !== undefined && !isRoot(opened.keyId);
       if (isForeign) void lookAgain(isRoot);
-      const reason = failure ?? (isForeign ? foreign : undefined);
+      const reason = failure ?? (isForeign && opened === seen ? foreign : undefined);
       return reason === undefined ? [] : [unusableFinding(subject, reason)];
     },
   };
