@@ -91,6 +91,9 @@ function longestGroup(words: readonly string[]): string | undefined {
 
 const exitCodeByError: Partial<Record<ErrorCode, number>> = {
   MESH_USAGE: exitCodes.usage,
+  // Of words that were typed: what stands in files is MESH_CONFIG_INVALID, or a finding.
+  MESH_ID_INVALID: exitCodes.usage,
+  MESH_ADDRESS_INVALID: exitCodes.usage,
   MESH_CONFIG_INVALID: exitCodes.config,
   MESH_UNREACHABLE: exitCodes.unreachable,
   MESH_CATALOG_UNAVAILABLE: exitCodes.unreachable,

@@ -199,7 +199,7 @@ test("hub commands say what is missing or wrong before they ask anybody", async 
     [["hub", "check", ...config, "--url", redis.hub.url], 2, /leave out --url/],
     [["hub", "check", "--config", "/nowhere.yaml"], 64, /cannot be read/],
     [["catalog", "verify", "--url", redis.hub.url], 2, /--trust/],
-    [["catalog", "dump", "Bad_Name", ...config], 1, /MESH_ID_INVALID/],
+    [["catalog", "dump", "Bad_Name", ...config], 2, /MESH_ID_INVALID/],
     [["hub", "acl"], 2, /--charter/],
   ];
   for (const [argv, code, pattern] of cases) {
