@@ -16,6 +16,7 @@ export const logFields: Readonly<Record<string, string>> = {
   delayMs: "until the next try, in milliseconds",
   err: "the error with its causes",
   file: "path of a file",
+  group: "namespace/name of a WorkloadGroup",
   hub: "name of a catalog store",
   id: "SPIFFE ID of the other side",
   listener: "name of a listener",
