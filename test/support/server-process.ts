@@ -15,8 +15,9 @@ export interface ServerProcessOptions {
 }
 
 // However the test ends, its standard input does too, and the program with it. Answers the program's pid. Killed, as an
-// API server that is asked to end waits for its watches.
+// API server that is asked to end waits for its watches. A signal for the whole group must not end the wrapper first.
 const wrapper = `
+trap '' TERM INT HUP
 log=$1; shift
 "$@" < /dev/null > "$log" 2>&1 &
 echo $!
