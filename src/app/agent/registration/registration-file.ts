@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, reasonOf } from "../../../mesh/errors.ts";
-import { replaceFile } from "../../../mesh/io/replace-file.ts";
 import type { Log } from "../../../mesh/ports.ts";
+import { type SavedSoon, type SavedSoonOptions, saveSoon } from "../files/saved-soon.ts";
 
 // A fleet that starts comes within seconds: one write takes all of them.
 const saveAfterMs = 1000;
@@ -11,49 +11,25 @@ const name = "registrations.json";
 const maxBytes = 8 * 1024 * 1024;
 
 /** Keeps who is registered over restarts: `registrations.json` in the snapshot folder. */
-export interface RegistrationFile {
+export interface RegistrationFile extends SavedSoon {
   /** Of the file as it was when this was opened. */
   readonly entries: readonly unknown[];
-  /** Saves soon; `all` is asked for then. */
-  readonly touch: () => void;
-  readonly close: () => Promise<void>;
 }
 
-export async function openRegistrationFile(options: {
-  readonly dir: string;
+export async function openRegistrationFile({
+  all,
+  ...options
+}: Pick<SavedSoonOptions, "dir" | "log" | "watch"> & {
   readonly all: () => readonly object[];
-  readonly log: Log;
-  /** Hears of each write and how it ended. */
-  readonly watch: (file: string, write: Promise<void>) => Promise<void>;
 }): Promise<RegistrationFile> {
-  const { dir, log } = options;
-  const file = join(dir, name);
-  let timer: NodeJS.Timeout | undefined;
-  let saving: Promise<void> = Promise.resolve();
-
-  const save = (): void => {
-    timer = undefined;
-    saving = saving
-      .then(() => {
-        const text = `${JSON.stringify({ registered: options.all() })}\n`;
-        return options.watch(name, replaceFile(file, { text, mode: 0o600 }));
-      })
-      .catch((thrown: unknown) =>
-        log.warn({ file, reason: reasonOf(thrown) }, "Registrations could not be saved"),
-      );
-  };
-  return {
-    entries: await load(file, log),
-    touch: () => {
-      timer ??= setTimeout(save, saveAfterMs);
-    },
-    close: async () => {
-      const isWaiting = timer !== undefined;
-      clearTimeout(timer);
-      if (isWaiting) save();
-      await saving;
-    },
-  };
+  const saved = saveSoon({
+    ...options,
+    name,
+    what: "Registrations",
+    afterMs: saveAfterMs,
+    text: () => `${JSON.stringify({ registered: all() })}\n`,
+  });
+  return { ...saved, entries: await load(join(options.dir, name), options.log) };
 }
 
 async function load(file: string, log: Log): Promise<readonly unknown[]> {

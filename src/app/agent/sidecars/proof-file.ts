@@ -1,46 +1,36 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { codeOf, reasonOf } from "../../../mesh/errors.ts";
-import { replaceFile } from "../../../mesh/io/replace-file.ts";
-import type { Log } from "../../../mesh/ports.ts";
+import { type SavedSoon, type SavedSoonOptions, saveSoon } from "../files/saved-soon.ts";
 import { claimsIn } from "./claims-in.ts";
 import type { SidecarClaim } from "./sidecar-proofs.ts";
 
 // A restart of every proxy of a member comes within seconds: one write takes all of them.
 const saveAfterMs = 500;
+const name = "proofs.json";
 
 /** Keeps sidecar proofs over restarts: `proofs.json` in the snapshot folder. */
-export interface ProofFile {
+export interface ProofFile extends SavedSoon {
   readonly load: () => Promise<readonly SidecarClaim[]>;
-  /** Saves soon; `all` is asked for then. */
-  readonly touch: () => void;
-  readonly close: () => Promise<void>;
 }
 
-export function openProofFile(options: {
-  readonly dir: string;
+export function openProofFile({
+  all,
+  ...options
+}: Pick<SavedSoonOptions, "dir" | "log" | "watch"> & {
   readonly all: () => readonly SidecarClaim[];
-  readonly log: Log;
-  /** Hears of each write and how it ended. */
-  readonly watch: (file: string, write: Promise<void>) => Promise<void>;
 }): ProofFile {
   const { dir, log } = options;
-  const file = join(dir, "proofs.json");
-  let timer: NodeJS.Timeout | undefined;
-  let saving: Promise<void> = Promise.resolve();
-
-  const save = (): void => {
-    timer = undefined;
-    saving = saving
-      .then(() => {
-        const text = `${JSON.stringify(options.all())}\n`;
-        return options.watch("proofs.json", replaceFile(file, { text, mode: 0o600 }));
-      })
-      .catch((thrown: unknown) =>
-        log.warn({ file, reason: reasonOf(thrown) }, "Sidecar proofs could not be saved"),
-      );
-  };
+  const file = join(dir, name);
+  const saved = saveSoon({
+    ...options,
+    name,
+    what: "Sidecar proofs",
+    afterMs: saveAfterMs,
+    text: () => `${JSON.stringify(all())}\n`,
+  });
   return {
+    ...saved,
     load: async () => {
       await mkdir(dir, { recursive: true, mode: 0o700 });
       try {
@@ -51,15 +41,6 @@ export function openProofFile(options: {
           log.warn({ file, reason: reasonOf(thrown) }, "Sidecar proofs are unreadable");
         return [];
       }
-    },
-    touch: () => {
-      timer ??= setTimeout(save, saveAfterMs);
-    },
-    close: async () => {
-      const isWaiting = timer !== undefined;
-      clearTimeout(timer);
-      if (isWaiting) save();
-      await saving;
     },
   };
 }
